@@ -1,0 +1,1 @@
+"""An image transformation CDN proxy: one URL in, one picture out."""

@@ -1,0 +1,1 @@
+"""What is asked of an image. Pure: no I/O, no clock, no pyvips."""

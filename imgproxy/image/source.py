@@ -1,0 +1,62 @@
+"""What a picture is made from: an object in storage, or a plain colour.
+
+A key is checked here and nowhere else. What passes is relative, has no dot segments, and is one
+text for one object, so no two keys can meet in a cache or climb out of a folder.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import NewType
+
+from imgproxy.errors import BadKey
+from imgproxy.image.colour import Colour, parse_colour
+
+Key = NewType("Key", str)
+
+MAX_KEY_BYTES = 1024  # as S3 has it
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A generated picture of one colour: the source of `color:red` (imagor)."""
+
+    colour: Colour
+
+
+Source = Key | Plain
+
+
+def parse_source(text: str) -> Source:
+    """Read the image segment of a URL, already percent-decoded; raise `BadKey` or `BadArgument`."""
+    if text.startswith("color:"):
+        return Plain(parse_colour(text.removeprefix("color:"), "color"))
+    return parse_key(text)
+
+
+def parse_key(text: str) -> Key:
+    """Check a decoded key; raise `BadKey` saying what is wrong with it.
+
+    A `%` that is left after decoding once would be decoded again by somebody further on, so it is
+    refused; so are control characters, which tear headers and logs apart.
+    """
+    if not text:
+        raise BadKey("the URL names no image: a key is expected after the last option")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise BadKey("the key is not valid UTF-8") from None
+    if size > MAX_KEY_BYTES:
+        raise BadKey(f"the key has {size} bytes: at most {MAX_KEY_BYTES} are allowed")
+    if "\\" in text:
+        raise BadKey("the key holds a backslash: folders are separated by '/'")
+    if "%" in text:
+        raise BadKey("the key still holds '%' after decoding once: is it encoded twice?")
+    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text):
+        raise BadKey("the key holds a control character")
+    for segment in text.split("/"):
+        if segment in ("", ".", ".."):
+            shown = f"'{segment}'" if segment else "an empty one"
+            raise BadKey(f"the key has a segment that names no object: {shown}")
+    return Key(text)
