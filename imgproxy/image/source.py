@@ -6,9 +6,13 @@ text for one object, so no two keys can meet in a cache or climb out of a folder
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import NewType
+from urllib.parse import unquote_to_bytes
 
 from imgproxy.errors import BadKey
 from imgproxy.image.colour import Colour, parse_colour
@@ -26,6 +30,29 @@ class Plain:
 
 
 Source = Key | Plain
+
+
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+
+
+def decode_name(text: str) -> tuple[str, bool]:
+    """Decode the image segment of a URL once, as imagor does; also tell whether it was base64url.
+
+    `+` is a space; a text with any broken escape stays as it is; `b64:` that does not decode is taken
+    literally. Bytes that are not UTF-8 come through as surrogates, which no key may hold.
+    """
+    plain = text
+    if not _BROKEN_ESCAPE.search(text):
+        plain = unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "surrogateescape")
+    encoded = plain.removeprefix("b64:")
+    if encoded == plain or not _BASE64URL.fullmatch(encoded):
+        return plain, False
+    try:
+        raw = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    except binascii.Error:
+        return plain, False
+    return raw.decode("utf-8", "surrogateescape"), True
 
 
 def parse_source(text: str) -> Source:

@@ -1,0 +1,40 @@
+"""Put a picture on a larger canvas: what `fill` and `padding` have in common."""
+
+from imgproxy.image.colour import Colour
+from imgproxy.image.filters.family import Image, Stage
+
+_BLUR_SIGMA = 50
+_PROBE = 64  # pixels; a mean needs no more
+
+
+def mean_colour(image: Image) -> Colour:
+    """The mean colour of a picture, as over white."""
+    opaque = image.flatten(background=[255, 255, 255]) if image.hasalpha() else image
+    probe = opaque.thumbnail_image(_PROBE)
+    return Colour(*(round(probe.extract_band(band).avg()) for band in range(3)))
+
+
+def place(
+    image: Image, stage: Stage, colour: Colour | str, *, left: int, top: int, width: int, height: int
+) -> Image:
+    """Lay the picture at `left`, `top` on a canvas of `width` x `height` in `colour`.
+
+    A colour that is not transparent also goes behind the picture's own transparent parts (imagor).
+    `auto` is the picture's mean; `blur` is the picture itself, stretched and blurred, and black for
+    animations.
+    """
+    if colour == "blur" and stage.frames == 1:
+        backdrop = image.thumbnail_image(width, height=height, size="force").gaussblur(_BLUR_SIGMA)
+        return backdrop.composite2(image, "over", x=left, y=top)
+    if colour == "auto":
+        colour = mean_colour(image)
+    paint = colour if isinstance(colour, Colour) else Colour(0, 0, 0)
+    if paint.alpha < 255:
+        solid, background = (image if image.hasalpha() else image.addalpha()), paint.rgba
+    else:
+        solid = image.flatten(background=paint.rgb) if image.hasalpha() else image
+        background = paint.rgb
+    return stage.each_frame(
+        solid,
+        lambda frame: frame.embed(left, top, width, height, extend="background", background=background),
+    )

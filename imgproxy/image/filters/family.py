@@ -1,0 +1,86 @@
+"""What a filter is: a name, declared arguments, and either an effect on pixels or an option.
+
+An *effect* is `apply(image, stage, *values) -> image`. It is handed a libvips image of 8-bit sRGB with
+or without alpha, calls methods on it, and imports nothing of libvips; all frames of an animation lie
+below one another in the one image (`stage.each_frame` takes them apart). An *option* is
+`set(options, *values) -> options`.
+
+To add one: a file here, a line in the tuple of `__init__.py`, a test file of the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from imgproxy.image.filters.arguments import Argument, parse_arguments
+from imgproxy.image.options import Options
+
+Image: TypeAlias = Any  # a pyvips.Image: its methods are made at run time, there is no type to name
+
+
+class Stage(Protocol):
+    """What an effect may know and do beyond its own image."""
+
+    @property
+    def box(self) -> tuple[int, int]:
+        """Width and height asked for, in pixels; what `fill` fills up to."""
+
+    @property
+    def padding(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom padding of the URL, which `fill` adds to the box."""
+
+    @property
+    def frames(self) -> int:
+        """How many frames lie below one another in the image."""
+
+    def turn(self) -> None:
+        """Swap the box's sides: the picture was turned by a quarter."""
+
+    def each_frame(self, image: Image, change: Callable[[Image], Image]) -> Image:
+        """Change every frame by itself; all must come out of one size."""
+
+    def layer(self, key: str, *, within: tuple[int, int] | None, frames: int) -> Image:
+        """Another picture the URL names, fit into `within` (or as it is), of `frames` frames."""
+
+    def svg(self, text: str) -> Image:
+        """Draw an SVG of our own making."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One filter of the URL language; exactly one of `apply` and `set` is given."""
+
+    name: str
+    arguments: Sequence[Argument] = ()
+    apply: Callable[..., Image] | None = None
+    set: Callable[..., Options] | None = None
+    idle: Callable[..., bool] = lambda *_: False
+    """Whether these values leave every picture as it is; such a call is in no cache key."""
+    keys: Callable[..., tuple[str, ...]] = lambda *_: ()
+    """The other objects these values name; fetched and allowed like the original."""
+    parse: Callable[[str], tuple[Any, ...]] | None = None
+    """Reads the arguments where a comma list will not do."""
+
+    def call(self, text: str) -> Call:
+        """Read the arguments; raise `BadArgument` saying which is wrong and what is expected."""
+        if self.parse is not None:
+            return Call(self.name, self.parse(text))
+        return Call(self.name, parse_arguments(self.name, self.arguments, text))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A filter with values: what a URL asks for."""
+
+    name: str
+    values: tuple[Any, ...] = ()
+
+
+def on_colours(image: Image, change: Callable[[Image], Image]) -> Image:
+    """Change the colour bands and leave alpha alone."""
+    if not image.hasalpha():
+        return change(image)
+    last = image.bands - 1
+    return change(image.extract_band(0, n=last)).bandjoin(image.extract_band(last))

@@ -1,0 +1,10 @@
+"""grayscale(): luminance only."""
+
+from imgproxy.image.filters.family import Filter, Image, Stage
+
+
+def _apply(image: Image, _stage: Stage) -> Image:
+    return image.colourspace("b-w")
+
+
+GRAYSCALE = Filter("grayscale", apply=_apply)

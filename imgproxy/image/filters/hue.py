@@ -1,0 +1,13 @@
+"""hue(degrees): turn every colour around the hue circle, in LCh."""
+
+from imgproxy.image.filters.arguments import Number
+from imgproxy.image.filters.family import Filter, Image, Stage, on_colours
+
+
+def _apply(image: Image, _stage: Stage, degrees: float) -> Image:
+    return on_colours(
+        image, lambda colours: (colours.colourspace("lch") + [0, 0, degrees]).colourspace("srgb")
+    )
+
+
+HUE = Filter("hue", (Number("degrees", -360, 360),), apply=_apply, idle=lambda degrees: degrees % 360 == 0)

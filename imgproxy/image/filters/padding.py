@@ -1,0 +1,46 @@
+"""padding(colour,left,top,right,bottom): a border around the picture as it is now.
+
+Two lengths are horizontal and vertical, as in the URL's padding segment.
+"""
+
+from imgproxy.image.colour import Colour
+from imgproxy.image.filters.arguments import Integer, Paint
+from imgproxy.image.filters.canvas import place
+from imgproxy.image.filters.family import Filter, Image, Stage
+
+_LONGEST = 8192
+
+
+def _apply(
+    image: Image, stage: Stage, colour: Colour | str, left: int, top: int | None, right: int | None,
+    bottom: int | None,
+) -> Image:  # fmt: skip
+    above = left if top is None else top
+    after = left if right is None else right
+    below = above if bottom is None else bottom
+    return place(
+        image,
+        stage,
+        colour,
+        left=left,
+        top=above,
+        width=image.width + left + after,
+        height=image.height // stage.frames + above + below,
+    )
+
+
+def _side(name: str) -> Integer:
+    return Integer(name, 0, _LONGEST, None, scales=True)
+
+
+PADDING = Filter(
+    "padding",
+    (
+        Paint("colour", ("auto", "blur")),
+        Integer("left", 0, _LONGEST, scales=True),
+        _side("top"),
+        _side("right"),
+        _side("bottom"),
+    ),
+    apply=_apply,
+)

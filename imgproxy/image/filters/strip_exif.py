@@ -1,0 +1,13 @@
+"""strip_exif(): leave EXIF out, also where the deployment keeps metadata."""
+
+from dataclasses import replace
+
+from imgproxy.image.filters.family import Filter
+from imgproxy.image.options import Options
+
+
+def _set(options: Options) -> Options:
+    return replace(options, strip_exif=True)
+
+
+STRIP_EXIF = Filter("strip_exif", set=_set)

@@ -1,0 +1,13 @@
+"""upscale(): let `fit-in` make the picture larger than its original."""
+
+from dataclasses import replace
+
+from imgproxy.image.filters.family import Filter
+from imgproxy.image.options import Options
+
+
+def _set(options: Options) -> Options:
+    return replace(options, upscale=True)
+
+
+UPSCALE = Filter("upscale", set=_set)

@@ -1,0 +1,85 @@
+"""watermark(key,x,y,alpha,w,h): lay another object of the storage over the picture.
+
+`alpha` is how see-through it is, 0–100; `w` and `h` fit it into that percentage of the picture, `none`
+leaves a side free. Without them it has its own size. An animated watermark plays along.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imgproxy.errors import BadArgument
+from imgproxy.image.filters.arguments import Argument, Integer, Number
+from imgproxy.image.filters.family import Filter, Image, Stage
+from imgproxy.image.filters.position import Place, Position
+from imgproxy.image.source import decode_name
+
+_LONGEST = 8192
+
+
+class _Name(Argument):
+    """A key, percent-encoded or `b64:`; whether it can be one is checked with the original's key."""
+
+    def parse(self, text: str, what: str) -> str:
+        name = decode_name(text)[0]
+        if len(name) > _LONGEST:
+            raise BadArgument(f"{what}: the key is too long")
+        return name
+
+
+class _Share(Integer):
+    """A percentage of the picture's side, or `none`."""
+
+    def parse(self, text: str, what: str) -> Any:
+        return "none" if text == "none" else Integer.parse(self, text, what)
+
+
+def _within(image: Image, stage: Stage, width: int | str | None, height: int | str | None) -> Any:
+    if width is None and height is None:
+        return None
+    across = image.width * width // 100 if isinstance(width, int) else image.width
+    down = image.height // stage.frames
+    return max(across, 1), max(down * height // 100 if isinstance(height, int) else down, 1)
+
+
+def _apply(
+    image: Image,
+    stage: Stage,
+    key: str,
+    x: Position,
+    y: Position,
+    alpha: float,
+    width: int | str | None,
+    height: int | str | None,
+) -> Image:
+    layer = stage.layer(key, within=_within(image, stage, width, height), frames=stage.frames)
+    if alpha:
+        layer = layer * [1, 1, 1, 1 - alpha / 100]
+    layer = layer.cast("uchar").copy(interpretation="srgb")
+    across, down = image.width, image.height // stage.frames
+    wide, high = layer.width, layer.height // stage.frames
+
+    def spread(frame: Image) -> Image:
+        if x.repeat or y.repeat:
+            times = across // wide + 1 if x.repeat else 1, down // high + 1 if y.repeat else 1
+            frame = frame.replicate(*times)
+        return frame.embed(
+            x.offset(across, frame.width), y.offset(down, frame.height), across, down, extend="black"
+        )
+
+    return image.composite2(stage.each_frame(layer, spread), "over")
+
+
+WATERMARK = Filter(
+    "watermark",
+    (
+        _Name("key"),
+        Place("x"),
+        Place("y"),
+        Number("alpha", 0, 100, 0.0),
+        _Share("w", 1, 1000, None),
+        _Share("h", 1, 1000, None),
+    ),
+    apply=_apply,
+    keys=lambda key, *_: (key,),
+)

@@ -1,0 +1,30 @@
+"""What is known of an original from its header alone, before any pixel is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imgproxy.image.formats import Format
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A header's facts. `width` and `height` are stored pixels of one page, before EXIF orientation."""
+
+    format: Format
+    width: int
+    height: int
+    pages: int = 1
+    orientation: int = 1
+    """EXIF orientation, 1–8; 5–8 lie on their side."""
+    alpha: bool = False
+
+    @property
+    def sideways(self) -> bool:
+        """Whether width and height swap when the picture is set upright."""
+        return self.orientation >= 5
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height as a person sees the picture."""
+        return (self.height, self.width) if self.sideways else (self.width, self.height)

@@ -1,0 +1,50 @@
+"""What filters ask for other than changed pixels: how to load, how to write, how to answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from imgproxy.image.formats import Format
+from imgproxy.image.gravity import Region
+
+DELIVERY = frozenset({"max_age", "expire", "attachment"})
+"""Options that change the answer's headers and not a byte of the picture: they are in no cache key."""
+
+_FOLDED = DELIVERY | {"dpr", "upscale"}  # `dpr` and `upscale` end in the transform's own fields
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of one request, each set by the filter of its name; the last one in the URL wins."""
+
+    format: Format | None = None
+    quality: int | None = None
+    max_bytes: int | None = None
+    dpr: float = 1
+    upscale: bool | None = None
+    focal: tuple[Region, ...] = ()
+    page: int = 1
+    max_frames: int | None = None
+    strip_exif: bool = False
+    strip_icc: bool = False
+    strip_metadata: bool = False
+    max_age: int | None = None
+    expire: int | None = None
+    """Milliseconds since 1970, as imagor has it."""
+    attachment: str | None = None
+    """A file name to download as; empty means the server's own choice."""
+
+    def canonical(self) -> str:
+        """The options that change the picture, in one order whatever the URL's."""
+        parts = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in _FOLDED or value == field.default:
+                continue
+            text = "+".join(_region(each) for each in value) if field.name == "focal" else str(value)
+            parts.append(f"{field.name}({text})")
+        return ":".join(parts)
+
+
+def _region(region: Region) -> str:
+    return f"{region.left:g}x{region.top:g}:{region.right:g}x{region.bottom:g}"

@@ -1,0 +1,279 @@
+"""From what is asked and what there is, the exact integers. Pure; no other module computes a size.
+
+Sides are rounded half up and never to nothing, as vips_resize does; which scale meets which box follows
+vips_thumbnail and imagor. A person's view (*upright*) and the file's (*stored*) differ by EXIF orientation:
+wishes are upright, and the plan speaks stored until the picture is small and can be turned cheaply.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from imgproxy.errors import BadArgument, ImageTooLarge
+from imgproxy.image.formats import TRAITS, Format
+from imgproxy.image.gravity import Region, focal_point, offset
+from imgproxy.image.info import Facts
+from imgproxy.image.transform import Fit, Transform
+
+
+class Box(NamedTuple):
+    """A rectangle of whole pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class Size(NamedTuple):
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do with the loaded picture, in order of fields."""
+
+    extract: Box | None
+    """Cut first: stored pixels of one loaded frame."""
+    scale: tuple[float, float]
+    """Then resize, along the stored axes."""
+    size: Size
+    """What that gives, upright."""
+    crop: Box | None
+    """Then cut what hangs over the box, upright."""
+    smart: bool
+    """The crop's place is to be found by looking; its size stands."""
+    box: Size
+    """The box that was asked for, its free side worked out; `fill` fills it."""
+
+
+class Ceiling(NamedTuple):
+    """How large an original may be."""
+
+    pixels: int
+    """Width × height × frames."""
+    frames: int
+    side: int
+    """The largest side of an answer; free sides stay below it."""
+
+
+def frames(transform: Transform, facts: Facts, output: Format) -> tuple[int, int]:
+    """The first page to load, from 0, and how many; raise `BadArgument` for a page that is not there."""
+    first = transform.options.page - 1
+    if first >= facts.pages:
+        raise BadArgument(f"page: the original has {facts.pages}, not {first + 1}")
+    if not (TRAITS[facts.format].animation and TRAITS[output].animation):
+        return first, 1
+    return first, min(facts.pages - first, transform.options.max_frames or facts.pages)
+
+
+def check(facts: Facts, count: int, ceiling: Ceiling) -> None:
+    """Raise `ImageTooLarge` for more than we decode; called before any pixel is."""
+    if count > ceiling.frames:
+        raise ImageTooLarge(f"the original has {count} frames, at most {ceiling.frames} are allowed")
+    pixels = facts.width * facts.height * count
+    if pixels > ceiling.pixels:
+        shown = f"{facts.width}×{facts.height}" + (f"×{count} frames" if count > 1 else "")
+        raise ImageTooLarge(f"the original has {shown} pixels, at most {ceiling.pixels} are allowed")
+
+
+def shrink(transform: Transform, facts: Facts, ceiling: Ceiling, *, exact: bool) -> float:
+    """By how much to shrink while loading, at least 1; what the format's decoder does almost for free.
+
+    JPEG halves up to three times; `exact` keeps a factor of two for the resize that follows, as
+    vips_thumbnail does, else the target is enough. WebP takes any factor. SVG is drawn at size, so its
+    factor may be below 1.
+    """
+    if transform.trim is not None or (exact and transform.crop is not None):
+        return 1
+    whole = Size(*facts.upright)
+    part = _cut(transform, whole, None)
+    across, down, _, _ = _scales(transform, Size(part.width, part.height), ceiling.side)
+    factor = 1 / max(across, down)
+    if facts.format is Format.SVG:
+        return factor
+    if facts.pages > 1 or factor < 1:
+        return 1
+    if facts.format is Format.WEBP:
+        return factor
+    if facts.format is not Format.JPEG:
+        return 1
+    reserve = 2 if exact else 1
+    return next((step for step in (8, 4, 2) if factor >= step * reserve), 1)
+
+
+def make(transform: Transform, facts: Facts, *, loaded: Size, trim: Box | None, ceiling: Ceiling) -> Plan:
+    """Plan the whole picture.
+
+    `loaded` is one stored frame's size as it came from the loader, `trim` the even border's inside, upright
+    and in the original's pixels, if that was asked for.
+    """
+    whole = Size(*facts.upright)
+    part = _cut(transform, whole, trim)
+    across, down, target, box = _scales(transform, Size(part.width, part.height), ceiling.side)
+    shown = Size(loaded.height, loaded.width) if facts.sideways else loaded
+    rough = _shrunk(part, whole, shown)
+    across = _scale_onto(rough.width, across * part.width / rough.width, target.width)
+    if facts.pages > 1:
+        down = target.height / rough.height  # frames must stay whole pixels high
+    else:
+        down = _scale_onto(rough.height, down * part.height / rough.height, target.height)
+    crop = _crop(transform, whole, part, target) if transform.cropping else None
+    return Plan(
+        extract=None if rough == (0, 0, *shown) else stored(rough, facts.orientation, loaded),
+        scale=(down, across) if facts.sideways else (across, down),
+        size=target,
+        crop=crop,
+        smart=transform.smart and crop is not None and facts.pages == 1,
+        box=box,
+    )
+
+
+def stored(box: Box, orientation: int, size: Size) -> Box:
+    """An upright box in the coordinates of the stored picture of `size` (EXIF 2.32, tag 0x0112)."""
+    left, top, width, height = box
+    if orientation >= 5:  # stored lying on its side: x runs where y was
+        left, top, width, height = top, left, height, width
+    if orientation in (2, 3, 7, 8):
+        left = size.width - left - width
+    if orientation in (3, 4, 6, 7):
+        top = size.height - top - height
+    return Box(left, top, width, height)
+
+
+def _rounded(length: float) -> int:
+    return max(1, math.floor(length + 0.5))
+
+
+def _scale_onto(length: int, scale: float, target: int) -> float:
+    """The scale, or one a hair beside it where rounding would miss the target."""
+    return scale if _rounded(length * scale) == target else target / length
+
+
+def _cut(transform: Transform, whole: Size, trim: Box | None) -> Box:
+    """The part of the original that is wanted: the manual crop within the trimmed border, upright.
+
+    A side of 0 reaches to the edge. As in imagor the far edges stop one pixel short of the picture's.
+    """
+    left, top, right, bottom = 0, 0, 0, 0
+    if transform.crop is not None:
+        left, top, right, bottom = _pixels(transform.crop, whole)
+        right = min(right or whole.width - 1, whole.width - 1)
+        bottom = min(bottom or whole.height - 1, whole.height - 1)
+    if trim is not None:
+        left, top = max(left, trim.left), max(top, trim.top)
+        right = min(right or whole.width, trim.left + trim.width)
+        bottom = min(bottom or whole.height, trim.top + trim.height)
+    if transform.crop is None and trim is None:
+        return Box(0, 0, *whole)
+    if right <= left or bottom <= top:
+        raise BadArgument(
+            f"crop: nothing is left of the original of {whole.width}×{whole.height} pixels within it"
+        )
+    return Box(left, top, right - left, bottom - top)
+
+
+def _pixels(crop: Region, whole: Size) -> tuple[int, int, int, int]:
+    across, down = whole if crop.fractional else (1, 1)
+    return (
+        math.floor(crop.left * across + 0.5),
+        math.floor(crop.top * down + 0.5),
+        math.floor(crop.right * across + 0.5),
+        math.floor(crop.bottom * down + 0.5),
+    )
+
+
+def _shrunk(part: Box, whole: Size, loaded: Size) -> Box:
+    """The same part in the coordinates of a picture that was shrunk while loading."""
+    if loaded == whole:
+        return part
+    across, down = loaded.width / whole.width, loaded.height / whole.height
+    left = min(math.floor(part.left * across + 0.5), loaded.width - 1)
+    top = min(math.floor(part.top * down + 0.5), loaded.height - 1)
+    return Box(
+        left,
+        top,
+        min(_rounded(part.width * across), loaded.width - left),
+        min(_rounded(part.height * down), loaded.height - top),
+    )
+
+
+def _scales(transform: Transform, part: Size, longest: int) -> tuple[float, float, Size, Size]:
+    """Horizontal and vertical scale, the size they give, and the box asked for."""
+    box = _box(transform, part)
+    if transform.width == transform.height == 0:
+        scale = min(1.0, longest / part.width, longest / part.height)
+        return scale, scale, _scaled(part, scale, scale), box
+    across, down = box.width / part.width, box.height / part.height
+    if transform.fit is Fit.STRETCH and transform.width and transform.height:
+        if not transform.upscale and not (across < 1 and down < 1):
+            across = down = 1.0
+        return across, down, _scaled(part, across, down), box
+    if transform.cropping or transform.fit is Fit.OUTSIDE:
+        scale = max(across, down)
+    else:
+        free = longest if 0 in (transform.width, transform.height) else None
+        scale = _inside(transform, part, box, free)
+    if not transform.upscale:
+        scale = min(scale, 1.0)
+    size = _scaled(part, scale, scale)
+    if transform.fit is Fit.OUTSIDE:  # rounded up, so that the box is covered
+        size = Size(math.ceil(part.width * scale - 1e-9), math.ceil(part.height * scale - 1e-9))
+    return scale, scale, size, box
+
+
+def _inside(transform: Transform, part: Size, box: Size, free: int | None) -> float:
+    across, down = box.width / part.width, box.height / part.height
+    if free is None:
+        return min(across, down)
+    if transform.width:
+        return min(across, free / part.height)
+    return min(down, free / part.width)
+
+
+def _scaled(part: Size, across: float, down: float) -> Size:
+    return Size(_rounded(part.width * across), _rounded(part.height * down))
+
+
+def _box(transform: Transform, part: Size) -> Size:
+    """The box asked for; a free side follows from the other, rounded down as in imagor."""
+    width, height = transform.width, transform.height
+    if width == 0 and height == 0:
+        return part
+    if width == 0:
+        width = max(1, part.width * height // part.height)
+        width = width if transform.upscale else min(width, part.width)
+    elif height == 0:
+        height = max(1, part.height * width // part.width)
+        height = height if transform.upscale else min(height, part.height)
+    if transform.adaptive and (width > height) != (part.width > part.height):
+        width, height = height, width
+    return Size(width, height)
+
+
+def _crop(transform: Transform, whole: Size, part: Box, size: Size) -> Box | None:
+    """What of the resized picture fills the box."""
+    width, height = min(transform.width, size.width), min(transform.height, size.height)
+    if (width, height) == size:
+        return None
+    if not transform.options.focal:
+        return Box(
+            offset(size.width - width, transform.halign),
+            offset(size.height - height, transform.valign),
+            width,
+            height,
+        )
+    x, y = focal_point(transform.options.focal, *whole)
+    left = (x - part.left) / part.width * size.width - width / 2
+    top = (y - part.top) / part.height * size.height - height / 2
+    return Box(
+        int(max(0.0, min(left, size.width - width))),
+        int(max(0.0, min(top, size.height - height))),
+        width,
+        height,
+    )
