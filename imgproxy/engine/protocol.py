@@ -1,0 +1,147 @@
+"""What crosses the border between the server process and a worker, and how it is written.
+
+A job goes over as pickle: the worker trusts the server. An answer comes back as JSON and is checked field
+by field: a worker has touched hostile bytes and is trusted with nothing. Pictures cross as descriptors only:
+first the result's, then the original's and the layers', in the order of `Job.layers`.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from imgproxy import errors
+from imgproxy.image.colour import Colour
+from imgproxy.image.formats import Format
+from imgproxy.image.negotiate import Output
+from imgproxy.image.plan import Ceiling
+from imgproxy.image.transform import Transform
+
+MESSAGE_BYTES = 65_536
+"""The longest message either way; a job with 20 filters has about 2,000 bytes."""
+
+Keep = Literal["strip", "copyright", "keep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How results are written where the URL does not say; part of every result's key."""
+
+    quality: dict[Format, int] = field(
+        default_factory=lambda: {Format.JPEG: 80, Format.WEBP: 80, Format.AVIF: 63, Format.TIFF: 80}
+    )
+    effort: dict[Format, int] = field(default_factory=lambda: {Format.WEBP: 4, Format.AVIF: 0})
+    metadata: Keep = "strip"
+    exact: bool = False
+    """Shrink-on-load keeps a factor of two for the resize, as vips_thumbnail does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One picture to make, or to describe."""
+
+    transform: Transform
+    output: Output
+    encoding: Encoding
+    ceiling: Ceiling
+    plain: Colour | None = None
+    """The original is this colour and no descriptor of one is sent."""
+    layers: tuple[str, ...] = ()
+    """The names of further pictures, whose descriptors follow the original's."""
+    meta: bool = False
+    """Describe the result instead of writing it."""
+    seconds: float = 15
+    """The worker's own deadline, from when it begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a worker says of a finished job; the bytes lie in the result's descriptor."""
+
+    format: Format
+    width: int
+    height: int
+    pages: int
+    size: int
+    """Bytes of the result."""
+    decode_seconds: float
+    encode_seconds: float
+    info: dict[str, Any] = field(default_factory=dict)
+    """For `Job.meta`: the facts, in imagor's names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a worker says first, once it is locked in and warm."""
+
+    libvips: str
+    locks: tuple[str, ...]
+    """Which of `landlock`, `seccomp`, `rlimits`, `no-new-privileges` hold."""
+    formats: tuple[str, ...]
+    """Types that can be read, as `TRAITS` names them, then those that can be written."""
+
+
+def dump_job(job: Job) -> bytes:
+    """Write a job for a worker."""
+    return pickle.dumps(job, pickle.HIGHEST_PROTOCOL)
+
+
+def load_job(data: bytes) -> Job:
+    """Read a job, in the worker, from the server it trusts."""
+    job = pickle.loads(data)  # noqa: S301  only the server writes to this socket
+    assert isinstance(job, Job)  # noqa: S101
+    return job
+
+
+def dump_answer(answer: Rendered | Ready | errors.ImgproxyError) -> bytes:
+    """Write a worker's answer."""
+    if isinstance(answer, errors.ImgproxyError):
+        return json.dumps({"error": type(answer).__name__, "message": str(answer)[:1000]}).encode()
+    return json.dumps({type(answer).__name__.lower(): asdict(answer)}).encode()
+
+
+_ERRORS: dict[str, type[errors.ImgproxyError]] = {
+    each.__name__: each
+    for each in (
+        errors.BadArgument,
+        errors.UnsupportedImage,
+        errors.BrokenImage,
+        errors.ImageTooLarge,
+        errors.DeadlinePassed,
+        errors.EngineFailed,
+    )
+}
+"""All that a worker may report."""
+
+
+def load_answer(data: bytes) -> Rendered | Ready | errors.ImgproxyError:
+    """Read what a worker wrote; raise `EngineFailed` for anything a sound worker would not write."""
+    try:
+        answer = json.loads(data)
+        if "error" in answer:
+            return _ERRORS[answer["error"]](_printable(answer["message"]))
+        if "ready" in answer:
+            ready = answer["ready"]
+            return Ready(str(ready["libvips"]), tuple(ready["locks"]), tuple(ready["formats"]))
+        return _rendered(answer["rendered"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise errors.EngineFailed("the picture could not be made") from error
+
+
+def _rendered(fields: dict[str, Any]) -> Rendered:
+    return Rendered(
+        Format(fields["format"]),
+        int(fields["width"]),
+        int(fields["height"]),
+        int(fields["pages"]),
+        int(fields["size"]),
+        float(fields["decode_seconds"]),
+        float(fields["encode_seconds"]),
+        dict(fields["info"]),
+    )
+
+
+def _printable(text: str) -> str:
+    return "".join(character for character in text if character.isprintable())[:1000]
