@@ -1,0 +1,84 @@
+"""Write a finished picture: one row of encoder options per type, and the search that `max_bytes` asks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from imgproxy.engine import vips
+from imgproxy.engine.protocol import Encoding
+from imgproxy.image.filters.family import Image
+from imgproxy.image.formats import TRAITS, Format
+from imgproxy.image.options import Options
+
+_COPYRIGHT = ("exif-ifd0-Copyright", "exif-ifd0-Artist")
+_FIRST_QUALITY = 80  # where imagor begins its search for `max_bytes`
+_LAST_QUALITY = 10
+
+_SAVERS: dict[Format, Callable[[int, int], dict[str, Any]]] = {
+    Format.JPEG: lambda quality, _: {"Q": quality},
+    Format.PNG: lambda _, effort: {"compression": effort},
+    Format.WEBP: lambda quality, effort: {"Q": quality, "effort": effort},
+    Format.AVIF: lambda quality, effort: {"Q": quality, "effort": effort, "compression": "av1"},
+    Format.GIF: lambda _, effort: {"effort": effort},
+    Format.TIFF: lambda *_: {"compression": "deflate"},
+}
+_EFFORT = {Format.PNG: 6, Format.GIF: 7}  # libvips's own defaults
+
+
+def write(image: Image, descriptor: int, format_: Format, options: Options, encoding: Encoding) -> int:
+    """Encode to a descriptor; return the bytes written. The picture fits the type already."""
+    kept, image = _metadata(image, options, encoding)
+    quality = options.quality or encoding.quality.get(format_, _FIRST_QUALITY)
+    ceiling = options.max_bytes if TRAITS[format_].lossy else None
+    if ceiling is not None:
+        quality = options.quality or _FIRST_QUALITY
+    effort = encoding.effort.get(format_, _EFFORT.get(format_, 4))
+    while True:
+        vips.write(image, descriptor, format_, {**_SAVERS[format_](quality, effort), "keep": kept})
+        size = os.fstat(descriptor).st_size
+        if ceiling is None or size <= ceiling or quality <= _LAST_QUALITY:
+            return size
+        quality = max(int(quality * _step(size / ceiling)), _LAST_QUALITY)
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+
+
+def _step(excess: float) -> float:
+    """How boldly to lower the quality (imagor)."""
+    return 0.25 if excess > 3 else 0.5 if excess > 1.5 else 0.75
+
+
+def _metadata(image: Image, options: Options, encoding: Encoding) -> tuple[str, Image]:
+    """Which blocks to write, and the picture without the fields that must not be in them."""
+    if options.strip_metadata or encoding.metadata == "strip":
+        return "none", image
+    if encoding.metadata == "copyright":
+        return ("none", image) if options.strip_exif else ("exif", _without_exif(image, but=_COPYRIGHT))
+    kept = ["xmp", "iptc", "other"]
+    if not options.strip_icc:
+        kept.append("icc")
+    if options.strip_exif:
+        return "|".join(kept), _without_exif(image, but=())
+    return "|".join([*kept, "exif"]), image
+
+
+def _without_exif(image: Image, *, but: tuple[str, ...]) -> Image:
+    bare = image.copy()
+    for name in image.get_fields():
+        if name == "exif-data" or (name.startswith("exif-") and name not in but):
+            bare.remove(name)
+    return bare
+
+
+def facts(image: Image, options: Options, encoding: Encoding) -> dict[str, str]:
+    """The EXIF fields that an answer would hold, by their names without directory."""
+    kept, bare = _metadata(image, options, encoding)
+    if "exif" not in kept.split("|"):
+        return {}
+    return {
+        name.split("-", 2)[2]: str(bare.get(name)).split(" (", 1)[0]
+        for name in sorted(bare.get_fields())
+        if name.startswith("exif-ifd")
+    }

@@ -1,0 +1,52 @@
+"""The further pictures a job brings along, such as watermarks: opened when a filter asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from imgproxy.engine import vips
+from imgproxy.errors import EngineFailed
+from imgproxy.image import plan as planning
+from imgproxy.image.filters.family import Image
+from imgproxy.image.formats import TRAITS
+from imgproxy.image.plan import Ceiling
+
+
+class Layers:
+    """Descriptors by name. Each layer meets the same limits as an original does."""
+
+    def __init__(self, descriptors: Mapping[str, int], ceiling: Ceiling) -> None:
+        self._descriptors = descriptors
+        self._ceiling = ceiling
+
+    def picture(self, name: str, *, within: tuple[int, int] | None, frames: int) -> Image:
+        """A layer as 8-bit sRGB with alpha, `frames` frames below one another.
+
+        It is fit into `within` (width, height), larger or smaller; without, it keeps its own size. One
+        with fewer frames begins again.
+        """
+        if name not in self._descriptors:
+            raise EngineFailed("the picture could not be made")
+        opened = vips.open_original(self._descriptors[name])
+        moving = TRAITS[opened.facts.format].animation
+        count = min(frames, opened.facts.pages) if moving else 1
+        planning.check(opened.facts, count, self._ceiling)
+        image = vips.load(opened, shrink=1, first=0, count=count, sequential=False)
+        image = image.autorot() if count == 1 else image
+        image = _rgba(image)
+        if within is not None:
+            height = image.height // count
+            scale = min(within[0] / image.width, within[1] / height)
+            down = max(1, int(height * scale + 0.5)) / height
+            image = image.premultiply().resize(scale, vscale=down).unpremultiply().cast("uchar")
+        if count < frames:
+            image = image.replicate(1, -(-frames // count)).crop(
+                0, 0, image.width, image.height // count * frames
+            )
+        return image.copy_memory()
+
+
+def _rgba(image: Image) -> Image:
+    image = image.colourspace("srgb")
+    image = image if image.format == "uchar" else image.cast("uchar")
+    return image if image.hasalpha() else image.addalpha()

@@ -1,0 +1,294 @@
+"""The fixed steps of a picture, each a small function on the work under way; `pipeline` has their order.
+
+A step does nothing when its wish is not there. Decoding is lazy up to `settle`, where the small picture is
+computed into memory: what comes before reads the original once from top to bottom, what comes after may
+look wherever it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+
+from imgproxy.engine import encode, vips
+from imgproxy.engine.layers import Layers
+from imgproxy.engine.protocol import Job
+from imgproxy.errors import BadArgument
+from imgproxy.image import plan as planning
+from imgproxy.image.filters import named
+from imgproxy.image.filters.family import Image
+from imgproxy.image.formats import TRAITS, Format
+from imgproxy.image.info import Facts
+from imgproxy.image.negotiate import choose
+from imgproxy.image.plan import Box, Plan, Size
+
+_MAGENTA = [255, 0, 255]  # what see-through borders are compared as (imagor)
+_SRGB = ("srgb", "b-w")
+
+
+@dataclass(slots=True)
+class Work:
+    """One picture under way."""
+
+    job: Job
+    original: int | None
+    result: int
+    layers: Layers
+    stop: Callable[[object], None]
+    facts: Facts = field(init=False)
+    format: Format = field(init=False)
+    plan: Plan = field(init=False)
+    image: Image = None
+    opened: vips.Opened | None = None
+    frames: int = 1
+    first: int = 0
+    trim: Box | None = None
+    size: int = 0
+    decode_seconds: float = 0.0
+    encode_seconds: float = 0.0
+    begun: float = field(default_factory=perf_counter)
+
+    def each_frame(self, change: Callable[[Image], Image]) -> Image:
+        """The image with every frame changed by itself."""
+        return each_frame(self.image, self.frames, change)
+
+
+def each_frame(image: Image, count: int, change: Callable[[Image], Image]) -> Image:
+    """Change frames that lie below one another one by one; all must come out of one size."""
+    if count == 1:
+        return change(image)
+    height = image.height // count
+    return vips.join_frames(
+        [change(image.crop(0, index * height, image.width, height)) for index in range(count)]
+    )
+
+
+def probe(work: Work) -> None:
+    """Read the header, or make one up for a plain colour."""
+    if work.original is None:
+        wish = work.job.transform
+        alpha = work.job.plain is not None and work.job.plain.alpha < 255
+        work.facts = Facts(Format.PNG, max(wish.width, 1), max(wish.height, 1), alpha=alpha)
+    else:
+        work.opened = vips.open_original(work.original)
+        work.facts = work.opened.facts
+
+
+def limit(work: Work) -> None:
+    """Choose the type, and refuse what is too large for it before any pixel is decoded."""
+    work.format = choose(work.job.output, work.facts)
+    work.first, work.frames = planning.frames(work.job.transform, work.facts, work.format)
+    if work.frames == 1:
+        work.facts = replace(work.facts, pages=1)
+    planning.check(work.facts, work.frames, work.job.ceiling)
+
+
+def load(work: Work) -> None:
+    """Set up decoding, shrunk as far as the decoder does that for nothing."""
+    if work.opened is None:
+        assert work.job.plain is not None  # noqa: S101  the server sends one or the other
+        work.image = vips.plain(work.job.plain, work.facts.width, work.facts.height)
+        return
+    factor = planning.shrink(work.job.transform, work.facts, work.job.ceiling, exact=work.job.encoding.exact)
+    work.image = vips.load(
+        work.opened,
+        shrink=factor,
+        first=work.first,
+        count=work.frames,
+        sequential=work.job.transform.trim is None,
+    )
+    work.stop(work.image)
+
+
+def trim(work: Work) -> None:
+    """Find the even border; looks at every pixel, so the original is set upright for it first."""
+    wish = work.job.transform.trim
+    if wish is None or work.frames > 1:
+        return
+    width, height = work.facts.upright
+    work.image = _upright(work.image.copy_memory(), work.facts.orientation)
+    work.facts = replace(work.facts, width=width, height=height, orientation=1)
+    at = (0, 0) if wish.by == "top-left" else (width - 1, height - 1)
+    flat = work.image.flatten(background=_MAGENTA) if work.image.hasalpha() else work.image
+    found = flat.find_trim(threshold=max(wish.tolerance, 1), background=flat(*at))
+    box = Box(*(int(side) for side in found))
+    work.trim = box if box.width and box.height else None
+
+
+def layout(work: Work) -> None:
+    """Plan every size, now that the loaded picture's is known."""
+    work.plan = planning.make(
+        work.job.transform,
+        work.facts,
+        loaded=Size(work.image.width, work.image.height // work.frames),
+        trim=work.trim,
+        ceiling=work.job.ceiling,
+    )
+
+
+def extract(work: Work) -> None:
+    """Cut out the part that is wanted, before anything else is done to the rest."""
+    box = work.plan.extract
+    if box is not None:
+        work.image = work.each_frame(lambda frame: frame.crop(*box))
+
+
+def resize(work: Work) -> None:
+    """Resize with Lanczos 3; colours are weighted by alpha meanwhile, so see-through ones do not bleed."""
+    across, down = work.plan.scale
+    if (across, down) == (1, 1):
+        return
+    work.image = resized(work.image, across, down)
+
+
+def resized(image: Image, across: float, down: float) -> Image:
+    """A picture resized in its own depth, alpha premultiplied around it."""
+    if not image.hasalpha():
+        return image.resize(across, vscale=down)
+    format_ = image.format
+    return image.premultiply().resize(across, vscale=down).unpremultiply().cast(format_)
+
+
+def settle(work: Work) -> None:
+    """Compute the small picture, and set it upright."""
+    work.image = _upright(work.image.copy_memory(), work.facts.orientation)
+
+
+def _upright(image: Image, orientation: int) -> Image:
+    """Apply the EXIF orientation and take its mark away; the value is ours, checked when it was read."""
+    if image.get_typeof("orientation"):
+        image = image.copy()
+        image.set("orientation", orientation)
+    return image.autorot() if orientation != 1 else image
+
+
+def crop(work: Work) -> None:
+    """Cut what hangs over the box, where it was said, or where libvips sees what draws attention."""
+    box = work.plan.crop
+    if box is None:
+        return
+    if work.plan.smart:
+        work.image = work.image.smartcrop(box.width, box.height, interesting="attention")
+    else:
+        work.image = work.each_frame(lambda frame: frame.crop(*box))
+
+
+def flip(work: Work) -> None:
+    """Mirror, left to right and upside down."""
+    if work.job.transform.flip_h:
+        work.image = work.image.fliphor()
+    if work.job.transform.flip_v:
+        work.image = work.each_frame(lambda frame: frame.flipver())
+
+
+def colour(work: Work) -> None:
+    """Bring colours to 8-bit sRGB, by the embedded profile; with metadata kept, the profile may stay.
+
+    Done on the small picture: a profile costs the more the more pixels there are.
+    """
+    encoding, options = work.job.encoding, work.job.transform.options
+    image = work.image
+    stays = encoding.metadata == "keep" and not (options.strip_icc or options.strip_metadata)
+    if image.get_typeof("icc-profile-data") and not (stays and image.interpretation in _SRGB):
+        image = _by_profile(image)
+    elif image.interpretation == "cmyk":
+        image = image.icc_transform("srgb", input_profile="cmyk", intent="relative")
+    work.image = _eight_bit(image)
+
+
+def _by_profile(image: Image) -> Image:
+    """Convert by the embedded profile; a profile that cannot be used counts as none."""
+    if image.interpretation in _SRGB and _says_srgb(image.get("icc-profile-data")):
+        return image
+    if image.interpretation == "b-w":  # grey profiles differ by gamma alone
+        return image
+    fallback = "cmyk" if image.interpretation == "cmyk" else "srgb"
+    try:
+        converted = image.icc_transform(
+            "srgb", embedded=True, input_profile=fallback, intent="relative", depth=8
+        )
+        return converted.copy_memory()
+    except vips.Error:
+        return image if fallback == "srgb" else image.icc_transform("srgb", input_profile=fallback)
+
+
+def _says_srgb(profile: bytes) -> bool:
+    """Whether a profile names sRGB as what it describes; most photos on the web bring it along."""
+    head = bytes(profile[:1024])
+    return b"sRGB" in head or b"s\0R\0G\0B" in head
+
+
+def _eight_bit(image: Image) -> Image:
+    if image.interpretation not in _SRGB:
+        image = image.colourspace("srgb")
+    return image if image.format == "uchar" else image.cast("uchar")
+
+
+def effects(work: Work) -> None:
+    """Apply the filters in the URL's order; each is handed 8-bit sRGB and may give back any depth."""
+    calls = work.job.transform.effects
+    if not calls:
+        return
+    stage = _Stage(work)
+    image = work.image
+    for call in calls:
+        apply = named(call.name).apply
+        assert apply is not None  # noqa: S101  options never come here
+        image = image if image.interpretation == "srgb" else image.colourspace("srgb")
+        image = _eight_bit(apply(image, stage, *call.values))
+    work.image = image
+
+
+class _Stage:
+    """What filters may know and do beyond their image (`filters.family.Stage`)."""
+
+    def __init__(self, work: Work) -> None:
+        self._layers = work.layers
+        self.box: tuple[int, int] = work.plan.box
+        self.padding: tuple[int, int, int, int] = work.job.transform.padding
+        self.frames = work.frames
+
+    def turn(self) -> None:
+        self.box = self.box[1], self.box[0]
+
+    def each_frame(self, image: Image, change: Callable[[Image], Image]) -> Image:
+        return each_frame(image, self.frames, change)
+
+    def layer(self, key: str, *, within: tuple[int, int] | None, frames: int) -> Image:
+        return self._layers.picture(key, within=within, frames=frames)
+
+    def svg(self, text: str) -> Image:
+        return vips.draw_svg(text)
+
+
+def bound(work: Work) -> None:
+    """Refuse an answer that grew too large by padding or canvas."""
+    width, height = work.image.width, work.image.height // work.frames
+    longest = work.job.ceiling.side
+    if max(width, height) > longest:
+        raise BadArgument(
+            f"the picture would have {width}×{height} pixels: at most {longest} a side are allowed"
+        )
+
+
+def fit(work: Work) -> None:
+    """Make the picture one that its type can hold; black goes behind what JPEG cannot see through."""
+    if work.image.hasalpha() and not TRAITS[work.format].alpha:
+        work.image = work.image.flatten()
+    if work.frames > 1:
+        work.image = work.image.copy()
+        work.image.set_type(vips.INT, "page-height", work.image.height // work.frames)
+
+
+def write(work: Work) -> None:
+    """Compute what is left, then encode."""
+    work.image = work.image.copy_memory()
+    work.decode_seconds = perf_counter() - work.begun
+    if work.job.meta:
+        return
+    begun = perf_counter()
+    work.size = encode.write(
+        work.image, work.result, work.format, work.job.transform.options, work.job.encoding
+    )
+    work.encode_seconds = perf_counter() - begun
