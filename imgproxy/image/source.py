@@ -44,7 +44,8 @@ def decode_name(text: str) -> tuple[str, bool]:
     """
     plain = text
     if not _BROKEN_ESCAPE.search(text):
-        plain = unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "surrogateescape")
+        raw = text.replace("+", " ").encode("utf-8", "surrogateescape")
+        plain = unquote_to_bytes(raw).decode("utf-8", "surrogateescape")
     encoded = plain.removeprefix("b64:")
     if encoded == plain or not _BASE64URL.fullmatch(encoded):
         return plain, False

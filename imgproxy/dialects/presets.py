@@ -1,0 +1,53 @@
+"""Transforms that the deployment gives names: `card=fit-in/300x200/filters:quality(80);avatar=80x80/smart`.
+
+A preset holds options and nothing else: no image, no signature, no other preset. What a URL says beside a
+preset goes on top of it (`params.merge`), as over imagor's BASE_PARAMS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from imgproxy.dialects import thumbor
+from imgproxy.dialects.params import Params, transform
+from imgproxy.errors import AskerError, BadArgument
+from imgproxy.image.transform import Limits
+
+NO_PRESETS: Mapping[str, Params] = MappingProxyType({})
+
+
+def parse(text: str, *, limits: Limits) -> Mapping[str, Params]:
+    """Read the setting and try every preset once; raise `ValueError`, one line naming the preset."""
+    presets: dict[str, Params] = {}
+    for entry in filter(None, (each.strip() for each in text.split(";"))):
+        name, equals, options = (part.strip() for part in entry.partition("="))
+        if not (equals and thumbor.PRESET_NAME.fullmatch(name)):
+            raise ValueError(f"name=options is expected, with a name of letters and digits, not '{entry}'")
+        if name in presets:
+            raise ValueError(f"the preset '{name}' is given twice")
+        try:
+            presets[name] = _preset(options, limits)
+        except AskerError as error:
+            raise ValueError(f"the preset '{name}': {error}") from None
+    return MappingProxyType(presets)
+
+
+def _preset(options: str, limits: Limits) -> Params:
+    params = thumbor.parse(f"{options.strip('/')}/")
+    if params.image:
+        word = params.image.rstrip("/")
+        raise BadArgument(f"'{word}' is not an option, or not in its place; a preset names no image")
+    if params.params or params.meta or params.unsafe or params.hash:
+        raise BadArgument("a preset holds options, not a kind of answer or a signature")
+    if params.preset or any(name == "preset" for name, _ in params.filters):
+        raise BadArgument("a preset cannot name another")
+    transform(params, presets=NO_PRESETS, limits=limits)
+    return params.options
+
+
+def check_only(params: Params, presets: Mapping[str, Params]) -> None:
+    """Raise `BadArgument` if the URL says more of the picture than which presets it wants."""
+    more = tuple(each for each in params.filters if each[0] != "preset")
+    if more or params.options != Params(preset=params.preset, filters=params.filters):
+        raise BadArgument(f"only presets are allowed here; there are {', '.join(presets) or 'none'}")
