@@ -13,8 +13,8 @@ from imgproxy.image.formats import TRAITS, Format
 from imgproxy.image.options import Options
 
 _COPYRIGHT = ("exif-ifd0-Copyright", "exif-ifd0-Artist")
-_FIRST_QUALITY = 80  # where imagor begins its search for `max_bytes`
-_LAST_QUALITY = 10
+_QUALITY = 80  # of a type that the settings do not name
+_LAST_QUALITY = 10  # at or below it `max_bytes` gives up (imagor)
 
 _SAVERS: dict[Format, Callable[[int, int], dict[str, Any]]] = {
     Format.JPEG: lambda quality, _: {"Q": quality},
@@ -30,17 +30,15 @@ _EFFORT = {Format.PNG: 6, Format.GIF: 7}  # libvips's own defaults
 def write(image: Image, descriptor: int, format_: Format, options: Options, encoding: Encoding) -> int:
     """Encode to a descriptor; return the bytes written. The picture fits the type already."""
     kept, image = _metadata(image, options, encoding)
-    quality = options.quality or encoding.quality.get(format_, _FIRST_QUALITY)
+    quality = options.quality or encoding.quality.get(format_, _QUALITY)
     ceiling = options.max_bytes if TRAITS[format_].lossy else None
-    if ceiling is not None:
-        quality = options.quality or _FIRST_QUALITY
     effort = encoding.effort.get(format_, _EFFORT.get(format_, 4))
     while True:
         vips.write(image, descriptor, format_, {**_SAVERS[format_](quality, effort), "keep": kept})
         size = os.fstat(descriptor).st_size
         if ceiling is None or size <= ceiling or quality <= _LAST_QUALITY:
             return size
-        quality = max(int(quality * _step(size / ceiling)), _LAST_QUALITY)
+        quality = max(int(quality * _step(size / ceiling)), 1)
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from imgproxy.engine import vips
+from imgproxy.engine import raster, vips
 from imgproxy.errors import EngineFailed
 from imgproxy.image import plan as planning
 from imgproxy.image.filters.family import Image
@@ -32,21 +32,16 @@ class Layers:
         count = min(frames, opened.facts.pages) if moving else 1
         planning.check(opened.facts, count, self._ceiling)
         image = vips.load(opened, shrink=1, first=0, count=count, sequential=False)
-        image = image.autorot() if count == 1 else image
-        image = _rgba(image)
+        image = raster.to_srgb(raster.upright(image, opened.facts.orientation))
+        image = image if image.interpretation == "srgb" else image.colourspace("srgb")
+        image = image if image.hasalpha() else image.addalpha()
         if within is not None:
             height = image.height // count
             scale = min(within[0] / image.width, within[1] / height)
             down = max(1, int(height * scale + 0.5)) / height
-            image = image.premultiply().resize(scale, vscale=down).unpremultiply().cast("uchar")
+            image = raster.resized(image, scale, down)
         if count < frames:
             image = image.replicate(1, -(-frames // count)).crop(
                 0, 0, image.width, image.height // count * frames
             )
         return image.copy_memory()
-
-
-def _rgba(image: Image) -> Image:
-    image = image.colourspace("srgb")
-    image = image if image.format == "uchar" else image.cast("uchar")
-    return image if image.hasalpha() else image.addalpha()

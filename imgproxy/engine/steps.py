@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
-from imgproxy.engine import encode, vips
+from imgproxy.engine import encode, raster, vips
 from imgproxy.engine.layers import Layers
 from imgproxy.engine.protocol import Job
 from imgproxy.errors import BadArgument
@@ -24,7 +24,6 @@ from imgproxy.image.negotiate import choose
 from imgproxy.image.plan import Box, Plan, Size
 
 _MAGENTA = [255, 0, 255]  # what see-through borders are compared as (imagor)
-_SRGB = ("srgb", "b-w")
 
 
 @dataclass(slots=True)
@@ -51,17 +50,7 @@ class Work:
 
     def each_frame(self, change: Callable[[Image], Image]) -> Image:
         """The image with every frame changed by itself."""
-        return each_frame(self.image, self.frames, change)
-
-
-def each_frame(image: Image, count: int, change: Callable[[Image], Image]) -> Image:
-    """Change frames that lie below one another one by one; all must come out of one size."""
-    if count == 1:
-        return change(image)
-    height = image.height // count
-    return vips.join_frames(
-        [change(image.crop(0, index * height, image.width, height)) for index in range(count)]
-    )
+        return raster.each_frame(self.image, self.frames, change)
 
 
 def probe(work: Work) -> None:
@@ -107,7 +96,7 @@ def trim(work: Work) -> None:
     if wish is None or work.frames > 1:
         return
     width, height = work.facts.upright
-    work.image = _upright(work.image.copy_memory(), work.facts.orientation)
+    work.image = raster.upright(work.image.copy_memory(), work.facts.orientation)
     work.facts = replace(work.facts, width=width, height=height, orientation=1)
     at = (0, 0) if wish.by == "top-left" else (width - 1, height - 1)
     flat = work.image.flatten(background=_MAGENTA) if work.image.hasalpha() else work.image
@@ -139,28 +128,12 @@ def resize(work: Work) -> None:
     across, down = work.plan.scale
     if (across, down) == (1, 1):
         return
-    work.image = resized(work.image, across, down)
-
-
-def resized(image: Image, across: float, down: float) -> Image:
-    """A picture resized in its own depth, alpha premultiplied around it."""
-    if not image.hasalpha():
-        return image.resize(across, vscale=down)
-    format_ = image.format
-    return image.premultiply().resize(across, vscale=down).unpremultiply().cast(format_)
+    work.image = raster.resized(work.image, across, down)
 
 
 def settle(work: Work) -> None:
     """Compute the small picture, and set it upright."""
-    work.image = _upright(work.image.copy_memory(), work.facts.orientation)
-
-
-def _upright(image: Image, orientation: int) -> Image:
-    """Apply the EXIF orientation and take its mark away; the value is ours, checked when it was read."""
-    if image.get_typeof("orientation"):
-        image = image.copy()
-        image.set("orientation", orientation)
-    return image.autorot() if orientation != 1 else image
+    work.image = raster.upright(work.image.copy_memory(), work.facts.orientation)
 
 
 def crop(work: Work) -> None:
@@ -188,45 +161,18 @@ def colour(work: Work) -> None:
     Done on the small picture: a profile costs the more the more pixels there are.
     """
     encoding, options = work.job.encoding, work.job.transform.options
-    image = work.image
     stays = encoding.metadata == "keep" and not (options.strip_icc or options.strip_metadata)
-    if image.get_typeof("icc-profile-data") and not (stays and image.interpretation in _SRGB):
-        image = _by_profile(image)
-    elif image.interpretation == "cmyk":
-        image = image.icc_transform("srgb", input_profile="cmyk", intent="relative")
-    work.image = _eight_bit(image)
-
-
-def _by_profile(image: Image) -> Image:
-    """Convert by the embedded profile; a profile that cannot be used counts as none."""
-    if image.interpretation in _SRGB and _says_srgb(image.get("icc-profile-data")):
-        return image
-    if image.interpretation == "b-w":  # grey profiles differ by gamma alone
-        return image
-    fallback = "cmyk" if image.interpretation == "cmyk" else "srgb"
-    try:
-        converted = image.icc_transform(
-            "srgb", embedded=True, input_profile=fallback, intent="relative", depth=8
-        )
-        return converted.copy_memory()
-    except vips.Error:
-        return image if fallback == "srgb" else image.icc_transform("srgb", input_profile=fallback)
-
-
-def _says_srgb(profile: bytes) -> bool:
-    """Whether a profile names sRGB as what it describes; most photos on the web bring it along."""
-    head = bytes(profile[:1024])
-    return b"sRGB" in head or b"s\0R\0G\0B" in head
-
-
-def _eight_bit(image: Image) -> Image:
-    if image.interpretation not in _SRGB:
-        image = image.colourspace("srgb")
-    return image if image.format == "uchar" else image.cast("uchar")
+    if stays and work.image.interpretation != "cmyk":
+        work.image = raster.eight_bit(work.image)
+    else:
+        work.image = raster.to_srgb(work.image)
 
 
 def effects(work: Work) -> None:
-    """Apply the filters in the URL's order; each is handed 8-bit sRGB and may give back any depth."""
+    """Apply the filters in the URL's order; each is handed sRGB.
+
+    Between them nothing is clipped to 8 bits: what one brightens, the next may darken again.
+    """
     calls = work.job.transform.effects
     if not calls:
         return
@@ -236,8 +182,8 @@ def effects(work: Work) -> None:
         apply = named(call.name).apply
         assert apply is not None  # noqa: S101  options never come here
         image = image if image.interpretation == "srgb" else image.colourspace("srgb")
-        image = _eight_bit(apply(image, stage, *call.values))
-    work.image = image
+        image = apply(image, stage, *call.values)
+    work.image = raster.eight_bit(image)
 
 
 class _Stage:
@@ -250,10 +196,12 @@ class _Stage:
         self.frames = work.frames
 
     def turn(self) -> None:
+        left, top, right, bottom = self.padding
         self.box = self.box[1], self.box[0]
+        self.padding = top, left, bottom, right
 
     def each_frame(self, image: Image, change: Callable[[Image], Image]) -> Image:
-        return each_frame(image, self.frames, change)
+        return raster.each_frame(image, self.frames, change)
 
     def layer(self, key: str, *, within: tuple[int, int] | None, frames: int) -> Image:
         return self._layers.picture(key, within=within, frames=frames)

@@ -86,10 +86,12 @@ def shrink(transform: Transform, facts: Facts, ceiling: Ceiling, *, exact: bool)
     """By how much to shrink while loading, at least 1; what the format's decoder does almost for free.
 
     JPEG halves up to three times; `exact` keeps a factor of two for the resize that follows, as
-    vips_thumbnail does, else the target is enough. WebP takes any factor. SVG is drawn at size, so its
-    factor may be below 1.
+    vips_thumbnail does, and does without where imagor does; else the target is enough. WebP takes any
+    factor. SVG is drawn at size, so its factor may be below 1.
     """
-    if transform.trim is not None or (exact and transform.crop is not None):
+    if transform.trim is not None:
+        return 1
+    if exact and (transform.crop is not None or transform.fit is Fit.OUTSIDE):
         return 1
     whole = Size(*facts.upright)
     part = _cut(transform, whole, None)
@@ -222,8 +224,7 @@ def _scales(transform: Transform, part: Size, longest: int) -> tuple[float, floa
     if not transform.upscale:
         scale = min(scale, 1.0)
     size = _scaled(part, scale, scale)
-    if transform.fit is Fit.OUTSIDE:  # rounded up, so that the box is covered
-        size = Size(math.ceil(part.width * scale - 1e-9), math.ceil(part.height * scale - 1e-9))
+    box = Size(box.width if transform.width else size.width, box.height if transform.height else size.height)
     return scale, scale, size, box
 
 

@@ -1,4 +1,4 @@
-"""blur(radius) or blur(radius,sigma): Gaussian blur of sigma radius/2, or sigma/2 when it is given (imagor).
+"""blur(radius) or blur(radius,sigma): Gaussian blur of sigma radius/2, or of the sigma given (imagor).
 
 Animations stay as they are: a blur across the strip of frames would mix them.
 """
@@ -8,7 +8,7 @@ from imgproxy.image.filters.family import Filter, Image, Stage
 
 
 def _sigma(radius: float, sigma: float | None) -> float:
-    return (radius if sigma is None else sigma) / 2
+    return radius / 2 if sigma is None else sigma
 
 
 def _apply(image: Image, stage: Stage, radius: float, sigma: float | None) -> Image:

@@ -36,7 +36,7 @@ class Stage(Protocol):
         """How many frames lie below one another in the image."""
 
     def turn(self) -> None:
-        """Swap the box's sides: the picture was turned by a quarter."""
+        """Swap the sides of box and padding: the picture was turned by a quarter."""
 
     def each_frame(self, image: Image, change: Callable[[Image], Image]) -> Image:
         """Change every frame by itself; all must come out of one size."""

@@ -1,0 +1,56 @@
+"""Many callers for one key, one piece of work.
+
+The work belongs to all who wait: one who leaves does not end it for the others, and when the last has left
+it is cancelled. Its result, or its error, goes to everybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class _Flight(Generic[Result]):
+    task: asyncio.Task[Result]
+    waiting: int = 0
+
+
+class Flights(Generic[Result]):
+    """The work under way, by key."""
+
+    def __init__(self) -> None:
+        self._flights: dict[Hashable, _Flight[Result]] = {}
+
+    async def run(self, key: Hashable, work: Callable[[], Awaitable[Result]]) -> tuple[Result, bool]:
+        """Join the work on `key`, or begin it; also tell whether it was joined."""
+        flight = self._flights.get(key)
+        joined = flight is not None
+        if flight is None:
+            flight = _Flight(asyncio.create_task(self._land(key, work)))
+            self._flights[key] = flight
+        flight.waiting += 1
+        try:
+            return await asyncio.shield(flight.task), joined
+        finally:
+            flight.waiting -= 1
+            if flight.waiting == 0 and not flight.task.done():
+                self._forget(key, flight)
+                flight.task.cancel()
+
+    async def _land(self, key: Hashable, work: Callable[[], Awaitable[Result]]) -> Result:
+        flight = None
+        try:
+            flight = self._flights.get(key)
+            return await work()
+        finally:
+            # who comes from now on begins anew: what is finished may be older than their question
+            self._forget(key, flight)
+
+    def _forget(self, key: Hashable, flight: _Flight[Result] | None) -> None:
+        if self._flights.get(key) is flight:
+            self._flights.pop(key, None)

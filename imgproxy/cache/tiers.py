@@ -1,0 +1,90 @@
+"""Where results are kept: tiers, asked in order, fastest first.
+
+A tier may forget and may fail; it may not lie and may not break a request: what it raises is logged and
+counts as a miss. A result found in a slower tier is put into the faster ones.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from imgproxy.cache.key import ResultKey
+from imgproxy.image.formats import Format
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One finished answer, whole, and what of it the headers tell."""
+
+    body: bytes
+    mime: str
+    format: Format | None
+    sources: tuple[str, ...]
+    """The keys of all originals in it; a purge of any drops it."""
+
+
+class Tier(Protocol):
+    """One place for results. `put` is whole or nothing; losing an entry is allowed, changing one is not."""
+
+    name: str
+
+    async def get(self, key: ResultKey) -> Entry | None:
+        """The entry, or None."""
+
+    async def put(self, key: ResultKey, entry: Entry) -> None:
+        """Keep an entry, for as long as there is room."""
+
+    async def drop(self, source: str) -> None:
+        """Forget every result that this original is part of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry and the tier that had it."""
+
+    entry: Entry
+    tier: str
+
+
+class Tiers:
+    """The tiers of one process."""
+
+    def __init__(self, tiers: Sequence[Tier]) -> None:
+        self._tiers = tuple(tiers)
+
+    async def get(self, key: ResultKey) -> Found | None:
+        """Ask each tier in turn."""
+        for index, tier in enumerate(self._tiers):
+            try:
+                entry = await tier.get(key)
+            except Exception:
+                _log.exception("cache tier %s failed to read", tier.name)
+                continue
+            if entry is not None:
+                await self._put(self._tiers[:index], key, entry)
+                return Found(entry, tier.name)
+        return None
+
+    async def put(self, key: ResultKey, entry: Entry) -> None:
+        """Keep an entry in every tier."""
+        await self._put(self._tiers, key, entry)
+
+    async def drop(self, source: str) -> None:
+        """Forget an original's results everywhere."""
+        for tier in self._tiers:
+            try:
+                await tier.drop(source)
+            except Exception:
+                _log.exception("cache tier %s failed to drop", tier.name)
+
+    async def _put(self, tiers: Sequence[Tier], key: ResultKey, entry: Entry) -> None:
+        for tier in tiers:
+            try:
+                await tier.put(key, entry)
+            except Exception:
+                _log.exception("cache tier %s failed to write", tier.name)

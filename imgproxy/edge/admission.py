@@ -1,0 +1,107 @@
+"""May this key be served, and in which version: asked for every request, hit or miss, before any byte moves.
+
+A registered file's record is the authority. Objects without a record follow the deployment: refused, or
+public with the version that storage tells; that is believed for a while, and one question serves all who
+wait. Unknown, private and deleted are one answer, `NotFound`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from cachetools import TTLCache
+
+from imgproxy.cache.flight import Flights
+from imgproxy.errors import NotFound
+from imgproxy.files.access import Access, Visibility
+from imgproxy.image.source import Key
+
+RESERVED_PREFIXES = ("staging/", "files/")
+"""Where the files API keeps its own objects; they are served through their records or not at all."""
+
+_ENTRIES = 65_536
+_ABSENT_SECONDS = 5.0  # how long «not there» is believed: an upload must not stay invisible
+
+
+class Header(Protocol):
+    """What is needed of `storage.Head`."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def modified(self) -> float: ...
+
+
+class HeadStorage(Protocol):
+    """What is needed of a storage here."""
+
+    async def head(self, key: Key) -> Header:
+        """Describe an object or raise `NotFound`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Leave to serve one object, in one version; equal permits mean that nothing has changed."""
+
+    key: Key
+    version: str
+    generation: int
+    modified: float
+    """Seconds since 1970."""
+    tenant: str = ""
+
+
+def _absent() -> NotFound:
+    return NotFound("there is no such public image")
+
+
+class Admission:
+    """The authority on keys for one process."""
+
+    def __init__(
+        self,
+        access: Access,
+        storage: HeadStorage,
+        *,
+        unregistered: bool,
+        ttl: float,
+        timer: Callable[[], float],
+    ) -> None:
+        self._access = access
+        self._storage = storage
+        self._unregistered = unregistered
+        self._known: TTLCache[Key, Permit] = TTLCache(_ENTRIES, ttl, timer)
+        self._absent: TTLCache[Key, bool] = TTLCache(_ENTRIES, min(ttl, _ABSENT_SECONDS), timer)
+        self._flights: Flights[Permit] = Flights()
+
+    async def admit(self, key: Key) -> Permit:
+        """Leave to serve a key now; raise `NotFound`, or a `SourceError` when storage cannot tell."""
+        record = await self._access.look(key)
+        if record is not None:
+            if record.visibility is not Visibility.PUBLIC:
+                raise _absent()
+            return Permit(key, record.version, record.generation, record.modified, record.tenant)
+        if not self._unregistered or key.startswith(RESERVED_PREFIXES) or key in self._absent:
+            raise _absent()
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        permit, _ = await self._flights.run(key, lambda: self._ask(key))
+        return permit
+
+    def forget(self, key: Key) -> None:
+        """Ask storage anew for the next request: the object is known to have changed."""
+        self._known.pop(key, None)
+        self._absent.pop(key, None)
+
+    async def _ask(self, key: Key) -> Permit:
+        try:
+            head = await self._storage.head(key)
+        except NotFound:
+            self._absent[key] = True
+            raise _absent() from None
+        permit = Permit(key, head.version, 0, head.modified)
+        self._known[key] = permit
+        return permit

@@ -1,0 +1,132 @@
+"""From a picture to headers: validators, freshness, negotiation, safety, and where it came from.
+
+All but the body's own headers are known before any fetch, so 304 and HEAD need none (RFC 9110 §13.2.2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.utils import formatdate, parsedate_to_datetime
+from hashlib import sha256
+from pathlib import PurePosixPath
+from typing import Literal
+from urllib.parse import quote
+
+from imgproxy.edge.admission import Permit
+from imgproxy.edge.problems import SAFE_HEADERS
+from imgproxy.edge.render import Prepared
+from imgproxy.errors import NotFound
+from imgproxy.image.formats import TRAITS, Format
+from imgproxy.image.options import Options
+from imgproxy.image.source import Key
+
+_NAME = re.compile(r"[^\w .()+-]", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """For how many seconds answers are fresh where the URL does not say."""
+
+    ttl: int
+    """Browsers: `max-age`. They cannot be purged."""
+    shared_ttl: int
+    """CDNs: `s-maxage`. They can."""
+    stale: int
+    """How long an old answer may stand in: `stale-while-revalidate`, `stale-if-error` (RFC 5861)."""
+
+
+def headers(prepared: Prepared, freshness: Freshness, *, now: float, cache_status: str) -> dict[str, str]:
+    """The headers of 200 and 304 alike, without those that describe a body."""
+    answer = {
+        "ETag": etag(prepared),
+        "Cache-Control": cache_control(prepared.request.transform.options, freshness, now),
+        "Cache-Status": f"imgproxy; {cache_status}",
+        "Cache-Tag": ",".join(tags(prepared.permits)),
+        **SAFE_HEADERS,
+    }
+    if prepared.permits:
+        answer["Last-Modified"] = formatdate(_modified(prepared.permits), usegmt=True)
+    if prepared.output.negotiated:
+        answer["Vary"] = "Accept"
+    return answer
+
+
+def etag(prepared: Prepared) -> str:
+    """A strong validator: the result's key says all that its bytes depend on."""
+    return f'"{prepared.key}"'
+
+
+def cache_control(options: Options, freshness: Freshness, now: float) -> str:
+    """Freshness by the deployment, or by `max_age`; never beyond `expire`. Raise `NotFound` after it."""
+    ttl, shared = freshness.ttl, freshness.shared_ttl
+    if options.max_age is not None:
+        ttl = shared = options.max_age
+    stale = freshness.stale
+    if options.expire is not None:
+        left = int(options.expire / 1000 - now)
+        if left <= 0:
+            raise NotFound("the URL has expired")
+        ttl, shared, stale = min(ttl, left), min(shared, left), 0
+    if ttl == shared == 0:
+        return "private, no-store"
+    kept = f", stale-while-revalidate={stale}, stale-if-error={stale}" if stale else ""
+    return f"public, max-age={ttl}, s-maxage={shared}{kept}"
+
+
+def tags(permits: Sequence[Permit]) -> list[str]:
+    """What a CDN can purge by: hashes, so that no key or tenant is told."""
+    found = dict.fromkeys(f"k-{_hash(permit.key)}" for permit in permits)
+    found.update(dict.fromkeys(f"t-{_hash(permit.tenant)}" for permit in permits if permit.tenant))
+    return list(found)
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
+
+
+def _modified(permits: Sequence[Permit]) -> int:
+    return int(max(permit.modified for permit in permits))
+
+
+def not_modified(prepared: Prepared, if_none_match: str | None, if_modified_since: str | None) -> bool:
+    """Whether the client has it already (RFC 9110 §13.1.2, §13.1.3): tags decide, dates only without."""
+    if if_none_match is not None:
+        wanted = etag(prepared)
+        names = (name.strip().removeprefix("W/") for name in if_none_match.split(","))
+        return any(name in ("*", wanted) for name in names)
+    if if_modified_since is None or not prepared.permits:
+        return False
+    try:
+        since = parsedate_to_datetime(if_modified_since).timestamp()
+    except (ValueError, TypeError):
+        return False
+    return _modified(prepared.permits) <= since
+
+
+def disposition(options: Options, key: Key | None, mime: str) -> str:
+    """`inline`, or `attachment` where the URL asks, under a name that fits the type (RFC 6266)."""
+    kind: Literal["inline", "attachment"] = "inline" if options.attachment is None else "attachment"
+    extension = next((each.extension for each in TRAITS.values() if each.mime == mime), "json")
+    stem = options.attachment or (PurePosixPath(key).stem if key else "") or "image"
+    if stem.lower().endswith(f".{extension}"):
+        stem = stem[: -len(extension) - 1]
+    name = f"{stem}.{extension}"
+    plain = _NAME.sub("_", name)
+    extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
+    return f'{kind}; filename="{plain}"{extended}'
+
+
+def likely_mime(prepared: Prepared, key: Key | None) -> str | None:
+    """The type of an answer that is not made: sure when the URL names it, else what the key looks like."""
+    if prepared.request.answer == "meta":
+        return "application/json"
+    asked = prepared.request.transform.options.format
+    if asked is not None:
+        return TRAITS[asked].mime
+    suffix = PurePosixPath(key).suffix.lower().removeprefix(".") if key else "png"
+    own = next((name for name, traits in TRAITS.items() if suffix in (name, traits.extension)), None)
+    if own in (Format.GIF, Format.WEBP, None) or not prepared.output.candidates:
+        return TRAITS[own].mime if own is not None and not prepared.output.candidates else None
+    return TRAITS[prepared.output.candidates[0]].mime

@@ -1,0 +1,52 @@
+"""Is it alive, is it ready, and what does it count: for load balancers, orchestrators and Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from imgproxy.telemetry import Metrics
+
+_HEADERS = {"Cache-Control": "no-store"}
+
+
+class Health:
+    """`/healthz` answers while the process lives, `/readyz` while it should be sent requests."""
+
+    def __init__(self, checks: dict[str, Callable[[], Awaitable[None]]]) -> None:
+        self._checks = checks
+        self._draining = False
+
+    def drain(self) -> None:
+        """Ask to be sent nothing more."""
+        self._draining = True
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        """Alive."""
+        return web.json_response({"status": "ok"}, headers=_HEADERS)
+
+    async def readyz(self, _request: web.Request) -> web.Response:
+        """Ready: every part answers, and we are not about to stop."""
+        failing = ["draining"] if self._draining else []
+        for name, check in self._checks.items():
+            try:
+                await check()
+            except Exception:
+                failing.append(name)
+        body = {"status": "unavailable", "failing": failing} if failing else {"status": "ok"}
+        return web.json_response(body, status=503 if failing else 200, headers=_HEADERS)
+
+    def routes(self) -> list[web.RouteDef]:
+        """For the public port."""
+        return [web.get("/healthz", self.healthz), web.get("/readyz", self.readyz)]
+
+
+def metrics_route(metrics: Metrics) -> web.RouteDef:
+    """For the admin port only."""
+
+    async def show(_request: web.Request) -> web.Response:
+        kind, text = metrics.text()
+        return web.Response(body=text, headers={"Content-Type": kind, **_HEADERS})
+
+    return web.get("/metrics", show)

@@ -1,0 +1,212 @@
+"""GET and HEAD an image: take the raw target apart, ask the use case, answer.
+
+Every answer has a request id; every error becomes a problem here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from secrets import token_hex
+from time import perf_counter
+
+from aiohttp import web
+
+from imgproxy.dialects import Grammar, ImageRequest
+from imgproxy.dialects.signature import Signer
+from imgproxy.edge import answer, problems
+from imgproxy.edge.answer import Freshness
+from imgproxy.edge.render import Renderer
+from imgproxy.errors import AskerError, ImgproxyError, NotFound, NotSigned
+from imgproxy.image.formats import Format
+from imgproxy.image.negotiate import Output, negotiate
+from imgproxy.image.source import Key, Plain
+from imgproxy.telemetry import AccessLog, Metrics
+
+_log = logging.getLogger(__name__)
+
+RESERVED = frozenset({"v1", "-", "console", "healthz", "readyz", "metrics", "favicon.ico", "robots.txt"})
+"""First segments that are no images; `params` is one too, and the grammar's own."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_TARGETS = 8_192  # URLs whose reading is remembered; some 2 KB each
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What this edge serves."""
+
+    unsigned: bool
+    """Whether URLs without a signature are."""
+    automatic: tuple[Format, ...]
+    freshness: Freshness
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One request under way, and what the log will say of it."""
+
+    http: web.Request
+    id: str
+    begun: float = field(default_factory=perf_counter)
+    negotiated: bool = False
+    cache: str = "none"
+
+
+class Images:
+    """The edge's one handler."""
+
+    def __init__(
+        self,
+        *,
+        grammar: Grammar,
+        signer: Signer | None,
+        policy: Policy,
+        renderer: Renderer,
+        metrics: Metrics,
+        access_log: AccessLog,
+        clock: Callable[[], float],
+    ) -> None:
+        self._grammar = grammar
+        self._signer = signer
+        self._policy = policy
+        self._renderer = renderer
+        self._metrics = metrics
+        self._access_log = access_log
+        self._clock = clock
+        self._read = lru_cache(_TARGETS)(self._read_once)
+
+    async def handle(self, http: web.Request) -> web.Response:
+        """Answer any request that no other route took."""
+        asked = _Asked(http, _request_id(http))
+        try:
+            response = await self._answer(asked)
+        except ImgproxyError as error:
+            response = problems.answer_to(error, request_id=asked.id, vary=asked.negotiated)
+            if response.status >= 500:
+                _log.warning("%s %s: %s", asked.id, type(error).__name__, error.__cause__ or error)
+        except Exception:
+            _log.exception("%s a defect", asked.id)
+            response = problems.problem(500, "the request could not be answered", request_id=asked.id)
+        response.headers["X-Request-Id"] = asked.id
+        self._tell(asked, response)
+        return response
+
+    async def _answer(self, asked: _Asked) -> web.Response:
+        http = asked.http
+        if http.method not in ("GET", "HEAD"):
+            response = problems.problem(405, "only GET and HEAD are served here", request_id=asked.id)
+            response.headers["Allow"] = "GET, HEAD"
+            return response
+        request = self._read(http.raw_path)
+        if request.answer == "params":
+            return web.json_response(request.params.as_json(), headers=problems.SAFE_HEADERS)
+        output = self._negotiate(request, http.headers.get("Accept"))
+        asked.negotiated = output.negotiated
+        return await self._serve(asked, request, output)
+
+    def _negotiate(self, request: ImageRequest, accept: str | None) -> Output:
+        """Facts do not depend on the client, so `/meta` is not negotiated."""
+        automatic = self._policy.automatic if request.answer == "image" else ()
+        return negotiate(request.transform.options.format, accept, automatic=automatic)
+
+    async def _serve(self, asked: _Asked, request: ImageRequest, output: Output) -> web.Response:
+        http = asked.http
+        prepared = await self._renderer.prepare(request, output)
+        headers = answer.headers(
+            prepared, self._policy.freshness, now=self._clock(), cache_status="hit; detail=validator"
+        )
+        if answer.not_modified(
+            prepared, http.headers.get("If-None-Match"), http.headers.get("If-Modified-Since")
+        ):
+            asked.cache = "hit"
+            return web.Response(status=304, headers=headers)
+        key = None if isinstance(request.source, Plain) else request.source
+        found = await self._renderer.cached(prepared)
+        if found is not None:
+            asked.cache = "hit"
+            headers["Cache-Status"] = f"imgproxy; hit; detail={found.tier}"
+            return _picture(found.entry.body, found.entry.mime, headers, request, key)
+        if http.method == "HEAD":
+            return _unmade(headers, answer.likely_mime(prepared, key))
+        asked.cache = "miss"
+        prepared, made = await self._renderer.make(prepared)
+        headers = answer.headers(
+            prepared,
+            self._policy.freshness,
+            now=self._clock(),
+            cache_status="fwd=miss; collapsed" if made.collapsed else "fwd=miss; stored",
+        )
+        return _picture(made.entry.body, made.entry.mime, headers, request, key)
+
+    def _read_once(self, target: str) -> ImageRequest:
+        """Read and authenticate a target; once more with needless escapes undone (imagor issue 258)."""
+        try:
+            return self._authentic(target)
+        except (AskerError, NotSigned):
+            plain = self._grammar.unescaped(target)
+            if plain is None:
+                raise
+            return self._authentic(plain)
+
+    def _authentic(self, target: str) -> ImageRequest:
+        if target.lstrip("/").split("/", 1)[0].split("?", 1)[0] in RESERVED:
+            raise NotFound("there is nothing here")
+        request = self._grammar.read(target)
+        if self._signer is None and request.signature is not None and "=" not in request.signature:
+            # without secrets no URL is signed here: a long first segment is a folder of the key's
+            request = self._grammar.read("/unsafe" + target)
+        if request.answer != "params":
+            self._require_signature(request)
+        return request
+
+    def _require_signature(self, request: ImageRequest) -> None:
+        if request.signature is None:
+            if not self._policy.unsigned:
+                raise NotSigned("only signed URLs are served here: the first segment is the signature")
+        elif self._signer is None or not self._signer.verify(request.signature, request.signed):
+            raise NotSigned("the signature does not fit the URL")
+
+    def _tell(self, asked: _Asked, response: web.Response) -> None:
+        seconds = perf_counter() - asked.begun
+        body = response.body
+        sent = len(body) if isinstance(body, bytes) and asked.http.method == "GET" else 0
+        self._metrics.answered(response.status, asked.cache, sent, seconds)
+        self._access_log.add(
+            {
+                "time": self._clock(),
+                "id": asked.id,
+                "client": asked.http.remote,
+                "method": asked.http.method,
+                "target": asked.http.raw_path,
+                "status": response.status,
+                "bytes": sent,
+                "cache": asked.cache,
+                "ms": round(seconds * 1000, 2),
+            }
+        )
+
+
+def _request_id(http: web.Request) -> str:
+    """The id that a proxy in front gave, if it is one, or a new one."""
+    given = http.headers.get("X-Request-Id", "")
+    return given if _REQUEST_ID.fullmatch(given) else token_hex(8)
+
+
+def _picture(
+    body: bytes, mime: str, headers: dict[str, str], request: ImageRequest, key: Key | None
+) -> web.Response:
+    headers["Content-Type"] = mime
+    headers["Content-Disposition"] = answer.disposition(request.transform.options, key, mime)
+    return web.Response(body=body, headers=headers)
+
+
+def _unmade(headers: dict[str, str], mime: str | None) -> web.Response:
+    """HEAD of a picture that is in no cache: making it only to count its bytes would cost a decode."""
+    headers["Cache-Status"] = "imgproxy; fwd=miss"
+    if mime is not None:
+        headers["Content-Type"] = mime
+    return web.Response(headers=headers)

@@ -1,0 +1,213 @@
+"""The use case: one request, one picture. Read this file first.
+
+A request is prepared without a byte moving (who may see it, in which version, under which key), answered
+from a cache if it can be, and made if it must be, once for all who ask at the same time. What was made
+is kept and answered only if everything it was made from is still as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Protocol
+
+from imgproxy.cache.flight import Flights
+from imgproxy.cache.key import Ingredient, ResultKey, result_key
+from imgproxy.cache.tiers import Entry, Found, Tiers
+from imgproxy.dialects import ImageRequest
+from imgproxy.edge.admission import Admission, Permit
+from imgproxy.edge.originals import Borrowed, Originals
+from imgproxy.engine.memo import FailureMemo
+from imgproxy.engine.pool import Result
+from imgproxy.engine.protocol import Encoding, Job
+from imgproxy.errors import DeadlinePassed, ImageError, StorageFailed
+from imgproxy.image.formats import TRAITS
+from imgproxy.image.negotiate import Output
+from imgproxy.image.plan import Ceiling
+from imgproxy.image.source import Plain
+from imgproxy.telemetry import Metrics
+
+_TRIES = 3  # an original that changes more often while it is read is not served
+
+
+class Engine(Protocol):
+    """Makes pictures; see `engine.pool`."""
+
+    async def run(self, job: Job, original: int | None, layers: Sequence[int]) -> Result:
+        """Make one picture from descriptors, which stay the caller's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How this deployment makes pictures."""
+
+    encoding: Encoding
+    ceiling: Ceiling
+    encoder: str
+    """Names the settings and the libvips that write; part of every key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request with all that is known before a byte moves."""
+
+    request: ImageRequest
+    output: Output
+    permits: tuple[Permit, ...]
+    """The original's, if it is no plain colour, then the layers'."""
+    key: ResultKey
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A picture that was not in a cache."""
+
+    entry: Entry
+    collapsed: bool
+    """Whether somebody else's request made it."""
+
+
+class _Changed(Exception):
+    """What storage gave is not the version that was permitted."""
+
+
+class Renderer:
+    """Makes and keeps pictures for one process."""
+
+    def __init__(
+        self,
+        *,
+        admission: Admission,
+        originals: Originals,
+        tiers: Tiers,
+        engine: Engine,
+        memo: FailureMemo,
+        recipe: Recipe,
+        metrics: Metrics,
+    ) -> None:
+        self._admission = admission
+        self._originals = originals
+        self._tiers = tiers
+        self._engine = engine
+        self._memo = memo
+        self._recipe = recipe
+        self._metrics = metrics
+        self._flights: Flights[Entry] = Flights()
+        self._puts: set[asyncio.Task[None]] = set()
+
+    async def prepare(self, request: ImageRequest, output: Output) -> Prepared:
+        """Ask who may see it and name the result; raise `NotFound` for what is not public."""
+        keys = request.keys if isinstance(request.source, Plain) else (request.source, *request.keys)
+        permits = tuple([await self._admission.admit(key) for key in keys])
+        key = result_key(
+            [Ingredient(permit.key, f"{permit.generation}:{permit.version}") for permit in permits],
+            transform=f"{request.params.image if not permits else ''};{request.transform.canonical()}",
+            output=output.canonical(),
+            answer=request.answer,
+            encoder=self._recipe.encoder,
+        )
+        return Prepared(request, output, permits, key)
+
+    async def cached(self, prepared: Prepared) -> Found | None:
+        """The answer, if a cache has it."""
+        return await self._tiers.get(prepared.key)
+
+    async def make(self, prepared: Prepared) -> tuple[Prepared, Made]:
+        """The answer, made now or with somebody else's request.
+
+        An object that changed since it was permitted is prepared anew, so the key returned is the key of
+        the bytes returned.
+        """
+        for _ in range(_TRIES):
+            try:
+                entry, joined = await self._flights.run(prepared.key, self._work(prepared))
+            except _Changed:
+                for permit in prepared.permits:
+                    self._admission.forget(permit.key)
+            else:
+                if await self._still_permitted(prepared):
+                    return prepared, Made(entry, joined)
+            prepared = await self.prepare(prepared.request, prepared.output)
+        raise StorageFailed("the original keeps changing while it is read")
+
+    async def close(self) -> None:
+        """Wait for what is being kept."""
+        await asyncio.gather(*self._puts, return_exceptions=True)
+
+    def _work(self, prepared: Prepared) -> Callable[[], asyncio.Future[Entry]]:
+        return lambda: asyncio.ensure_future(self._make(prepared))
+
+    async def _make(self, prepared: Prepared) -> Entry:
+        sources = [f"{permit.key}@{permit.version}" for permit in prepared.permits]
+        self._memo.check(*sources, prepared.key)
+        try:
+            result = await self._fetch_and_run(prepared)
+        except DeadlinePassed as error:
+            self._memo.remember(prepared.key, error)
+            raise
+        except ImageError as error:
+            # which of several was at fault is not known, so only an original alone is remembered
+            self._memo.remember(sources[0] if len(sources) == 1 else prepared.key, error)
+            raise
+        entry = _entry(prepared, result)
+        if await self._still_permitted(prepared):
+            self._keep(prepared.key, entry)
+        return entry
+
+    async def _fetch_and_run(self, prepared: Prepared) -> Result:
+        begun = perf_counter()
+        async with AsyncExitStack() as stack:
+            borrowed = [
+                await stack.enter_async_context(self._originals.borrow(permit.key, permit.version))
+                for permit in prepared.permits
+            ]
+            _require_versions(prepared.permits, borrowed)
+            self._metrics.fetched(perf_counter() - begun, sum(each.size for each in borrowed))
+            descriptors = [each.descriptor for each in borrowed]
+            plain = prepared.request.source if isinstance(prepared.request.source, Plain) else None
+            original = None if plain else descriptors.pop(0)
+            job = Job(
+                transform=prepared.request.transform,
+                output=prepared.output,
+                encoding=self._recipe.encoding,
+                ceiling=self._recipe.ceiling,
+                plain=plain.colour if plain else None,
+                layers=prepared.request.keys,
+                meta=prepared.request.answer == "meta",
+            )
+            result = await self._engine.run(job, original, descriptors)
+        self._metrics.rendered(
+            wait=result.waited_seconds,
+            decode=result.rendered.decode_seconds,
+            encode=result.rendered.encode_seconds,
+        )
+        return result
+
+    async def _still_permitted(self, prepared: Prepared) -> bool:
+        """Whether nothing has changed since; raise `NotFound` for what is not public any more."""
+        return all([await self._admission.admit(each.key) == each for each in prepared.permits])
+
+    def _keep(self, key: ResultKey, entry: Entry) -> None:
+        """Put into the caches without making anybody wait for it."""
+        task = asyncio.create_task(self._tiers.put(key, entry))
+        self._puts.add(task)
+        task.add_done_callback(self._puts.discard)
+
+
+def _require_versions(permits: Sequence[Permit], borrowed: Sequence[Borrowed]) -> None:
+    for permit, original in zip(permits, borrowed, strict=True):
+        if permit.version != original.version:
+            raise _Changed
+
+
+def _entry(prepared: Prepared, result: Result) -> Entry:
+    sources = tuple(permit.key for permit in prepared.permits)
+    if prepared.request.answer == "meta":
+        body = json.dumps(result.rendered.info).encode()
+        return Entry(body, "application/json", None, sources)
+    made = result.rendered.format
+    return Entry(result.body, TRAITS[made].mime, made, sources)
