@@ -8,6 +8,7 @@ first the result's, then the original's and the layers', in the order of `Job.la
 from __future__ import annotations
 
 import json
+import math
 import pickle
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -21,6 +22,9 @@ from imgproxy.image.transform import Transform
 
 MESSAGE_BYTES = 65_536
 """The longest message either way; a job with 20 filters has about 2,000 bytes."""
+
+_LARGEST_COUNT = 2**40
+"""Of bytes or pixels, in an answer: more than any file has."""
 
 Keep = Literal["strip", "copyright", "keep"]
 
@@ -121,26 +125,48 @@ def load_answer(data: bytes) -> Rendered | Ready | errors.ImgproxyError:
     try:
         answer = json.loads(data)
         if "error" in answer:
-            return _ERRORS[answer["error"]](_printable(answer["message"]))
+            return _ERRORS[answer["error"]](_text(answer["message"]))
         if "ready" in answer:
             ready = answer["ready"]
-            return Ready(str(ready["libvips"]), tuple(ready["locks"]), tuple(ready["formats"]))
+            return Ready(_text(ready["libvips"]), _texts(ready["locks"]), _texts(ready["formats"]))
         return _rendered(answer["rendered"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise errors.EngineFailed("the picture could not be made") from error
 
 
 def _rendered(fields: dict[str, Any]) -> Rendered:
     return Rendered(
         Format(fields["format"]),
-        int(fields["width"]),
-        int(fields["height"]),
-        int(fields["pages"]),
-        int(fields["size"]),
-        float(fields["decode_seconds"]),
-        float(fields["encode_seconds"]),
+        _count(fields["width"]),
+        _count(fields["height"]),
+        _count(fields["pages"]),
+        _count(fields["size"]),
+        _seconds(fields["decode_seconds"]),
+        _seconds(fields["encode_seconds"]),
         dict(fields["info"]),
     )
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= _LARGEST_COUNT:
+        raise ValueError("not a count")
+    return value
+
+
+def _seconds(value: object) -> float:
+    if not isinstance(value, int | float) or not 0 <= value < math.inf:  # what is not a number fails, too
+        raise ValueError("not a duration")
+    return float(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return _printable(value)
+
+
+def _texts(values: list[object]) -> tuple[str, ...]:
+    return tuple(_text(value) for value in values)
 
 
 def _printable(text: str) -> str:

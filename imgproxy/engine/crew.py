@@ -1,0 +1,171 @@
+"""Keeps as many workers alive as there should be: hires, buries, replaces, and says so when it cannot.
+
+A worker that ends is replaced in the background. Where none can be started it is tried again for ever, at
+growing intervals and loudly; once three tries in a row have failed and no worker is left, the crew is
+`hopeless`, and jobs are refused instead of waiting for what may never come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from imgproxy.engine.process import Ended, WorkerProcess, launch
+from imgproxy.engine.protocol import Ready
+from imgproxy.errors import EngineFailed
+
+_HOPELESS_AFTER = 3
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_DIED_IDLE_PAUSE = 1.0
+"""Before replacing one that died without a job: what dies on sight is not started as fast as it dies."""
+
+_log = logging.getLogger(__name__)
+
+
+class Watcher(Protocol):
+    """Who is told of workers that come and go."""
+
+    def arrived(self, worker: WorkerProcess) -> None:
+        """A worker is warm and has nothing to do."""
+
+    def departed(self, worker: WorkerProcess) -> None:
+        """A worker that had arrived has ended."""
+
+    def despaired(self) -> None:
+        """No worker is left and none can be started."""
+
+
+class Crew:
+    """`target` workers, started by `command`, each given `start_seconds` to be ready."""
+
+    def __init__(
+        self, target: int, *, command: Sequence[str], start_seconds: float, watcher: Watcher
+    ) -> None:
+        self._target = target
+        self._command = command
+        self._start_seconds = start_seconds
+        self._watcher = watcher
+        self._threads = ThreadPoolExecutor(2, "imgproxy-crew")  # its own, because they must live as long
+        self._alive: set[WorkerProcess] = set()
+        self._at_work: set[WorkerProcess] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Event()
+        self._failures = 0
+        self.hiring = 0
+        self.deaths: Counter[str] = Counter()
+        self.ready: Ready | None = None
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether no worker is left and none can be started."""
+        return not self._at_work and self._failures >= _HOPELESS_AFTER
+
+    async def start(self) -> Ready:
+        """Start all, and wait until they are ready; raise `EngineFailed` if they cannot start."""
+        hires = [self._begin(self._hire()) for _ in range(self._target)]
+        while not all(hire.done() for hire in hires):
+            await asyncio.wait(hires, timeout=_FIRST_PAUSE)
+            if self.hopeless:
+                raise EngineFailed("no worker could be started; the log knows why")
+        assert self.ready is not None  # noqa: S101
+        return self.ready
+
+    async def close(self) -> None:
+        """End all, and leave no process, descriptor or thread behind."""
+        self._closing.set()
+        for worker in list(self._alive):
+            worker.end("closed")
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        self._threads.shutdown()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _hire(self, pause: float = 0) -> None:
+        """Try until a worker is ready, with a pause that doubles after each that is not."""
+        self.hiring += 1
+        try:
+            await self._rest(pause)
+            while not self._closing.is_set() and not await self._hire_one():
+                await self._rest(min(_FIRST_PAUSE * 2 ** min(self._failures, 10), _LONGEST_PAUSE))
+        finally:
+            self.hiring -= 1
+
+    async def _rest(self, seconds: float) -> None:
+        if seconds:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), seconds)
+
+    async def _hire_one(self) -> bool:
+        worker = await self._launch()
+        if worker is None or not isinstance(ready := await self._first_word(worker), Ready):
+            self._failed()
+            return False
+        self._failures = 0
+        self.ready = ready
+        self._at_work.add(worker)
+        self._watcher.arrived(worker)
+        return True
+
+    async def _launch(self) -> WorkerProcess | None:
+        loop = asyncio.get_running_loop()
+        try:
+            launched = await loop.run_in_executor(self._threads, launch, self._command)
+        except OSError as error:
+            _log.error("a worker cannot be started: %s", error)
+            return None
+        worker = WorkerProcess(launched, ended=self._ended)
+        self._alive.add(worker)
+        if self._closing.is_set():
+            worker.end("closed")
+        return worker
+
+    async def _first_word(self, worker: WorkerProcess) -> object:
+        if worker.reason is not None:
+            return None
+        try:
+            word = await worker.expect(self._start_seconds)
+        except Ended:
+            return None
+        if not isinstance(word, Ready):
+            worker.end("garbage")
+        return word
+
+    def _failed(self) -> None:
+        if self._closing.is_set():
+            return
+        self._failures += 1
+        _log.error("a worker did not become ready, try %d; trying again", self._failures)
+        if self.hopeless:
+            self._watcher.despaired()
+
+    def _ended(self, worker: WorkerProcess) -> None:
+        """A worker is being killed: bury it, and hire another in its place."""
+        self._alive.discard(worker)
+        self._begin(self._bury(worker))
+        if worker.reason != "closed":
+            self.deaths[worker.reason or "crash"] += 1
+        if worker not in self._at_work:
+            return
+        self._at_work.remove(worker)
+        if not self._closing.is_set():
+            self._begin(self._hire(_DIED_IDLE_PAUSE if worker.jobs == 0 else 0))
+        self._watcher.departed(worker)
+
+    async def _bury(self, worker: WorkerProcess) -> None:
+        """Collect the dead process, on a thread: freeing gigabytes takes a while."""
+        how = await asyncio.get_running_loop().run_in_executor(self._threads, worker.bury)
+        expected = worker.reason in ("retired", "closed")
+        _log.log(
+            logging.DEBUG if expected else logging.WARNING,
+            *("worker %d has ended after %d jobs (%s): %s", worker.pid, worker.jobs, worker.reason, how),
+        )

@@ -1,0 +1,315 @@
+"""Who runs where: jobs in order of arrival onto warm workers, with a bound on everything.
+
+At most `size` jobs run, at most `queue` wait; whoever comes then is refused at once. A slot is held while a
+worker works, never while something downloads or an answer drains. There are `spare` workers more than slots,
+so a worker that dies or is recycled costs the next job nothing. What a worker says is believed as far as it
+can be checked; a job that brings its worker down takes nobody along.
+
+Each job gets its own open file descriptions, read-only, of the descriptors lent to it: two jobs on one
+original would otherwise share a file position, and a captured worker could write into what others will read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import os
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from imgproxy.engine.crew import Crew
+from imgproxy.engine.process import COMMAND, Answer, Ended, Reason, WorkerProcess
+from imgproxy.engine.protocol import MESSAGE_BYTES, Job, Ready, Rendered, dump_job
+from imgproxy.errors import BrokenImage, DeadlinePassed, EngineFailed, ImgproxyError, Overloaded
+
+_TRIES = 3
+"""For a job whose worker died before it took the job."""
+_GRACE = 0.5
+"""Seconds that a worker has after its deadline to say so itself, before it is killed."""
+_ABANDONED = 1.0
+"""Seconds that a job may go on when nobody waits for it. A soft stop cannot be told to a worker that is busy;
+killing it costs a start of 0.1 s of CPU, which is more than most jobs have left, and less than a long one."""
+_INLINE_BYTES = 1024 * 1024
+"""Larger results are copied on a thread: 1 MiB takes 0.2 ms."""
+_WEIGHED_EVERY = 16
+"""Jobs between two looks at a worker's memory, which take 0.06 ms each."""
+_LONGEST_RETRY = 30
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished job."""
+
+    rendered: Rendered
+    body: bytes
+    waited_seconds: float
+    """In the queue."""
+    worked_seconds: float
+    """From the worker taking it to its answer."""
+
+
+class Pool:
+    """A pool of workers; `start` it on a running loop, `run` jobs, `close` it."""
+
+    def __init__(
+        self,
+        size: int,
+        queue: int,
+        deadline: float = 15,
+        *,
+        spare: int = 1,
+        recycle_jobs: int = 10_000,
+        recycle_seconds: float = 3600,
+        recycle_rss: int = 512 * 1024**2,
+        command: Sequence[str] = COMMAND,
+        start_seconds: float = 30,
+    ) -> None:
+        """`deadline` in seconds is the most that any job may run, and the most that it may wait."""
+        self._size = size
+        self._queue = queue
+        self._deadline = deadline
+        self._recycle_jobs = recycle_jobs
+        self._recycle_seconds = recycle_seconds
+        self._recycle_rss = recycle_rss
+        self._idle: list[WorkerProcess] = []  # the last to come back is the next to go: its caches are warm
+        self._running: set[WorkerProcess] = set()
+        self._waiting: deque[asyncio.Future[WorkerProcess]] = deque()
+        self._mean_seconds = 0.05
+        self._closing = False
+        self._quiet = asyncio.Event()
+        self._crew = Crew(size + spare, command=command, start_seconds=start_seconds, watcher=self)
+
+    @property
+    def running(self) -> int:
+        """Jobs that workers have."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for a worker."""
+        return len(self._waiting)
+
+    @property
+    def idle(self) -> int:
+        """Workers that are warm and have nothing to do."""
+        return len(self._idle)
+
+    @property
+    def deaths(self) -> Mapping[str, int]:
+        """How many workers have ended, by reason."""
+        return self._crew.deaths
+
+    @property
+    def ready(self) -> Ready:
+        """What the last worker to start can do, and which locks hold it."""
+        if self._crew.ready is None:
+            raise EngineFailed("no worker has started yet")
+        return self._crew.ready
+
+    async def start(self) -> None:
+        """Start the workers and wait until they are warm; raise `EngineFailed` if they cannot start."""
+        try:
+            ready = await self._crew.start()
+        except BaseException:
+            await self._crew.close()
+            raise
+        _log.info("workers are ready: libvips %s, locked in by %s", ready.libvips, ", ".join(ready.locks))
+
+    async def close(self, seconds: float = 10) -> None:
+        """Refuse new jobs, let those at hand finish for so long, then end every worker."""
+        self._closing = True
+        if self._running or self._waiting:
+            self._quiet.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._quiet.wait(), seconds)
+        self._refuse_waiting(Overloaded("the server is shutting down"))
+        await self._crew.close()
+
+    async def run(self, job: Job, original: int | None = None, layers: Sequence[int] = ()) -> Result:
+        """Make the picture of a job; raise an `ImgproxyError`.
+
+        The descriptors are files, are read from their beginning, and stay the caller's. Cancelled while it
+        waits, the job is forgotten; cancelled while it runs, it is ended after a second.
+        """
+        job = job if job.seconds <= self._deadline else replace(job, seconds=self._deadline)
+        message = dump_job(job)
+        if len(message) > MESSAGE_BYTES:
+            raise EngineFailed("the picture could not be made")
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
+        for attempt in range(_TRIES):
+            worker = await self._take(first=attempt > 0)
+            waited = loop.time() - asked
+            try:
+                return await self._run_on(worker, message, job, (original, *layers), waited)
+            except Ended as end:
+                if end.begun:
+                    raise _blame(end.reason, job) from end
+        raise EngineFailed("the picture could not be made")
+
+    async def _take(self, *, first: bool) -> WorkerProcess:
+        """Wait in line for a slot and a worker; `first` for a job that has waited already."""
+        if self._closing:
+            raise Overloaded("the server is shutting down")
+        if not self._waiting and (worker := self._next_worker()) is not None:
+            return worker
+        if self._crew.hopeless:
+            raise EngineFailed("no worker can be started")
+        if len(self._waiting) >= self._queue and not first:
+            raise Overloaded("too many pictures are being made", retry_after=self._retry_after())
+        return await self._wait(first=first)
+
+    async def _wait(self, *, first: bool) -> WorkerProcess:
+        loop = asyncio.get_running_loop()
+        place: asyncio.Future[WorkerProcess] = loop.create_future()
+        (self._waiting.appendleft if first else self._waiting.append)(place)
+        timer = loop.call_later(self._deadline, self._refuse, place)
+        try:
+            return await place
+        except asyncio.CancelledError:
+            if place in self._waiting:
+                self._waiting.remove(place)
+            elif not place.cancelled() and place.exception() is None:  # called up in the very moment
+                self._release(place.result())
+            raise
+        finally:
+            timer.cancel()
+
+    def _refuse(self, place: asyncio.Future[WorkerProcess]) -> None:
+        if place in self._waiting:
+            self._waiting.remove(place)
+            place.set_exception(
+                Overloaded("too many pictures are being made", retry_after=self._retry_after())
+            )
+
+    def _retry_after(self) -> int:
+        """Whole seconds until the line has probably passed."""
+        seconds = math.ceil((len(self._waiting) + 1) * self._mean_seconds / self._size)
+        return min(seconds, _LONGEST_RETRY)
+
+    async def _run_on(
+        self, worker: WorkerProcess, message: bytes, job: Job, lent: Sequence[int | None], waited: float
+    ) -> Result:
+        with ExitStack() as descriptors:
+            result = os.memfd_create("result", os.MFD_CLOEXEC)
+            descriptors.callback(os.close, result)
+            answered = self._ask(worker, message, job, [result], lent)
+            try:
+                answer = await asyncio.shield(answered)  # it is the worker's, not to be cancelled with us
+            except asyncio.CancelledError:
+                worker.hurry(_ABANDONED)
+                raise
+            rendered = _believable(answer, os.fstat(result).st_size)
+            if rendered.size <= _INLINE_BYTES:
+                body = os.pread(result, rendered.size, 0)
+            else:
+                descriptors.pop_all()  # the thread's from here on, which may outlive us
+                body = await asyncio.to_thread(_read_and_close, result, rendered.size)
+        return Result(rendered, body, waited, worker.worked_seconds)
+
+    def _ask(
+        self,
+        worker: WorkerProcess,
+        message: bytes,
+        job: Job,
+        ours: Sequence[int],
+        lent: Sequence[int | None],
+    ) -> asyncio.Future[Answer]:
+        """Hand the job over; the worker is free again when the answer is there, whoever waits for it."""
+        with ExitStack() as opened:
+            try:
+                for each in lent:
+                    if each is not None:
+                        ours = (*ours, anew := os.open(f"/proc/self/fd/{each}", os.O_RDONLY | os.O_CLOEXEC))
+                        opened.callback(os.close, anew)
+                answered = worker.ask(message, ours, seconds=job.seconds + _GRACE)
+            except BaseException:
+                self._release(worker)
+                raise
+        answered.add_done_callback(lambda _: self._release(worker))
+        return answered
+
+    def _next_worker(self) -> WorkerProcess | None:
+        if not self._idle or len(self._running) >= self._size:
+            return None
+        worker = self._idle.pop()
+        self._running.add(worker)
+        return worker
+
+    def _release(self, worker: WorkerProcess) -> None:
+        """Take a worker back that has answered; one that has ended departed before."""
+        if worker not in self._running:
+            return
+        self._running.remove(worker)
+        self._mean_seconds += 0.1 * (worker.worked_seconds - self._mean_seconds)
+        self._idle.append(worker)
+        if self._is_worn(worker):
+            worker.end("retired")
+        self._call_up()
+
+    def _is_worn(self, worker: WorkerProcess) -> bool:
+        """Whether to replace it; one at a time, so that the spare can take its place."""
+        return not self._crew.hiring and (
+            worker.jobs >= self._recycle_jobs
+            or worker.age >= self._recycle_seconds
+            or (worker.jobs % _WEIGHED_EVERY == 0 and worker.private_bytes() >= self._recycle_rss)
+        )
+
+    def _call_up(self) -> None:
+        """Give free workers to those who wait, in their order."""
+        while self._waiting and (worker := self._next_worker()) is not None:
+            self._waiting.popleft().set_result(worker)
+        if not self._running and not self._waiting:
+            self._quiet.set()
+
+    def arrived(self, worker: WorkerProcess) -> None:
+        """Take a new worker in."""
+        self._idle.append(worker)
+        self._call_up()
+
+    def departed(self, worker: WorkerProcess) -> None:
+        """Forget a worker that has ended."""
+        self._running.discard(worker)
+        if worker in self._idle:
+            self._idle.remove(worker)
+        self._call_up()
+
+    def despaired(self) -> None:
+        """Let nobody wait for workers that do not come."""
+        self._refuse_waiting(EngineFailed("no worker can be started"))
+
+    def _refuse_waiting(self, error: ImgproxyError) -> None:
+        while self._waiting:
+            self._waiting.popleft().set_exception(error)
+
+
+def _blame(reason: Reason, job: Job) -> ImgproxyError:
+    """Who is at fault for a job whose worker ended while it had it."""
+    if reason == "deadline":
+        return DeadlinePassed(f"the picture took longer than {job.seconds:g} seconds")
+    if reason == "crash":
+        return BrokenImage("the original brought its worker down")
+    return EngineFailed("the picture could not be made")
+
+
+def _believable(answer: Answer, size: int) -> Rendered:
+    """What was rendered, if as many bytes are there as the worker says."""
+    if isinstance(answer, ImgproxyError):
+        raise answer
+    if not isinstance(answer, Rendered) or answer.size != size:
+        raise EngineFailed("the picture could not be made")
+    return answer
+
+
+def _read_and_close(descriptor: int, size: int) -> bytes:
+    """Copy a result out; not mapped, since a worker that still has it could change or shorten it."""
+    try:
+        return os.pread(descriptor, size, 0)
+    finally:
+        os.close(descriptor)

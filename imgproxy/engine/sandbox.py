@@ -1,0 +1,115 @@
+"""The lock a worker shuts behind itself: after it, bytes come and go by descriptors, and nothing else does.
+
+Called once, after `import pyvips` and before libvips's first operation: Landlock and seccomp bind the
+calling thread and the threads it starts later, and libvips's first operation starts the threads that
+decode. Locking with those running would leave free just what must be held, so it is checked.
+
+A kernel or a machine may have less than all of it. Then what there is holds, and the answer says which.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import struct
+from pathlib import Path
+
+from imgproxy.engine import landlock, seccomp
+
+FONTS = (
+    "/usr/share/fonts",
+    "/usr/local/share/fonts",
+    "/etc/fonts",
+    "/var/cache/fontconfig",
+    "/usr/share/fontconfig",
+)
+"""Pango opens a face when text first needs it, so these stay readable."""
+
+ADDRESS_SPACE = 4 * 1024**3
+"""Ten times what our largest pictures take; a bomb meets it before the machine does."""
+DESCRIPTORS = 64
+"""The result, the original and 20 layers, each twice while libvips has it open, and a few of our own."""
+RESULT_BYTES = 256 * 1024**2
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
+_CAPABILITY_VERSION_3 = 0x2008_0522
+_NOBODY = 65_534
+
+
+def lock(
+    *,
+    parent: int | None = None,
+    file_bytes: int = RESULT_BYTES,
+    fonts: tuple[str, ...] = FONTS,
+    syscall: landlock.Syscall = landlock.kernel,
+) -> tuple[str, ...]:
+    """Lock this process in for good and say which locks hold.
+
+    Any of `no-new-privileges`, `rlimits`, `landlock`, `seccomp`. With `parent`, exit if that process is gone:
+    it may have died before it could take this one with it.
+    """
+    threads = len(list(Path("/proc/self/task").iterdir()))
+    if threads != 1:
+        raise RuntimeError(f"the sandbox is to be locked with one thread running, not with {threads}")
+    libc = ctypes.CDLL(None, use_errno=True)
+    locks = [_give_up_privileges(libc), _limit(file_bytes)]
+    _die_with(parent, libc)
+    library = seccomp.load_library()  # Landlock would not let it be opened
+    with contextlib.suppress(OSError):
+        landlock.restrict(readable=fonts, syscall=syscall)
+        locks.append("landlock")
+    with contextlib.suppress(OSError):
+        if library is not None:
+            seccomp.restrict(library, files="landlock" in locks)
+            locks.append("seccomp")
+    return tuple(locks)
+
+
+def _give_up_privileges(libc: ctypes.CDLL) -> str:
+    """Gain none again, and drop those that a server run by root has handed down."""
+    _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)
+    if os.geteuid() == 0:
+        with contextlib.suppress(OSError):  # a user namespace may have no such user
+            os.setgroups([])
+            os.setresgid(_NOBODY, _NOBODY, _NOBODY)
+            os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+    libc.capset(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), bytes(24))
+    return "no-new-privileges"
+
+
+def _limit(file_bytes: int) -> str:
+    """Bound memory, descriptors and the result.
+
+    Not the processes: RLIMIT_NPROC counts every thread of the user, the server's and other workers' too, so
+    a bound that is safe for them bounds nothing here. That no process can be made is seccomp's part.
+    """
+    for what, limit in (
+        (resource.RLIMIT_AS, ADDRESS_SPACE),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, DESCRIPTORS),
+        (resource.RLIMIT_FSIZE, file_bytes),
+    ):
+        _, hard = resource.getrlimit(what)
+        least = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(what, (least, least))
+    return "rlimits"
+
+
+def _die_with(parent: int | None, libc: ctypes.CDLL) -> None:
+    """Be killed when the server goes, and let nobody of the same user look into this memory.
+
+    After the change of user, which resets both.
+    """
+    _prctl(libc, _PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(libc, _PR_SET_DUMPABLE, 0)
+    if parent is not None and os.getppid() != parent:
+        raise SystemExit("the server is gone")
+
+
+def _prctl(libc: ctypes.CDLL, option: int, value: int) -> None:
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

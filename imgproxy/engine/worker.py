@@ -1,0 +1,193 @@
+"""A worker process: takes a job with its descriptors, makes the picture, answers; one job at a time.
+
+Started as a program of its own, with a clean environment and one socket, and locked in before the first
+byte of a stranger's is looked at (`sandbox`). What goes wrong with a picture is answered; a traceback goes
+to standard error and never into an answer. When the socket ends, so does the worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import math
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from imgproxy.engine import protocol, sandbox
+from imgproxy.engine.protocol import Job, Ready, Rendered
+from imgproxy.errors import BrokenImage, DeadlinePassed, EngineFailed, ImgproxyError
+
+MAX_DESCRIPTORS = 32
+"""With one message: the result, the original, layers; more than any job has."""
+
+
+class Render(Protocol):
+    """Make the picture of a job into `result`; raise an `ImgproxyError`.
+
+    `stop` is to be told of every image under way, so that the watchdog can end it.
+    """
+
+    def __call__(
+        self,
+        job: Job,
+        original: int | None,
+        layers: Sequence[int],
+        result: int,
+        *,
+        stop: Callable[[Any], None],
+    ) -> Rendered: ...
+
+
+class Watchdog:
+    """A thread that asks libvips to stop at the job's deadline; libvips looks between scanlines.
+
+    A decoder that is stuck within one is the pool's to kill. It is woken only if it has nothing to watch yet,
+    and sleeps on past jobs that end in time: at 100 jobs a second it wakes once per deadline.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._deadline = math.inf
+        self._sleeps_until = math.inf
+        self._images: list[Any] = []
+        self.barked = False
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def begin(self, seconds: float) -> None:
+        """A job begins, and may take so long."""
+        with self._changed:
+            self.barked = False
+            self._deadline = time.monotonic() + seconds
+            if self._deadline < self._sleeps_until:
+                self._changed.notify()
+
+    def image(self, image: Any) -> None:
+        """Watch this too; past the deadline it is stopped at once."""
+        with self._changed:
+            self._images.append(image)
+            if self.barked:
+                image.set_kill(True)
+
+    def end(self) -> None:
+        """The job has ended."""
+        with self._changed:
+            self._deadline = math.inf
+            self._images.clear()
+
+    def _watch(self) -> None:
+        with self._changed:
+            while True:
+                left = self._deadline - time.monotonic()
+                if left <= 0:
+                    self._bark()
+                    left = math.inf
+                self._sleeps_until = time.monotonic() + left
+                self._changed.wait(None if left == math.inf else left)
+
+    def _bark(self) -> None:
+        self.barked = True
+        self._deadline = math.inf
+        for image in self._images:
+            image.set_kill(True)
+
+
+def serve(channel: socket.socket, *, render: Render, watchdog: Watchdog) -> None:
+    """Take jobs and answer them, until the server hangs up."""
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(channel, protocol.MESSAGE_BYTES, MAX_DESCRIPTORS)
+        if not message:
+            return
+        try:
+            answer = _answer(message, descriptors, render, watchdog)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        channel.sendmsg([answer])
+
+
+def _answer(message: bytes, descriptors: Sequence[int], render: Render, watchdog: Watchdog) -> bytes:
+    """Make one picture and say how it went, in no more than a message holds."""
+    try:
+        answer = protocol.dump_answer(_render(protocol.load_job(message), descriptors, render, watchdog))
+        if len(answer) <= protocol.MESSAGE_BYTES:
+            return answer
+        return protocol.dump_answer(BrokenImage("the original says more about itself than can be shown"))
+    except ImgproxyError as error:
+        return protocol.dump_answer(error)
+    except MemoryError:
+        return protocol.dump_answer(BrokenImage("the original needs more memory than allowed"))
+    except Exception:
+        with contextlib.suppress(OSError):  # nobody may be reading
+            traceback.print_exc()
+        return protocol.dump_answer(EngineFailed("the picture could not be made"))
+
+
+def _render(job: Job, descriptors: Sequence[int], render: Render, watchdog: Watchdog) -> Rendered:
+    """Run one job with the watchdog beside it; an error after the deadline is taken for its doing."""
+    result, *sources = descriptors
+    original = None if job.plain is not None else sources.pop(0)
+    if len(sources) != len(job.layers):
+        raise EngineFailed("the picture could not be made")
+    watchdog.begin(job.seconds)
+    try:
+        return render(job, original, sources, result, stop=watchdog.image)
+    except Exception as error:
+        if watchdog.barked:
+            raise DeadlinePassed(f"the picture took longer than {job.seconds:g} seconds") from error
+        raise
+    finally:
+        watchdog.end()
+
+
+def start(
+    channel: socket.socket,
+    *,
+    render: Render,
+    prepare: Callable[[], None],
+    warm: Callable[[], None],
+    describe: Callable[[], tuple[str, tuple[str, ...]]],
+) -> None:
+    """Lock this process in, warm up, say so, and serve."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # meant for the server, which first lets running jobs end
+    prepare()
+    locks = sandbox.lock(parent=_peer(channel))
+    warm()
+    watchdog = Watchdog()
+    gc.collect()
+    gc.freeze()  # some 30,000 objects of imports that no collection need look at again
+    libvips, formats = describe()
+    channel.sendmsg([protocol.dump_answer(Ready(libvips, locks, formats))])
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the server went away first
+        serve(channel, render=render, watchdog=watchdog)
+
+
+def _peer(channel: socket.socket) -> int:
+    """The process that made the socket pair: the server."""
+    credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[0])
+
+
+def main() -> None:
+    """Run a worker on the socket whose descriptor is the last argument."""
+    from imgproxy.engine import pipeline, vips  # here: the server imports this module too, and no libvips
+
+    start(
+        socket.socket(fileno=int(sys.argv[-1])),
+        render=pipeline.render,
+        prepare=vips.prepare,
+        warm=vips.warm,
+        describe=vips.describe,
+    )
+
+
+if __name__ == "__main__":
+    main()
