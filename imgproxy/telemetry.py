@@ -7,11 +7,13 @@ import json
 import logging
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TextIO
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -64,9 +66,26 @@ class Metrics:
         """Show a number that somebody else keeps, asked for when metrics are read."""
         Gauge(name, text, registry=self.registry).set_function(value)
 
+    def counts(self, name: str, text: str, label: str, values: Mapping[str, int]) -> None:
+        """Show numbers that somebody else counts, one for each value of a label."""
+        self.registry.register(_Counts(name, text, label, values))
+
     def text(self) -> tuple[str, bytes]:
         """Content type and body of `/metrics`."""
         return CONTENT_TYPE_LATEST, generate_latest(self.registry)
+
+
+class _Counts(Collector):
+    """Reads counters when metrics are read."""
+
+    def __init__(self, name: str, text: str, label: str, values: Mapping[str, int]) -> None:
+        self._name, self._text, self._label, self._values = name, text, label, values
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(self._name, self._text, labels=[self._label])
+        for value, count in self._values.items():
+            family.add_metric([value], count)
+        yield family
 
 
 class AccessLog:

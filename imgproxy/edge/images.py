@@ -23,7 +23,7 @@ from imgproxy.edge.render import Renderer
 from imgproxy.errors import AskerError, ImgproxyError, NotFound, NotSigned
 from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output, negotiate
-from imgproxy.image.source import Key, Plain
+from imgproxy.image.source import Key
 from imgproxy.telemetry import AccessLog, Metrics
 
 _log = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ class Images:
         ):
             asked.cache = "hit"
             return web.Response(status=304, headers=headers)
-        key = None if isinstance(request.source, Plain) else request.source
+        key = request.source if isinstance(request.source, str) else None
         found = await self._renderer.cached(prepared)
         if found is not None:
             asked.cache = "hit"

@@ -1,13 +1,12 @@
 """Originals on loan: one fetch for all who need the same one at the same time.
 
-Each borrower reads through a descriptor of its own, because two workers that shared a position in a file
-would read past each other. The bytes are given back when the last borrower is done.
+All borrowers share one descriptor; whoever reads takes a position of their own (the engine opens it anew
+for each job). The bytes are given back when the last borrower is done.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,15 +21,6 @@ class OpenStorage(Protocol):
 
     async def open(self, key: Key, *, limit: int) -> Original:
         """Hand out a whole object."""
-
-
-@dataclass(frozen=True, slots=True)
-class Borrowed:
-    """An original's descriptor, at its beginning, and what storage said of these very bytes."""
-
-    descriptor: int
-    version: str
-    size: int
 
 
 @dataclass(slots=True)
@@ -48,7 +38,7 @@ class Originals:
         self._loans: dict[tuple[Key, str], _Loan] = {}
 
     @asynccontextmanager
-    async def borrow(self, key: Key, version: str) -> AsyncIterator[Borrowed]:
+    async def borrow(self, key: Key, version: str) -> AsyncIterator[Original]:
         """An original for as long as the context lasts; `version` says which fetches may be shared."""
         loan = self._loans.get((key, version))
         if loan is None:
@@ -56,12 +46,7 @@ class Originals:
             self._loans[key, version] = loan
         loan.borrowers += 1
         try:
-            original = await asyncio.shield(loan.task)
-            descriptor = os.open(f"/proc/self/fd/{original.descriptor}", os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                yield Borrowed(descriptor, original.head.version, original.head.size)
-            finally:
-                os.close(descriptor)
+            yield await asyncio.shield(loan.task)
         finally:
             loan.borrowers -= 1
             if loan.borrowers == 0:

@@ -20,15 +20,16 @@ from imgproxy.cache.key import Ingredient, ResultKey, result_key
 from imgproxy.cache.tiers import Entry, Found, Tiers
 from imgproxy.dialects import ImageRequest
 from imgproxy.edge.admission import Admission, Permit
-from imgproxy.edge.originals import Borrowed, Originals
+from imgproxy.edge.originals import Originals
 from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.pool import Result
 from imgproxy.engine.protocol import Encoding, Job
-from imgproxy.errors import DeadlinePassed, ImageError, StorageFailed
+from imgproxy.errors import ImgproxyError, StorageFailed
 from imgproxy.image.formats import TRAITS
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.source import Plain
+from imgproxy.storage import Original
 from imgproxy.telemetry import Metrics
 
 _TRIES = 3  # an original that changes more often while it is read is not served
@@ -71,7 +72,7 @@ class Made:
     """Whether somebody else's request made it."""
 
 
-class _Changed(Exception):
+class _Changed(Exception):  # noqa: N818  nothing is wrong, the world has moved on
     """What storage gave is not the version that was permitted."""
 
 
@@ -101,7 +102,7 @@ class Renderer:
 
     async def prepare(self, request: ImageRequest, output: Output) -> Prepared:
         """Ask who may see it and name the result; raise `NotFound` for what is not public."""
-        keys = request.keys if isinstance(request.source, Plain) else (request.source, *request.keys)
+        keys = request.keys if not isinstance(request.source, str) else (request.source, *request.keys)
         permits = tuple([await self._admission.admit(key) for key in keys])
         key = result_key(
             [Ingredient(permit.key, f"{permit.generation}:{permit.version}") for permit in permits],
@@ -142,16 +143,14 @@ class Renderer:
         return lambda: asyncio.ensure_future(self._make(prepared))
 
     async def _make(self, prepared: Prepared) -> Entry:
-        sources = [f"{permit.key}@{permit.version}" for permit in prepared.permits]
-        self._memo.check(*sources, prepared.key)
+        # which of several originals is at fault is not known, so only one that is alone is remembered
+        alone = prepared.permits[0] if len(prepared.permits) == 1 else None
+        source = f"{alone.key}@{alone.version}" if alone else prepared.key
+        self._memo.check(source=source, job=prepared.key)
         try:
             result = await self._fetch_and_run(prepared)
-        except DeadlinePassed as error:
-            self._memo.remember(prepared.key, error)
-            raise
-        except ImageError as error:
-            # which of several was at fault is not known, so only an original alone is remembered
-            self._memo.remember(sources[0] if len(sources) == 1 else prepared.key, error)
+        except ImgproxyError as error:
+            self._memo.note(error, source=source, job=prepared.key)
             raise
         entry = _entry(prepared, result)
         if await self._still_permitted(prepared):
@@ -166,7 +165,7 @@ class Renderer:
                 for permit in prepared.permits
             ]
             _require_versions(prepared.permits, borrowed)
-            self._metrics.fetched(perf_counter() - begun, sum(each.size for each in borrowed))
+            self._metrics.fetched(perf_counter() - begun, sum(each.head.size for each in borrowed))
             descriptors = [each.descriptor for each in borrowed]
             plain = prepared.request.source if isinstance(prepared.request.source, Plain) else None
             original = None if plain else descriptors.pop(0)
@@ -198,9 +197,9 @@ class Renderer:
         task.add_done_callback(self._puts.discard)
 
 
-def _require_versions(permits: Sequence[Permit], borrowed: Sequence[Borrowed]) -> None:
+def _require_versions(permits: Sequence[Permit], borrowed: Sequence[Original]) -> None:
     for permit, original in zip(permits, borrowed, strict=True):
-        if permit.version != original.version:
+        if permit.version != original.head.version:
             raise _Changed
 
 

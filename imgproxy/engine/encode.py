@@ -14,6 +14,7 @@ from imgproxy.image.options import Options
 
 _COPYRIGHT = ("exif-ifd0-Copyright", "exif-ifd0-Artist")
 _QUALITY = 80  # of a type that the settings do not name
+_SEARCH_FROM = 80  # where the search for `max_bytes` goes down from, unless the URL names a quality
 _LAST_QUALITY = 10  # at or below it `max_bytes` gives up (imagor)
 
 _SAVERS: dict[Format, Callable[[int, int], dict[str, Any]]] = {
@@ -32,13 +33,14 @@ def write(image: Image, descriptor: int, format_: Format, options: Options, enco
     kept, image = _metadata(image, options, encoding)
     quality = options.quality or encoding.quality.get(format_, _QUALITY)
     ceiling = options.max_bytes if TRAITS[format_].lossy else None
+    descent = options.quality or _SEARCH_FROM
     effort = encoding.effort.get(format_, _EFFORT.get(format_, 4))
     while True:
         vips.write(image, descriptor, format_, {**_SAVERS[format_](quality, effort), "keep": kept})
         size = os.fstat(descriptor).st_size
         if ceiling is None or size <= ceiling or quality <= _LAST_QUALITY:
             return size
-        quality = max(int(quality * _step(size / ceiling)), 1)
+        quality = descent = max(int(descent * _step(size / ceiling)), 1)
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
 

@@ -34,7 +34,7 @@ class Encoding:
     """How results are written where the URL does not say; part of every result's key."""
 
     quality: dict[Format, int] = field(
-        default_factory=lambda: {Format.JPEG: 80, Format.WEBP: 80, Format.AVIF: 63, Format.TIFF: 80}
+        default_factory=lambda: {Format.JPEG: 80, Format.WEBP: 80, Format.AVIF: 63}
     )
     effort: dict[Format, int] = field(default_factory=lambda: {Format.WEBP: 4, Format.AVIF: 0})
     metadata: Keep = "strip"

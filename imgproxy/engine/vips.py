@@ -191,5 +191,8 @@ def translate(error: pyvips.Error) -> Exception:
 INT = pyvips.GValue.gint_type
 """The type of a whole number in an image's metadata."""
 
+INTS = pyvips.GValue.array_int_type
+"""The type of a list of them, such as how long each frame is shown."""
+
 Error = pyvips.Error
 """What libvips raises when an image is computed at last; see `translate`."""

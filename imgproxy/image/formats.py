@@ -43,7 +43,7 @@ TRAITS: dict[Format, Traits] = {
     Format.WEBP: Traits("image/webp", "webp", "webpload", alpha=True, animation=True, lossy=True),
     Format.AVIF: Traits("image/avif", "avif", "heifload", alpha=True, animation=False, lossy=True),
     Format.GIF: Traits("image/gif", "gif", "gifload", alpha=True, animation=True, lossy=False),
-    Format.TIFF: Traits("image/tiff", "tiff", "tiffload", alpha=True, animation=False, lossy=True),
+    Format.TIFF: Traits("image/tiff", "tiff", "tiffload", alpha=True, animation=False, lossy=False),
     Format.SVG: Traits(
         "image/svg+xml", "svg", "svgload", alpha=True, animation=False, lossy=False, written=False
     ),

@@ -1,0 +1,7 @@
+"""`python -m imgproxy`."""
+
+import sys
+
+from imgproxy.cli import main
+
+sys.exit(main())

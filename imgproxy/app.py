@@ -1,0 +1,206 @@
+"""The composition root: the only place where concrete parts meet. Where X is chosen, it is chosen here.
+
+Order of construction is order of dependency; closing goes backwards. No logic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from aiohttp import web
+
+from imgproxy.cache.memory import MemoryTier
+from imgproxy.cache.tiers import Tiers
+from imgproxy.edge.admission import Admission
+from imgproxy.edge.answer import Freshness
+from imgproxy.edge.health import Health, metrics_route
+from imgproxy.edge.images import Images, Policy
+from imgproxy.edge.originals import Originals
+from imgproxy.edge.render import Recipe, Renderer
+from imgproxy.engine.memo import FailureMemo
+from imgproxy.engine.pool import Pool
+from imgproxy.engine.protocol import Encoding
+from imgproxy.errors import EngineFailed
+from imgproxy.files.access import MemoryAccess
+from imgproxy.image.plan import Ceiling
+from imgproxy.settings import Settings
+from imgproxy.storage import Storage
+from imgproxy.storage.address import make
+from imgproxy.telemetry import AccessLog, Metrics
+
+_log = logging.getLogger(__name__)
+
+_FAILURE_SECONDS = 60.0
+_FAILURES = 16_384
+_KEEPALIVE_SECONDS = 75.0  # longer than a proxy's 60, so that it is the proxy who closes idle connections
+_DRAIN_SECONDS = 15.0
+_LONGEST_LINE = 8190
+_LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The parts that whoever starts the server must reach."""
+
+    public: web.Application
+    admin: web.Application
+    health: Health
+    access: MemoryAccess
+    storage: Storage
+
+
+@asynccontextmanager
+async def assemble(settings: Settings, *, pages: Sequence[web.RouteDef] = ()) -> AsyncIterator[Server]:
+    """Build every part and start the workers; take all down again when the context ends.
+
+    `pages` are routes that go before the images', such as the demo's.
+    """
+    storage = await make(settings.storage)
+    pool = make_pool(settings)
+    metrics = make_metrics(pool)
+    access = MemoryAccess()
+    renderer = Renderer(
+        admission=Admission(
+            access,
+            storage,
+            unregistered=settings.unregistered == "public",
+            ttl=settings.source_ttl,
+            timer=time.monotonic,
+        ),
+        originals=Originals(storage, limit=settings.max_source_bytes),
+        tiers=Tiers([MemoryTier(settings.memory_bytes)]),
+        engine=pool,
+        memo=FailureMemo(seconds=_FAILURE_SECONDS, entries=_FAILURES),
+        recipe=recipe(settings),
+        metrics=metrics,
+    )
+    access_log = AccessLog()
+    images = Images(
+        grammar=settings.grammar,
+        signer=settings.signer,
+        policy=Policy(
+            unsigned=settings.unsigned == "allow",
+            automatic=settings.auto_formats,
+            freshness=Freshness(int(settings.ttl), int(settings.shared_ttl), int(settings.stale)),
+        ),
+        renderer=renderer,
+        metrics=metrics,
+        access_log=access_log,
+        clock=time.time,
+    )
+    health = Health({"storage": storage.check, "workers": lambda: _someone_works(pool)})
+    try:
+        await pool.start()
+        access_log.start()
+        yield Server(
+            public=_application(*pages, *health.routes(), web.route("*", r"/{target:(?s:.*)}", images.handle)),
+            admin=_application(*health.routes(), metrics_route(metrics)),
+            health=health,
+            access=access,
+            storage=storage,
+        )
+    finally:
+        await renderer.close()
+        await pool.close()
+        await storage.close()
+        await access_log.close()
+
+
+def make_pool(settings: Settings, *, size: int | None = None, spare: int = 1) -> Pool:
+    """The workers, not started yet; `size` of them, or as many as the settings say."""
+    return Pool(size or settings.workers, settings.queue, settings.deadline, spare=spare)
+
+
+async def _someone_works(pool: Pool) -> None:
+    if not pool.running and not pool.idle:
+        raise EngineFailed("no worker is alive")
+
+
+def make_metrics(pool: Pool) -> Metrics:
+    """The metrics, with those that the pool keeps."""
+    metrics = Metrics()
+    metrics.gauge("imgproxy_jobs_running", "Pictures being made.", lambda: pool.running)
+    metrics.gauge("imgproxy_jobs_waiting", "Pictures that wait for a worker.", lambda: pool.waiting)
+    metrics.counts("imgproxy_worker_ends", "Workers that ended, by reason.", "reason", pool.deaths)
+    return metrics
+
+
+def recipe(settings: Settings) -> Recipe:
+    """How pictures are made by these settings; its name changes whenever their bytes may."""
+    encoding = Encoding(
+        quality=settings.quality,
+        effort=settings.effort,
+        metadata=settings.metadata,
+        exact=settings.shrink == "exact",
+    )
+    return Recipe(
+        encoding=encoding,
+        ceiling=Ceiling(settings.max_pixels, settings.max_frames, settings.max_side),
+        encoder=f"{encoding} libvips {version('pyvips-binary')}",
+    )
+
+
+def _application(*routes: web.AbstractRouteDef) -> web.Application:
+    application = web.Application(client_max_size=0)
+    application.router.add_routes(routes)
+    return application
+
+
+async def run(
+    settings: Settings, *, host: str, port: int, started: Callable[[Server], Awaitable[None]],
+    pages: Sequence[web.RouteDef] = (),
+) -> None:  # fmt: skip
+    """Serve until SIGTERM or SIGINT, then finish what is under way; a second signal stops at once."""
+    async with assemble(settings, pages=pages) as server:
+        await started(server)
+        public = _runner(server.public)
+        admin = _runner(server.admin)
+        try:
+            await _listen(public, host, port)
+            if settings.admin_port:
+                await _listen(admin, _LOOPBACK, settings.admin_port)
+            await _until_told(server.health)
+        finally:
+            await public.cleanup()
+            await admin.cleanup()
+
+
+def _runner(application: web.Application) -> web.AppRunner:
+    return web.AppRunner(
+        application,
+        access_log=None,
+        handle_signals=False,
+        handler_cancellation=True,
+        keepalive_timeout=_KEEPALIVE_SECONDS,
+        lingering_time=2,
+        max_field_size=_LONGEST_LINE,
+        max_line_size=_LONGEST_LINE,
+        shutdown_timeout=_DRAIN_SECONDS,
+    )
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    await runner.setup()
+    await web.TCPSite(runner, host, port, backlog=1024).start()
+
+
+async def _until_told(health: Health) -> None:
+    """Wait for the first signal; from then on the default holds, so that a second one ends the process."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for each in signals:
+        loop.add_signal_handler(each, told.set)
+    await told.wait()
+    for each in signals:
+        loop.remove_signal_handler(each)
+        signal.signal(each, signal.SIG_DFL)
+    health.drain()
+    _log.info("draining: no new connections, %.0f s for what is under way", _DRAIN_SECONDS)

@@ -1,0 +1,173 @@
+"""The commands; each parses, calls, prints.
+
+Whatever a person got wrong ends with one line on standard error and status 2; what failed, with status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import uvloop
+
+from imgproxy import app, doctor
+from imgproxy.console import demo
+from imgproxy.dialects import ImageRequest
+from imgproxy.engine.protocol import Job
+from imgproxy.errors import ImgproxyError
+from imgproxy.files.access import Visibility
+from imgproxy.image.negotiate import negotiate
+from imgproxy.image.source import Plain, parse_key
+from imgproxy.settings import Settings, SettingsError, read, variables
+from imgproxy.storage.address import LocalAddress
+from imgproxy.telemetry import log_to_stderr
+
+_DEMO_PRESETS = "card=fit-in/300x200/filters:quality(80);face=160x160/smart"
+_DEMO_VARIABLES = {"IMGPROXY_PRESETS": _DEMO_PRESETS}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the process's exit status."""
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    try:
+        return int(asked.run(asked))
+    except (SettingsError, UsageError) as error:
+        print(f"imgproxy: {error}", file=sys.stderr)
+        return 2
+    except ImgproxyError as error:
+        print(f"imgproxy: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+class UsageError(Exception):
+    """What was asked for cannot be; one line says why."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="imgproxy",
+        description="An image transformation CDN proxy: one URL in, one picture out.",
+        epilog="Settings come from the environment:\n"
+        + "\n".join(f"  {name:32} {text}" for name, text in variables().items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = _command(commands, "serve", _serve, "serve pictures over HTTP until told to stop")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    serve.add_argument("--port", type=int, default=8080, help="port to listen on (default %(default)s)")
+    serve.add_argument(
+        "--demo", action="store_true", help="draw some public pictures and show them on a page at /"
+    )
+    sign = _command(
+        commands, "sign", _sign, "print a signed URL path, by the first of IMGPROXY_SIGNING_SECRETS"
+    )
+    sign.add_argument("path", help="what to sign, such as fit-in/300x200/photo.jpg")
+    transform = _command(commands, "transform", _transform, "make one picture without a server")
+    transform.add_argument("path", help="an image URL's path; its key is only a name here")
+    transform.add_argument("--input", type=Path, required=True, help="the original")
+    transform.add_argument("--output", type=Path, required=True, help="where to write; replaced if it exists")
+    _command(commands, "doctor", _doctor, "tell what this deployment has and lacks")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _serve(asked: argparse.Namespace) -> int:
+    if asked.demo:
+        for name, value in _DEMO_VARIABLES.items():
+            os.environ.setdefault(name, value)
+    settings = read()
+    log_to_stderr()
+    keys = _draw(settings) if asked.demo else []
+    base = f"http://{asked.host}:{asked.port}"
+
+    async def started(server: app.Server) -> None:
+        for name in keys:
+            key = parse_key(name)
+            head = await server.storage.head(key)
+            server.access.register(key, Visibility.PUBLIC, version=head.version, modified=head.modified)
+        for caption, url in demo.urls(base, keys) if keys else ():
+            print(f"{caption:28} {url}", flush=True)
+        print(f"imgproxy listens on {base}{'/' if keys else ''}", flush=True)
+
+    pages = demo.routes(demo.page("", keys)) if keys else ()
+    uvloop.run(app.run(settings, host=asked.host, port=asked.port, started=started, pages=pages))
+    return 0
+
+
+def _draw(settings: Settings) -> list[str]:
+    """Have the demo's pictures drawn, in a child process: this one makes no pixels."""
+    if not isinstance(settings.storage, LocalAddress):
+        raise UsageError("--demo needs a folder to draw into: leave IMGPROXY_STORAGE unset, or file://DIR")
+    root = settings.storage.root
+    command = [sys.executable, "-m", "imgproxy.engine.drawing", str(root)]
+    drawn = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  our own words
+    return [str(Path(line).relative_to(root)) for line in drawn.stdout.splitlines()]
+
+
+def _sign(asked: argparse.Namespace) -> int:
+    signer = read().signer
+    if signer is None:
+        raise UsageError("IMGPROXY_SIGNING_SECRETS holds no secret to sign with")
+    path = asked.path.removeprefix("/").removeprefix("unsafe/")
+    print(f"/{signer.sign(path)}/{path}")
+    return 0
+
+
+def _transform(asked: argparse.Namespace) -> int:
+    settings = read()
+    request = settings.grammar.read("/" + asked.path.removeprefix("/"))
+    if request.keys:
+        raise UsageError(f"there is no storage here to fetch '{request.keys[0]}' from")
+    if not asked.input.is_file():
+        raise UsageError(f"--input {asked.input}: there is no such file")
+    body = uvloop.run(_made(settings, request, asked.input))
+    unfinished = asked.output.with_name(f".{asked.output.name}.part")
+    unfinished.write_bytes(body)
+    unfinished.replace(asked.output)
+    return 0
+
+
+async def _made(settings: Settings, request: ImageRequest, path: Path) -> bytes:
+    """One picture by one worker, as the server would make it."""
+    recipe = app.recipe(settings)
+    plain = request.source.colour if isinstance(request.source, Plain) else None
+    job = Job(
+        transform=request.transform,
+        output=negotiate(request.transform.options.format, None, automatic=()),
+        encoding=recipe.encoding,
+        ceiling=recipe.ceiling,
+        plain=plain,
+        meta=request.answer == "meta",
+    )
+    pool = app.make_pool(settings, size=1, spare=0)
+    await pool.start()
+    descriptor = await asyncio.to_thread(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        result = await pool.run(job, None if plain else descriptor)
+    finally:
+        os.close(descriptor)
+        await pool.close()
+    return json.dumps(result.rendered.info).encode() if job.meta else result.body
+
+
+def _doctor(_asked: argparse.Namespace) -> int:
+    return uvloop.run(doctor.examine(read(), print))

@@ -1,0 +1,141 @@
+"""`imgproxy doctor`: what a deployment has and lacks, one line each, in an operator's words.
+
+A line begins with `ok`, `note` (works, but weaker than it could) or `FAIL` (will not serve). The exit status
+is 1 if any failed.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from aiohttp import http_parser
+
+from imgproxy import app
+from imgproxy.engine.protocol import Ready
+from imgproxy.errors import ImgproxyError
+from imgproxy.image.formats import TRAITS
+from imgproxy.settings import Settings
+from imgproxy.storage.address import make
+
+_LOCKS = ("no-new-privileges", "rlimits", "landlock", "seccomp")
+_FILES = 4_096  # each connection takes one, each job three
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report."""
+
+    level: Literal["ok", "note", "FAIL"]
+    subject: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.level:4}  {self.subject:12} {self.text}"
+
+
+async def examine(settings: Settings, say: Callable[[str], None]) -> int:
+    """Look at everything; say each finding as it is found."""
+    failed = False
+    async for finding in _findings(settings):
+        say(str(finding))
+        failed |= finding.level == "FAIL"
+    return int(failed)
+
+
+async def _findings(settings: Settings) -> AsyncIterator[Finding]:
+    for finding in await _workers(settings):
+        yield finding
+    yield await _storage(settings)
+    yield _cache(settings)
+    yield _files()
+    yield _parser()
+    yield _signing(settings)
+
+
+async def _workers(settings: Settings) -> list[Finding]:
+    """Start one worker, and hear what it says of itself."""
+    pool = app.make_pool(settings, size=1, spare=0)
+    try:
+        await pool.start()
+        return [_codecs(pool.ready), _sandbox(pool.ready)]
+    except ImgproxyError as error:
+        return [Finding("FAIL", "workers", str(error))]
+    finally:
+        await pool.close()
+
+
+def _codecs(ready: Ready) -> Finding:
+    missing = [name for name in TRAITS if name not in ready.formats]
+    text = f"{ready.libvips}, reads {' '.join(ready.formats)}"
+    if missing:
+        return Finding("note", "libvips", f"{text}; cannot read {' '.join(missing)}")
+    return Finding("ok", "libvips", text)
+
+
+def _sandbox(ready: Ready) -> Finding:
+    missing = [name for name in _LOCKS if name not in ready.locks]
+    if missing:
+        return Finding(
+            "note",
+            "sandbox",
+            f"without {', '.join(missing)}: use Linux 5.13 or newer and install libseccomp2; "
+            f"held by {', '.join(ready.locks) or 'nothing'}",
+        )
+    return Finding("ok", "sandbox", f"full: {', '.join(ready.locks)}")
+
+
+async def _storage(settings: Settings) -> Finding:
+    storage = await make(settings.storage)
+    try:
+        await storage.check()
+    except ImgproxyError as error:
+        return Finding("FAIL", "storage", str(error))
+    finally:
+        await storage.close()
+    return Finding("ok", "storage", "reachable")
+
+
+def _cache(settings: Settings) -> Finding:
+    """Whether results could be kept on disk; the nearest folder that exists is tried."""
+    folder = settings.cache_dir.absolute()
+    nearest = next(each for each in (folder, *folder.parents) if each.is_dir())
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            return Finding("ok", "cache", f"{settings.cache_dir} can be written")
+    except OSError as error:
+        return Finding(
+            "FAIL", "cache", f"{settings.cache_dir} cannot be written: {os.strerror(error.errno or 0)}"
+        )
+
+
+def _files() -> Finding:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < _FILES:
+        return Finding(
+            "note",
+            "open files",
+            f"at most {soft}: raise it to {_FILES} or more, for example by ulimit -n {hard}",
+        )
+    return Finding("ok", "open files", f"at most {soft}")
+
+
+def _parser() -> Finding:
+    """The C parser of HTTP is the one that is safe against smuggling, and fast."""
+    if http_parser.HttpRequestParser.__module__ == "aiohttp._http_parser":
+        return Finding("ok", "http", "aiohttp with its C parser")
+    return Finding(
+        "FAIL", "http", "aiohttp without its C parser: install a wheel, or a compiler, and reinstall it"
+    )
+
+
+def _signing(settings: Settings) -> Finding:
+    if settings.signing_secrets:
+        return Finding(
+            "ok", "signatures", f"{len(settings.signing_secrets)} secrets, unsigned URLs: {settings.unsigned}"
+        )
+    return Finding("note", "signatures", "no secrets: anybody may ask for any size of a public image")

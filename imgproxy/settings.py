@@ -1,0 +1,234 @@
+"""Settings: the environment, read once, checked once, frozen.
+
+Every variable begins with `IMGPROXY_`, has a default that works on a laptop, and stops the start with one
+line when its value cannot be. Only `app` and `cli` import this; everybody else is handed values.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BeforeValidator, ByteSize, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from imgproxy.dialects import Grammar, presets
+from imgproxy.dialects.signature import Signer
+from imgproxy.image.formats import Format, parse_format
+from imgproxy.image.transform import Limits
+from imgproxy.storage.address import StorageAddress, parse
+
+PREFIX = "IMGPROXY_"
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?")
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, None: 1}
+
+
+def _seconds(value: Any) -> Any:
+    found = _DURATION.fullmatch(str(value).strip().lower())
+    if found is None:
+        raise ValueError("a duration such as 90, 90s, 5min, 1h or 1d is expected")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _words(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+def _formats(value: Any) -> Any:
+    names = []
+    for word in _words(value):
+        found = parse_format(word)
+        if found is None:
+            raise ValueError(f"a comma list of image types is expected, such as avif,webp; '{word}' is none")
+        names.append(found)
+    return tuple(names)
+
+
+def _numbers(low: int, high: int) -> Any:
+    def read(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        found = {}
+        for part in _words(value):
+            name, _, number = part.partition("=")
+            format_ = parse_format(name.strip())
+            if format_ is None or not number.strip().isdigit() or not low <= int(number) <= high:
+                raise ValueError(
+                    f"a list such as jpeg=80,webp=80 is expected, numbers from {low} to {high}; not '{part}'"
+                )
+            found[format_] = int(number)
+        return found
+
+    return BeforeValidator(read)
+
+
+def _storage(value: Any) -> Any:
+    return parse(value) if isinstance(value, str) else value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+Formats = Annotated[tuple[Format, ...], NoDecode, BeforeValidator(_formats)]
+
+
+class Settings(BaseSettings):
+    """One deployment's settings; each field is the variable of its name behind `IMGPROXY_`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="ignore",
+        arbitrary_types_allowed=True,
+        env_ignore_empty=True,
+        populate_by_name=True,
+    )
+
+    storage: Annotated[StorageAddress, NoDecode, BeforeValidator(_storage)] = Field(
+        default_factory=lambda: parse("file://./data/objects"),
+        description="where objects lie: `file://DIR`, "
+        "`s3://BUCKET[/PREFIX]?region=&endpoint=&public_endpoint=&path_style=1`, `memory://`",
+    )
+    unregistered: Literal["deny", "public"] = Field(
+        "deny",
+        description="objects without a file record: `deny`, or `public`, a plain proxy before a bucket",
+    )
+    source_ttl: Seconds = Field(
+        60, description="how long the version of an unregistered object is believed before storage is asked"
+    )
+    unsigned: Literal["allow", "deny"] = Field("allow", description="URLs without a signature")
+    signing_secrets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
+        (), description="comma list of secrets for signed URLs; the first signs, all verify"
+    )
+    signing_algorithm: Literal["sha256", "sha1", "sha512"] = Field(
+        "sha256",
+        validation_alias=AliasChoices("IMGPROXY_SIGNING_ALGORITHM", "IMGPROXY_SIGNING_SECRETS_ALGORITHM"),
+        description="HMAC of signatures; thumbor and imagor use `sha1` unless told otherwise",
+    )
+    signing_truncate: int = Field(
+        0,
+        ge=0,
+        le=88,
+        validation_alias=AliasChoices("IMGPROXY_SIGNING_TRUNCATE", "IMGPROXY_SIGNING_SECRETS_TRUNCATE"),
+        description="characters a signature is cut to; 0 keeps all, fewer than 22 are not safe",
+    )
+    presets: str = Field(
+        "",
+        description="named transforms, such as `card=fit-in/300x200/filters:quality(80);face=80x80/smart`",
+    )
+    only_presets: bool = Field(False, description="whether nothing but presets may be asked for")
+    auto_formats: Formats = Field(
+        (Format.AVIF, Format.WEBP),
+        description="types that may be negotiated when the URL names none, best first",
+    )
+    quality: Annotated[dict[Format, int], NoDecode, _numbers(1, 100)] = Field(
+        {Format.JPEG: 80, Format.WEBP: 80, Format.AVIF: 63}, description="quality by type"
+    )
+    effort: Annotated[dict[Format, int], NoDecode, _numbers(0, 10)] = Field(
+        {Format.WEBP: 4, Format.AVIF: 0}, description="effort of encoders by type"
+    )
+    shrink: Literal["fast", "exact"] = Field(
+        "fast",
+        description="shrink-on-load: `fast`, the largest factor that keeps the target, or `exact`, which "
+        "keeps twice the target as vips_thumbnail does",
+    )
+    metadata: Literal["strip", "copyright", "keep"] = Field(
+        "strip",
+        description="`strip` all but right colours, leave `copyright` and artist, or `keep` everything",
+    )
+    cache_dir: Path = Field(Path("./data/cache"), description="where results are kept on disk")
+    memory_bytes: ByteSize = Field(ByteSize(256 * 1024**2), description="results kept in memory")
+    workers: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, le=256,
+        description="processes that make pictures; the default is one a core",
+    )  # fmt: skip
+    queue: int = Field(64, ge=0, le=100_000, description="jobs that may wait; more are answered 503 at once")
+    deadline: Seconds = Field(15, gt=0, description="how long one picture may take")
+    max_source_bytes: ByteSize = Field(ByteSize(50 * 1024**2), description="largest original")
+    max_pixels: int = Field(50_000_000, ge=1, description="most pixels of an original, frames counted")
+    max_frames: int = Field(200, ge=1, description="most frames of an animation")
+    max_side: int = Field(8192, ge=1, le=65_500, description="largest side of an answer, in pixels")
+    max_filters: int = Field(20, ge=0, le=1000, description="most filters in a URL")
+    ttl: Seconds = Field(3600, description="`max-age`: how long browsers keep an answer")
+    shared_ttl: Seconds = Field(300, description="`s-maxage`: how long CDNs do")
+    stale: Seconds = Field(86_400, description="`stale-while-revalidate` and `stale-if-error`")
+    admin_port: int = Field(
+        9090, ge=0, le=65_535, description="`/metrics`, `/readyz`, `/healthz` on loopback; 0 turns it off"
+    )
+
+    @property
+    def limits(self) -> Limits:
+        """How much a URL may ask for."""
+        return Limits(max_side=self.max_side, max_filters=self.max_filters)
+
+    @property
+    def grammar(self) -> Grammar:
+        """How URLs are read; raise `ValueError` for a preset that cannot be."""
+        return Grammar(presets.parse(self.presets, limits=self.limits), self.only_presets, self.limits)
+
+    @property
+    def signer(self) -> Signer | None:
+        """What signs and verifies URLs, if there are secrets."""
+        if not self.signing_secrets:
+            return None
+        return Signer(
+            secrets=self.signing_secrets,
+            algorithm=self.signing_algorithm,
+            truncate=self.signing_truncate,
+        )
+
+
+class SettingsError(Exception):
+    """A setting cannot be; the one line says which, what it held and what is expected."""
+
+
+_SECRET = ("signing_secrets", "storage")  # may hold credentials: never shown
+
+
+def read() -> Settings:
+    """Read the environment; raise `SettingsError`."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SettingsError(_line(error)) from None
+    _check_together(settings)
+    return settings
+
+
+def _check_together(settings: Settings) -> None:
+    """What no value can tell by itself."""
+    try:
+        named = settings.grammar.presets
+    except ValueError as error:
+        raise SettingsError(f"IMGPROXY_PRESETS: {error}") from None
+    try:
+        _ = settings.signer
+    except ValueError as error:
+        raise SettingsError(f"IMGPROXY_SIGNING_SECRETS: {error}") from None
+    if settings.unsigned == "deny" and not settings.signing_secrets:
+        raise SettingsError(
+            "IMGPROXY_UNSIGNED=deny: nothing could be served, for IMGPROXY_SIGNING_SECRETS holds no secret"
+        )
+    if settings.only_presets and not named:
+        raise SettingsError(
+            "IMGPROXY_ONLY_PRESETS: nothing could be served, for IMGPROXY_PRESETS names no preset"
+        )
+
+
+def variables() -> dict[str, str]:
+    """Every variable and what it means, for `--help` and the README's test."""
+    return {
+        f"{PREFIX}{name.upper()}": field.description or "" for name, field in Settings.model_fields.items()
+    }
+
+
+def _line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = str(first["loc"][0])
+    name = place if place.startswith(PREFIX) else f"{PREFIX}{place.upper()}"
+    held = "" if name.removeprefix(PREFIX).lower() in _SECRET else f"={first['input']}"
+    expected = first["msg"].removeprefix("Value error, ")
+    return f"{name}{held}: {expected[0].lower()}{expected[1:]}"
