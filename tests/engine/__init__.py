@@ -1,0 +1,1 @@
+"""How pixels are made: tests of `imgproxy.engine`."""
