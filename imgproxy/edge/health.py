@@ -8,7 +8,7 @@ from aiohttp import web
 
 from imgproxy.telemetry import Metrics
 
-_HEADERS = {"Cache-Control": "no-store"}
+_HEADERS = {"Cache-Control": "no-store", "Server": "imgproxy"}
 
 
 class Health:

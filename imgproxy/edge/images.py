@@ -131,7 +131,7 @@ class Images:
             headers["Cache-Status"] = f"imgproxy; hit; detail={found.tier}"
             return _picture(found.entry.body, found.entry.mime, headers, request, key)
         if http.method == "HEAD":
-            return _unmade(headers, answer.likely_mime(prepared, key))
+            return _unmade(headers, answer.likely_mime(prepared, key), request, key)
         asked.cache = "miss"
         prepared, made = await self._renderer.make(prepared)
         headers = answer.headers(
@@ -204,9 +204,12 @@ def _picture(
     return web.Response(body=body, headers=headers)
 
 
-def _unmade(headers: dict[str, str], mime: str | None) -> web.Response:
+def _unmade(
+    headers: dict[str, str], mime: str | None, request: ImageRequest, key: Key | None
+) -> web.Response:
     """HEAD of a picture that is in no cache: making it only to count its bytes would cost a decode."""
     headers["Cache-Status"] = "imgproxy; fwd=miss"
     if mime is not None:
         headers["Content-Type"] = mime
+        headers["Content-Disposition"] = answer.disposition(request.transform.options, key, mime)
     return web.Response(headers=headers)

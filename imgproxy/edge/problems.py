@@ -39,8 +39,9 @@ SAFE_HEADERS = {
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Access-Control-Allow-Origin": "*",
     "Timing-Allow-Origin": "*",
+    "Server": "imgproxy",
 }
-"""What every answer carries: nothing of it runs, any page may show it, and may measure it."""
+"""What every answer carries: nothing of it runs, any page may show and measure it, no version is told."""
 
 
 def status_of(error: errors.ImgproxyError) -> int:
