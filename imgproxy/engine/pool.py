@@ -232,8 +232,15 @@ class Pool:
             except BaseException:
                 self._release(worker)
                 raise
-        answered.add_done_callback(lambda _: self._release(worker))
+        answered.add_done_callback(lambda _: self._finished(worker, answered))
         return answered
+
+    def _finished(self, worker: WorkerProcess, answered: asyncio.Future[Answer]) -> None:
+        """Write down what the worker complained of, and take it back."""
+        if worker.reason is None and (said := worker.complaints()):
+            failed = isinstance(answered.result(), EngineFailed)
+            _log.log(logging.WARNING if failed else logging.DEBUG, "worker %d said: %s", worker.pid, said)
+        self._release(worker)
 
     def _next_worker(self) -> WorkerProcess | None:
         if not self._idle or len(self._running) >= self._size:

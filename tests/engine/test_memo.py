@@ -1,0 +1,96 @@
+"""A failure is remembered where it would happen again, and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+from imgproxy import errors
+from imgproxy.engine.memo import FailureMemo
+
+
+class Clock:
+    """Time that passes when told."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def memo(clock: Clock) -> FailureMemo:
+    return FailureMemo(seconds=60, entries=2, timer=clock)
+
+
+def test_nothing_is_refused_at_first(memo: FailureMemo) -> None:
+    memo.check(source="a", job="a/1")
+
+
+def test_a_type_we_do_not_read_is_refused_whatever_is_asked_of_it(memo: FailureMemo) -> None:
+    memo.note(errors.UnsupportedImage("not a type we read"), source="a", job="a/1")
+    with pytest.raises(errors.UnsupportedImage, match="not a type we read"):
+        memo.check(source="a", job="a/2")
+    memo.check(source="b", job="b/1")
+
+
+@pytest.mark.parametrize(
+    "error", [errors.ImageTooLarge("large"), errors.DeadlinePassed("slow"), errors.BrokenImage("down")]
+)
+def test_what_may_be_the_jobs_fault_is_remembered_of_the_job(
+    memo: FailureMemo, error: errors.ImgproxyError
+) -> None:
+    memo.note(error, source="a", job="a/1")
+    memo.check(source="a", job="a/2")
+    with pytest.raises(type(error), match=str(error)):
+        memo.check(source="a", job="a/1")
+
+
+def test_a_source_that_broke_two_jobs_is_refused_for_all(memo: FailureMemo) -> None:
+    for job in ("a/1", "a/2"):
+        memo.note(errors.BrokenImage("it brought its worker down"), source="a", job=job)
+    with pytest.raises(errors.BrokenImage, match="brought its worker down"):
+        memo.check(source="a", job="a/3")
+
+
+def test_too_many_large_pictures_do_not_condemn_their_source(memo: FailureMemo) -> None:
+    for job in ("a/1", "a/2", "a/3"):
+        memo.note(errors.ImageTooLarge("large"), source="a", job=job)
+    memo.check(source="a", job="a/4")
+
+
+@pytest.mark.parametrize(
+    "error", [errors.Overloaded("full"), errors.EngineFailed("ours"), errors.StorageSlow("slow")]
+)
+def test_what_may_pass_is_not_remembered(memo: FailureMemo, error: errors.ImgproxyError) -> None:
+    memo.note(error, source="a", job="a/1")
+    memo.check(source="a", job="a/1")
+
+
+def test_it_forgets_after_a_while(memo: FailureMemo, clock: Clock) -> None:
+    memo.note(errors.UnsupportedImage("no"), source="a", job="a/1")
+    clock.now = 61
+    memo.check(source="a", job="a/1")
+
+
+def test_it_forgets_the_oldest_when_it_is_full(memo: FailureMemo) -> None:
+    for source in "abc":
+        memo.note(errors.UnsupportedImage("no"), source=source, job="x")
+    memo.check(source="a", job="a/1")
+    with pytest.raises(errors.UnsupportedImage):
+        memo.check(source="c", job="c/1")
+
+
+def test_an_error_raised_often_gathers_nothing(memo: FailureMemo) -> None:
+    memo.note(errors.UnsupportedImage("no"), source="a", job="a/1")
+    raised = []
+    for _ in range(2):
+        with pytest.raises(errors.UnsupportedImage) as caught:
+            memo.check(source="a", job="a/1")
+        raised.append(caught.value)
+    assert raised[0] is not raised[1]
