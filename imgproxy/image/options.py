@@ -47,4 +47,4 @@ class Options:
 
 
 def _region(region: Region) -> str:
-    return f"{region.left:g}x{region.top:g}:{region.right:g}x{region.bottom:g}"
+    return f"{region.left:.15g}x{region.top:.15g}:{region.right:.15g}x{region.bottom:.15g}"

@@ -210,7 +210,8 @@ def test_a_second_try_decodes_no_name_twice(text: str) -> None:
 
 PIECES = [
     "/", "unsafe/", "meta/", "preset:card/", "3x3/", "fit-in/", "smart/", "filters:", "blur(3)", "watermark(",
-    ")", ":", ",", "b64:", "%2e", "%28", "%", "?", "&", "w=3", "fit=pad", "pad=3", "color:", "\udcff", "a.jpg",
+    ")", ":", ",", "b64:", "%2e", "%28", "%", "?", "&", "w=3", "fit=pad", "pad=3", "color:",
+    "\udcff", "a.jpg",
 ]  # fmt: skip
 
 

@@ -42,8 +42,8 @@ def split_arguments(text: str) -> list[str]:
 
 
 def number_text(value: float) -> str:
-    """The shortest text of a number: `80` for 80.0."""
-    return f"{value:.6g}"
+    """The shortest text of a number: `80` for 80.0. Fewer digits would give two numbers one text."""
+    return f"{value + 0.0:.15g}"  # the sum turns -0.0 into 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ _FORM = re.compile(
     r"|(?P<lone>center|repeat)"
     r"|(?P<percent>-?\d{1,5}(?:\.\d{1,6})?)p"
     r"|(?P<fraction>-?0?\.\d{1,6})"
-    r"|(?P<pixels>-?\d{1,5})"
+    r"|(?P<pixels>-?\d{1,5})",
+    re.ASCII,
 )
 _NEAR = ("left", "top", "l", "t")
 
