@@ -44,4 +44,4 @@ class Layers:
             image = image.replicate(1, -(-frames // count)).crop(
                 0, 0, image.width, image.height // count * frames
             )
-        return image.copy_memory()
+        return vips.bare(image)

@@ -67,9 +67,24 @@ def _by_profile(image: Image) -> Image:
 
 
 def _says_srgb(profile: bytes) -> bool:
-    """Whether a profile names sRGB as what it describes; most photos on the web bring it along."""
-    head = bytes(profile[:1024])
-    return b"sRGB" in head or b"s\0R\0G\0B" in head
+    """Whether a profile describes itself as sRGB; most photos on the web bring it along.
+
+    The description must begin so (ICC.1:2022 §7.3, §10.15): Android writes "Display P3 Gamut with sRGB
+    Transfer" into pictures that are nothing of the kind.
+    """
+    tags = min(_number(profile, 128), 100)
+    for entry in range(132, 132 + 12 * tags, 12):
+        if profile[entry : entry + 4] == b"desc":
+            begin = _number(profile, entry + 4)
+            if profile[begin : begin + 4] != b"mluc":  # version 2: ASCII
+                return profile[begin + 12 : begin + 16] == b"sRGB"
+            begin += _number(profile, begin + 24)
+            return profile[begin : begin + 8] == "sRGB".encode("utf-16-be")
+    return False
+
+
+def _number(profile: bytes, at: int) -> int:
+    return int.from_bytes(profile[at : at + 4], "big")
 
 
 def eight_bit(image: Image) -> Image:

@@ -68,6 +68,9 @@ def limit(work: Work) -> None:
     """Choose the type, and refuse what is too large for it before any pixel is decoded."""
     work.format = choose(work.job.output, work.facts)
     work.first, work.frames = planning.frames(work.job.transform, work.facts, work.format)
+    if work.opened is not None:
+        work.opened = vips.turn_to(work.opened, work.first)
+        work.facts = work.opened.facts
     if work.frames == 1:
         work.facts = replace(work.facts, pages=1)
     planning.check(work.facts, work.frames, work.job.ceiling)
@@ -99,7 +102,8 @@ def trim(work: Work) -> None:
     work.image = raster.upright(work.image.copy_memory(), work.facts.orientation)
     work.facts = replace(work.facts, width=width, height=height, orientation=1)
     at = (0, 0) if wish.by == "top-left" else (width - 1, height - 1)
-    flat = work.image.flatten(background=_MAGENTA) if work.image.hasalpha() else work.image
+    flat = work.image.colourspace("srgb") if work.image.format == "ushort" else work.image
+    flat = flat.flatten(background=_MAGENTA) if flat.hasalpha() else flat
     found = flat.find_trim(threshold=max(wish.tolerance, 1), background=flat(*at))
     box = Box(*(int(side) for side in found))
     work.trim = box if box.width and box.height else None

@@ -121,6 +121,15 @@ def _field(image: Image, name: str, otherwise: Any) -> Any:
     return image.get(name) if image.get_typeof(name) else otherwise
 
 
+def turn_to(opened: Opened, page: int) -> Opened:
+    """The same original open at another page, from 0; those of a TIFF have sizes of their own."""
+    if page == 0 or opened.facts.format is not Format.TIFF:
+        return opened
+    with _translated():
+        operation = f"{TRAITS[Format.TIFF].loader}_source"
+        return Opened(opened.source, _facts(pyvips.Operation.call(operation, opened.source, page=page)))
+
+
 def load(opened: Opened, *, shrink: float, first: int, count: int, sequential: bool) -> Image:
     """Set up decoding of `count` frames from `first`, shrunk by what the type's decoder does itself.
 
@@ -141,7 +150,17 @@ def load(opened: Opened, *, shrink: float, first: int, count: int, sequential: b
         operation = f"{TRAITS[facts.format].loader}_source"
         image = pyvips.Operation.call(operation, opened.source, **options)
         image.set_progress(True)  # what is made of it can be stopped by `set_kill` from now on
+        _count_frames(image, first, count)
         return image
+
+
+def _count_frames(image: Image, first: int, count: int) -> None:
+    """Keep the delays of the frames that are there, and no page height: every step would make it wrong."""
+    if image.get_typeof("delay"):
+        image.set_type(INTS, "delay", image.get("delay")[first : first + count])
+    for name in ("page-height", "n-pages"):
+        if image.get_typeof(name):
+            image.remove(name)
 
 
 def plain(colour: Colour, width: int, height: int) -> Image:
@@ -154,6 +173,14 @@ def plain(colour: Colour, width: int, height: int) -> Image:
 def draw_svg(text: str) -> Image:
     """Draw an SVG of our own making."""
     return pyvips.Image.svgload_buffer(text.encode())
+
+
+def bare(image: Image) -> Image:
+    """The pixels alone, computed: nothing else of a further picture's file shall get into a result."""
+    pixels = pyvips.Image.new_from_memory(
+        image.write_to_memory(), image.width, image.height, image.bands, image.format
+    )
+    return pixels.copy(interpretation=image.interpretation)
 
 
 def join_frames(frames: Sequence[Image]) -> Image:

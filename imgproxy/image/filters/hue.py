@@ -5,9 +5,8 @@ from imgproxy.image.filters.family import Filter, Image, Stage, on_colours
 
 
 def _apply(image: Image, _stage: Stage, degrees: float) -> Image:
-    return on_colours(
-        image, lambda colours: (colours.colourspace("lch") + [0, 0, degrees]).colourspace("srgb")
-    )
+    turn = [0, 0, degrees]
+    return on_colours(image, lambda colours: (colours.colourspace("lch") + turn).colourspace("srgb"))
 
 
 HUE = Filter("hue", (Number("degrees", -360, 360),), apply=_apply, idle=lambda degrees: degrees % 360 == 0)

@@ -58,14 +58,13 @@ def _apply(
     layer = layer.cast("uchar").copy(interpretation="srgb")
     across, down = image.width, image.height // stage.frames
     wide, high = layer.width, layer.height // stage.frames
+    left, top = x.offset(across, wide), y.offset(down, high)
+    if not (-wide < left < across and -high < top < down):
+        return image  # all of it lies outside
+    times = across // wide + 1 if x.repeat else 1, down // high + 1 if y.repeat else 1
 
     def spread(frame: Image) -> Image:
-        if x.repeat or y.repeat:
-            times = across // wide + 1 if x.repeat else 1, down // high + 1 if y.repeat else 1
-            frame = frame.replicate(*times)
-        return frame.embed(
-            x.offset(across, frame.width), y.offset(down, frame.height), across, down, extend="black"
-        )
+        return frame.replicate(*times).embed(left, top, across, down, extend="black")
 
     return image.composite2(stage.each_frame(layer, spread), "over")
 
