@@ -57,12 +57,15 @@ class Server:
 
 
 @asynccontextmanager
-async def assemble(settings: Settings, *, pages: Sequence[web.RouteDef] = ()) -> AsyncIterator[Server]:
+async def assemble(
+    settings: Settings, *, pages: Sequence[web.RouteDef] = (), storage: Storage | None = None
+) -> AsyncIterator[Server]:
     """Build every part and start the workers; take all down again when the context ends.
 
-    `pages` are routes that go before the images', such as the demo's.
+    `pages` are routes that go before the images', such as the demo's. `storage` stands in for the one that
+    the settings name.
     """
-    storage = await make(settings.storage)
+    storage = storage or await make(settings.storage)
     pool = make_pool(settings)
     metrics = make_metrics(pool)
     access = MemoryAccess()

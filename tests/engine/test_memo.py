@@ -32,16 +32,24 @@ def test_nothing_is_refused_at_first(memo: FailureMemo) -> None:
     memo.check(source="a", job="a/1")
 
 
-def test_a_type_we_do_not_read_is_refused_whatever_is_asked_of_it(memo: FailureMemo) -> None:
-    memo.note(errors.UnsupportedImage("not a type we read"), source="a", job="a/1")
-    with pytest.raises(errors.UnsupportedImage, match="not a type we read"):
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.UnsupportedImage("not a type we read"),
+        errors.BrokenImage("it brought its worker down"),
+        errors.SourceTooLarge("too many bytes"),
+    ],
+)
+def test_what_is_the_sources_fault_is_refused_whatever_is_asked_of_it(
+    memo: FailureMemo, error: errors.ImgproxyError
+) -> None:
+    memo.note(error, source="a", job="a/1")
+    with pytest.raises(type(error), match=str(error)):
         memo.check(source="a", job="a/2")
     memo.check(source="b", job="b/1")
 
 
-@pytest.mark.parametrize(
-    "error", [errors.ImageTooLarge("large"), errors.DeadlinePassed("slow"), errors.BrokenImage("down")]
-)
+@pytest.mark.parametrize("error", [errors.ImageTooLarge("large"), errors.DeadlinePassed("slow")])
 def test_what_may_be_the_jobs_fault_is_remembered_of_the_job(
     memo: FailureMemo, error: errors.ImgproxyError
 ) -> None:
@@ -49,13 +57,6 @@ def test_what_may_be_the_jobs_fault_is_remembered_of_the_job(
     memo.check(source="a", job="a/2")
     with pytest.raises(type(error), match=str(error)):
         memo.check(source="a", job="a/1")
-
-
-def test_a_source_that_broke_two_jobs_is_refused_for_all(memo: FailureMemo) -> None:
-    for job in ("a/1", "a/2"):
-        memo.note(errors.BrokenImage("it brought its worker down"), source="a", job=job)
-    with pytest.raises(errors.BrokenImage, match="brought its worker down"):
-        memo.check(source="a", job="a/3")
 
 
 def test_too_many_large_pictures_do_not_condemn_their_source(memo: FailureMemo) -> None:

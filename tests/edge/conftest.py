@@ -1,0 +1,167 @@
+"""An edge whose every other part is in memory: storage, records, clock, and an engine that only counts."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient
+from yarl import URL
+
+from imgproxy.cache.memory import MemoryTier
+from imgproxy.cache.tiers import Tiers
+from imgproxy.dialects import Grammar
+from imgproxy.dialects.signature import Signer
+from imgproxy.edge.admission import Admission
+from imgproxy.edge.answer import Freshness
+from imgproxy.edge.images import Images, Policy
+from imgproxy.edge.originals import Originals
+from imgproxy.edge.render import Recipe, Renderer
+from imgproxy.engine.memo import FailureMemo
+from imgproxy.engine.pool import Result
+from imgproxy.engine.protocol import Encoding, Job, Rendered
+from imgproxy.errors import ImgproxyError
+from imgproxy.files.access import MemoryAccess, Visibility
+from imgproxy.image.formats import Format
+from imgproxy.image.plan import Ceiling
+from imgproxy.image.source import Key, parse_key
+from imgproxy.storage.memory import MemoryStorage
+from imgproxy.telemetry import AccessLog, Metrics
+
+START = 1_800_000_000.0
+"""The instant at which every test begins."""
+
+
+class CountingEngine:
+    """Answers with the original's bytes and the width asked for; counts, and fails or waits when told."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.error: ImgproxyError | None = None
+        self.hold: asyncio.Event | None = None
+        self.reached = asyncio.Event()
+
+    async def run(self, job: Job, original: int | None, layers: Sequence[int]) -> Result:
+        self.jobs.append(job)
+        self.reached.set()
+        read = b"plain" if original is None else os.pread(original, 1_000, 0)
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.error is not None:
+            raise self.error
+        body = b"%s at %d" % (read, job.transform.width)
+        made = job.output.candidates[0] if job.output.candidates else Format.JPEG
+        rendered = Rendered(made, 1, 1, 1, len(body), 0.0, 0.0, {"format": made.value} if job.meta else {})
+        return Result(rendered, body, 0.0, 0.0)
+
+
+@dataclass
+class Clock:
+    """Time that stands still until a test moves it."""
+
+    now: float = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Edge:
+    """What a test can reach."""
+
+    client: TestClient[web.Request, web.Application]
+    storage: MemoryStorage
+    access: MemoryAccess
+    engine: CountingEngine
+    clock: Clock
+    metrics: Metrics
+    log: io.StringIO
+    access_log: AccessLog
+    admission: Admission
+
+    async def get(self, target: str, *, method: str = "GET", **headers: str) -> ClientResponse:
+        """Ask for a raw target; keyword arguments are headers, with `_` for `-`."""
+        url = URL(f"{self.client.make_url('/').origin()}{target}", encoded=True)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = await self.client.session.request(
+            method, url, headers=named, skip_auto_headers=("Accept", "Accept-Encoding"), allow_redirects=False
+        )
+        await answer.read()
+        return answer
+
+    async def store(self, name: str, body: bytes = b"original", *, public: bool = True) -> Key:
+        """Put an object, and register it."""
+        key = parse_key(name)
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield body
+
+        head = await self.storage.put(key, chunks())
+        visibility = Visibility.PUBLIC if public else Visibility.PRIVATE
+        self.access.register(key, visibility, version=head.version, modified=START - 1_000, tenant="acme")
+        return key
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How an edge is set up."""
+
+    unsigned: bool = True
+    unregistered: bool = False
+    signer: Signer | None = None
+    automatic: tuple[Format, ...] = (Format.AVIF, Format.WEBP)
+    grammar: Grammar = field(default_factory=Grammar)
+    storage: MemoryStorage | None = None
+
+
+MakeEdge = Callable[..., Awaitable[Edge]]
+
+
+@pytest.fixture
+async def make_edge(aiohttp_client: Any) -> MakeEdge:
+    """Set up an edge by `Choices`, given as keyword arguments."""
+
+    async def make(**chosen: Any) -> Edge:
+        choices = Choices(**chosen)
+        storage, access = choices.storage or MemoryStorage(), MemoryAccess()
+        engine, clock, metrics, log = CountingEngine(), Clock(), Metrics(), io.StringIO()
+        access_log = AccessLog(log)
+        admission = Admission(access, storage, unregistered=choices.unregistered, ttl=60, timer=clock)
+        renderer = Renderer(
+            admission=admission,
+            originals=Originals(storage, limit=100_000),
+            tiers=Tiers([MemoryTier(1_000_000)]),
+            engine=engine,
+            memo=FailureMemo(seconds=60, entries=100, timer=clock),
+            recipe=Recipe(Encoding(), Ceiling(1_000_000, 10, 8192), "test"),
+            metrics=metrics,
+        )
+        images = Images(
+            grammar=choices.grammar,
+            signer=choices.signer,
+            policy=Policy(choices.unsigned, choices.automatic, Freshness(3600, 300, 86_400)),
+            renderer=renderer,
+            metrics=metrics,
+            access_log=access_log,
+            clock=clock,
+        )
+        application = web.Application()
+        application.router.add_route("*", "/{target:(?s:.*)}", images.handle)
+        client = await aiohttp_client(application)
+        return Edge(client, storage, access, engine, clock, metrics, log, access_log, admission)
+
+    return make
+
+
+@pytest.fixture
+async def edge(make_edge: MakeEdge) -> Edge:
+    """An edge with default choices and one public photo, `photo.jpg`."""
+    edge = await make_edge()
+    await edge.store("photo.jpg")
+    return edge

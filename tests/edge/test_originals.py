@@ -1,0 +1,93 @@
+"""Originals on loan."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from imgproxy.edge.originals import Originals
+from imgproxy.errors import NotFound, SourceTooLarge
+from imgproxy.image.source import parse_key
+from imgproxy.storage.memory import MemoryStorage
+from tests.storage.broken import HeldStorage
+
+KEY = parse_key("photo.jpg")
+
+
+async def bytes_of(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def stored(storage: MemoryStorage, body: bytes = b"original") -> Originals:
+    await storage.put(KEY, bytes_of(body))
+    return Originals(storage, limit=1_000)
+
+
+async def read(originals: Originals) -> bytes:
+    async with originals.borrow(KEY, "v") as original:
+        return os.pread(original.descriptor, 100, 0)
+
+
+async def test_borrowers_at_the_same_time_share_one_fetch() -> None:
+    storage = HeldStorage()
+    originals = await stored(storage)
+    borrowers = [asyncio.create_task(read(originals)) for _ in range(8)]
+    await storage.reached.wait()
+    storage.release()
+    assert await asyncio.gather(*borrowers) == [b"original"] * 8
+    assert storage.waited == ["open"]
+
+
+async def test_the_bytes_are_given_back_by_the_last_borrower() -> None:
+    originals = await stored(MemoryStorage())
+    before = descriptors()
+    async with originals.borrow(KEY, "v") as first:
+        async with originals.borrow(KEY, "v") as second:
+            assert first.descriptor == second.descriptor
+        assert os.pread(first.descriptor, 8, 0) == b"original"
+    await asyncio.sleep(0)
+    assert descriptors() == before
+
+
+async def test_one_who_leaves_early_does_not_take_the_fetch_along() -> None:
+    storage = HeldStorage()
+    originals = await stored(storage)
+    leaver, stayer = (asyncio.create_task(read(originals)) for _ in range(2))
+    await storage.reached.wait()
+    leaver.cancel()
+    storage.release()
+    assert await stayer == b"original"
+
+
+async def test_a_fetch_that_nobody_waits_for_is_ended_and_leaves_nothing() -> None:
+    storage = HeldStorage()
+    originals = await stored(storage)
+    before = descriptors()
+    leaver = asyncio.create_task(read(originals))
+    await storage.reached.wait()
+    leaver.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaver
+    storage.release()
+    await asyncio.sleep(0.01)
+    assert descriptors() == before
+
+
+async def test_failures_come_through_and_are_not_kept() -> None:
+    storage = MemoryStorage()
+    originals = Originals(storage, limit=4)
+    with pytest.raises(NotFound):
+        await read(originals)
+    await storage.put(KEY, bytes_of(b"too long"))
+    with pytest.raises(SourceTooLarge):
+        await read(originals)
+    await storage.put(KEY, bytes_of(b"fits"))
+    assert await read(originals) == b"fits"

@@ -1,0 +1,51 @@
+"""From an error to an answer."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from imgproxy import errors
+from imgproxy.edge.problems import STATUSES, answer_to, problem, status_of
+
+
+def leaves(kind: type[errors.ImgproxyError]) -> list[type[errors.ImgproxyError]]:
+    below = kind.__subclasses__()
+    return [leaf for each in below for leaf in leaves(each)] if below else [kind]
+
+
+def test_every_error_has_a_status_and_every_status_an_error() -> None:
+    assert set(STATUSES) == set(leaves(errors.ImgproxyError))
+
+
+def test_who_is_at_fault_decides_the_class_of_status() -> None:
+    for kind, status in STATUSES.items():
+        ours = issubclass(kind, errors.OurError) or kind in (errors.StorageFailed, errors.StorageSlow)
+        assert (status >= 500) == ours, kind
+
+
+def test_a_problem_has_the_members_of_rfc_9457() -> None:
+    answer = problem(404, "nothing here", request_id="abc")
+    assert json.loads(answer.body) == {  # type: ignore[arg-type]
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "nothing here",
+        "request_id": "abc",
+    }
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_our_errors_are_kept_nowhere(status: int) -> None:
+    assert problem(status, "", request_id="x").headers["Cache-Control"] == "no-store"
+
+
+def test_a_text_that_is_no_unicode_still_makes_a_problem() -> None:
+    answer = answer_to(errors.BadKey("the key \udcff"), request_id="x")
+    assert answer.status == 400
+
+
+def test_a_full_queue_tells_when() -> None:
+    answer = answer_to(errors.Overloaded("full", retry_after=7), request_id="x")
+    assert (status_of(errors.Overloaded("")), answer.headers["Retry-After"]) == (503, "7")
