@@ -98,4 +98,4 @@ def _words(target: str) -> Params:
         return replace(params, path=params.path + mark) if mark else params
     if params != params.named:
         raise BadUrl("the URL has options in its path and in its query: use one of the two")
-    return _query.parse(query, on=replace(params, path=f"{params.path}?{query}"))
+    return replace(params, **_query.words(query), path=f"{params.path}?{query}")

@@ -7,34 +7,34 @@ is refused by its name: a CDN must not cache a typing mistake for ever.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
 from urllib.parse import quote, unquote_plus
 
-from imgproxy.dialects.parameter import Parameter, Said
+from imgproxy.dialects.parameter import Parameter, Said, Words
 from imgproxy.dialects.params import FilterText, Params
 from imgproxy.dialects.vocabulary import BY_NAME, PARAMETERS
 from imgproxy.errors import BadArgument
 
-NOTHING = Params()
-"""A name that is not there."""
-
 _PLAIN = ",:/"  # readable in a query without escapes
 
 
-def parse(query: str, *, on: Params = NOTHING) -> Params:
-    """Read a query, without its `?`, on a name; raise `BadArgument` naming the parameter."""
+def parse(query: str) -> Params:
+    """Read a query, without its `?`; raise `BadArgument` naming the parameter and what is expected."""
+    return Params(**words(query))
+
+
+def words(query: str) -> Words:
+    """The fields of `Params` that a query sets; raise as `parse` does."""
     said = _said(query)
     if said.get("fit") == "pad" or "pad" in said:
         said.setdefault("bg", "white")
-    words: dict[str, Any] = {}
+    found: Words = {}
     filters: tuple[FilterText, ...] = ()
     for parameter in PARAMETERS:
         if parameter.name in said:
             read = _read(parameter, said)
             filters += read.pop("filters", ())
-            words |= read
-    return replace(on, **words, filters=filters)
+            found |= read
+    return {**found, "filters": filters}
 
 
 def generate(params: Params) -> str:
@@ -65,6 +65,8 @@ def _said(query: str) -> dict[str, str]:
 
 
 def _decoded(text: str) -> str:
+    if text.isascii() and "%" not in text and "+" not in text:
+        return text
     try:
         decoded = unquote_plus(text, errors="strict")
         decoded.encode()
@@ -73,7 +75,7 @@ def _decoded(text: str) -> str:
     return decoded
 
 
-def _read(parameter: Parameter, said: Said) -> dict[str, Any]:
+def _read(parameter: Parameter, said: Said) -> Words:
     value = said[parameter.name]
     try:
         return dict(parameter.read(value, said))
