@@ -1,0 +1,61 @@
+# `make run` on a fresh machine: Python 3.11 or newer is all it needs. `make help` tells the rest.
+#
+# Each target installs what it needs into .venv and leaves a stamp there; until pyproject.toml changes it
+# asks neither pip nor the network again.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: run test lint bench soak help
+
+run: $(VENV)/installed ## start the demo on http://127.0.0.1:8080/
+	@exec $(BIN)/imgproxy serve --demo
+
+test: $(VENV)/installed-test ## run every test
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+lint: $(VENV)/installed-lint ## check style, types and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed-bench ## measure, and print what was seen
+	$(BIN)/python -m bench
+
+soak: $(VENV)/installed-test ## run for minutes and look for what grows
+	$(BIN)/python -m pytest -m soak
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+# Where libvips has its headers installed, pip would build pyvips against that old library, and the build
+# would take the place of the one that pyvips-binary brings. So pip is shown no headers; and as it may have
+# kept such a build from earlier, what came out is asked for its version.
+define install
+	@echo "installing $(if $1,what $(1) needs,imgproxy) into $(VENV)"
+	@PKG_CONFIG_LIBDIR= PKG_CONFIG_PATH= $(BIN)/python -m pip install \
+		--quiet --disable-pip-version-check --editable '.$(if $1,[$(1)])'
+	@$(right_libvips) || $(BIN)/python -m pip install \
+		--quiet --disable-pip-version-check --force-reinstall --no-deps 'pyvips-binary>=8.18.7'
+	@$(right_libvips) || { echo "libvips is too old: is there another pyvips in $(VENV)?" >&2; exit 1; }
+	@touch $@
+endef
+
+right_libvips = $(BIN)/python -c 'from imgproxy.engine import vips; exit(vips.version() < vips.OLDEST)'
+
+$(VENV)/installed: pyproject.toml | $(VENV)/made
+	$(call install)
+
+$(VENV)/installed-%: pyproject.toml $(VENV)/installed
+	$(call install,$*)
+
+$(VENV)/made:
+	@command -v $(PYTHON) >/dev/null || { echo "there is no $(PYTHON): install Python 3.11 or newer" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, \
+	$(PYTHON) is %d.%d: name another, as in `make run PYTHON=python3.13`" % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
