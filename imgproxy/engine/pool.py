@@ -16,6 +16,7 @@ import contextlib
 import logging
 import math
 import os
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -141,11 +142,10 @@ class Pool:
         message = dump_job(job)
         if len(message) > MESSAGE_BYTES:
             raise EngineFailed("the picture could not be made")
-        loop = asyncio.get_running_loop()
-        asked = loop.time()
+        asked = time.monotonic()
         for attempt in range(_TRIES):
             worker = await self._take(first=attempt > 0)
-            waited = loop.time() - asked
+            waited = time.monotonic() - asked
             try:
                 return await self._run_on(worker, message, job, (original, *layers), waited)
             except Ended as end:

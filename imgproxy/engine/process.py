@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -45,7 +46,7 @@ Reason = Literal["crash", "deadline", "abandoned", "garbage", "retired", "closed
 """Why a worker ended: by itself, too slow, nobody waits any more, talks nonsense, has served, we close."""
 
 
-class Ended(Exception):  # noqa: N818  an end need not be an error
+class Ended(Exception):
     """The worker has ended; `begun` if it had taken the job it was asked to do."""
 
     def __init__(self, reason: Reason, *, begun: bool) -> None:
@@ -106,19 +107,19 @@ class WorkerProcess:
         self.reason: Reason | None = None
         self.worked_seconds = 0.0
         """How long the last answer took."""
-        self._born = self._asked = self._loop.time()
+        self._born = self._asked = time.monotonic()  # uvloop's own clock counts whole milliseconds
         self._loop.add_reader(self._channel.fileno(), self._readable)
 
     @property
     def age(self) -> float:
         """Seconds since it was launched."""
-        return self._loop.time() - self._born
+        return time.monotonic() - self._born
 
     def expect(self, seconds: float) -> asyncio.Future[Answer]:
         """Wait for the next message; end the worker if it does not come in time."""
         self._answer = self._loop.create_future()
         self._timer = self._loop.call_later(seconds, self.end, "deadline")
-        self._asked = self._loop.time()
+        self._asked = time.monotonic()
         return self._answer
 
     def ask(self, message: bytes, descriptors: Sequence[int], *, seconds: float) -> asyncio.Future[Answer]:
@@ -182,7 +183,7 @@ class WorkerProcess:
 
     def _take_answer(self) -> asyncio.Future[Answer] | None:
         answer, self._answer = self._answer, None
-        self.worked_seconds = self._loop.time() - self._asked
+        self.worked_seconds = time.monotonic() - self._asked
         if self._timer is not None:
             self._timer.cancel()
         return answer

@@ -16,8 +16,11 @@ from typing import Any
 import pytest
 
 from imgproxy import errors
+from imgproxy.engine import pipeline, process, vips
 from imgproxy.engine.pool import Pool, Result
 from imgproxy.engine.protocol import Job
+from imgproxy.image.formats import Format
+from imgproxy.image.negotiate import Output
 from tests.engine import stand_in
 from tests.engine.jobs import JOB, original
 
@@ -406,3 +409,21 @@ async def test_when_no_worker_is_left_and_none_starts_nobody_waits_for_ever(tmp_
         program.write_text(good)
         await until(lambda: pool.idle)
         assert (await ask(pool, "echo")).body == b"echo"
+
+
+LABEL = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="120" height="40"><rect width="120" height="40" '
+    'fill="white"/><text x="4" y="28" font-size="20">Hamburg</text></svg>'
+)
+
+
+async def test_a_locked_worker_makes_the_same_picture_as_a_free_one_fonts_included() -> None:
+    """Byte for byte: without its fonts behind the lock, text would be boxes."""
+    job = replace(JOB, output=Output((Format.PNG,)))
+    with original(LABEL) as descriptor, original("") as free:
+        vips.prepare()
+        pipeline.render(job, descriptor, (), free, stop=lambda _: None)
+        async with running(command=process.COMMAND) as pool:
+            result = await pool.run(job, descriptor)
+        assert (result.rendered.width, result.rendered.height) == (120, 40)
+        assert result.body == os.pread(free, 1_000_000, 0)
