@@ -41,7 +41,7 @@ class Held(NamedTuple):
 
 FREE = (
     *("read", "write", "readv", "writev", "pread64", "pwrite64", "lseek", "fadvise64"),  # open descriptors
-    *("fstat", "close", "dup", "poll", "ppoll"),
+    *("fstat", "ftruncate", "close", "dup", "poll", "ppoll"),
     *("recvmsg", "sendmsg"),  # the one socket there is; none can be made
     *("munmap", "mremap", "brk"),  # memory
     *("futex", "membarrier", "rseq", "set_robust_list", "set_tid_address", "sched_yield"),  # threads
