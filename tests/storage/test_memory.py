@@ -1,0 +1,31 @@
+"""Memory keeps the promises of a storage."""
+
+from __future__ import annotations
+
+import pytest
+
+from imgproxy.image.source import Key
+from imgproxy.storage import Storage
+from imgproxy.storage.memory import MemoryStorage
+from tests.storage.contract import KEY, StorageContract, chunked
+
+
+class TestMemoryStorage(StorageContract):
+    @pytest.fixture
+    def storage(self) -> Storage:
+        return MemoryStorage()
+
+
+async def test_time_is_told() -> None:
+    head = await MemoryStorage(clock=lambda: 12.5).put(KEY, chunked(b"x"))
+    assert head.modified == 12.5
+
+
+async def test_listing_bears_deletion_meanwhile() -> None:
+    storage = MemoryStorage()
+    for key in ("a", "b", "c"):
+        await storage.put(Key(key), chunked(b"x"))
+    listing = storage.list()
+    await anext(listing)
+    await storage.delete(Key("b"))
+    assert [key async for key, _ in listing] == ["c"]
