@@ -59,11 +59,12 @@ class Crew:
         self.hiring = 0
         self.deaths: Counter[str] = Counter()
         self.ready: Ready | None = None
+        self._refusal: EngineFailed | None = None
 
     @property
     def hopeless(self) -> bool:
         """Whether no worker is left and none can be started."""
-        return not self._at_work and self._failures >= _HOPELESS_AFTER
+        return not self._at_work and (self._refusal is not None or self._failures >= _HOPELESS_AFTER)
 
     async def start(self) -> Ready:
         """Start all, and wait until they are ready; raise `EngineFailed` if they cannot start."""
@@ -71,7 +72,7 @@ class Crew:
         while not all(hire.done() for hire in hires):
             await asyncio.wait(hires, timeout=_FIRST_PAUSE)
             if self.hopeless:
-                raise EngineFailed("no worker could be started; the log knows why")
+                raise self._refusal or EngineFailed("no worker could be started; the log knows why")
         assert self.ready is not None  # noqa: S101
         return self.ready
 
@@ -107,7 +108,9 @@ class Crew:
 
     async def _hire_one(self) -> bool:
         worker = await self._launch()
-        if worker is None or not isinstance(ready := await self._first_word(worker), Ready):
+        ready = await self._first_word(worker) if worker is not None else None
+        if worker is None or not isinstance(ready, Ready):
+            self._refusal = ready if isinstance(ready, EngineFailed) else None
             self._failed()
             return False
         self._failures = 0

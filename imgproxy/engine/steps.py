@@ -14,7 +14,6 @@ from time import perf_counter
 from imgproxy.engine import encode, raster, vips
 from imgproxy.engine.layers import Layers
 from imgproxy.engine.protocol import Job
-from imgproxy.errors import BadArgument
 from imgproxy.image import plan as planning
 from imgproxy.image.filters import named
 from imgproxy.image.filters.family import Image
@@ -118,6 +117,7 @@ def layout(work: Work) -> None:
         trim=work.trim,
         ceiling=work.job.ceiling,
     )
+    planning.check_size(work.plan.settled, work.frames, work.job.ceiling)
 
 
 def extract(work: Work) -> None:
@@ -135,20 +135,26 @@ def resize(work: Work) -> None:
     work.image = raster.resized(work.image, across, down)
 
 
+def crop(work: Work) -> None:
+    """Cut what hangs over the box, before it is computed at all."""
+    box = work.plan.crop
+    if box is None or work.plan.smart:
+        return
+    whole = Size(work.image.width, work.image.height // work.frames)
+    place = planning.stored(box, work.facts.orientation, whole)
+    work.image = work.each_frame(lambda frame: frame.crop(*place))
+
+
 def settle(work: Work) -> None:
     """Compute the small picture, and set it upright."""
     work.image = raster.upright(work.image.copy_memory(), work.facts.orientation)
 
 
-def crop(work: Work) -> None:
-    """Cut what hangs over the box, where it was said, or where libvips sees what draws attention."""
+def attend(work: Work) -> None:
+    """Cut what hangs over the box where libvips sees least that draws attention."""
     box = work.plan.crop
-    if box is None:
-        return
-    if work.plan.smart:
+    if box is not None and work.plan.smart:
         work.image = work.image.smartcrop(box.width, box.height, interesting="attention")
-    else:
-        work.image = work.each_frame(lambda frame: frame.crop(*box))
 
 
 def flip(work: Work) -> None:
@@ -216,12 +222,8 @@ class _Stage:
 
 def bound(work: Work) -> None:
     """Refuse an answer that grew too large by padding or canvas."""
-    width, height = work.image.width, work.image.height // work.frames
-    longest = work.job.ceiling.side
-    if max(width, height) > longest:
-        raise BadArgument(
-            f"the picture would have {width}×{height} pixels: at most {longest} a side are allowed"
-        )
+    size = Size(work.image.width, work.image.height // work.frames)
+    planning.check_size(size, work.frames, work.job.ceiling)
 
 
 def fit(work: Work) -> None:

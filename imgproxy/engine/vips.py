@@ -14,7 +14,7 @@ from typing import Any
 
 import pyvips
 
-from imgproxy.errors import BrokenImage, DeadlinePassed, EngineFailed, UnsupportedImage
+from imgproxy.errors import BrokenImage, DeadlinePassed, EngineFailed, ImageTooLarge, UnsupportedImage
 from imgproxy.image.colour import Colour
 from imgproxy.image.filters.family import Image
 from imgproxy.image.formats import TRAITS, WRITTEN, Format
@@ -36,7 +36,11 @@ def version() -> tuple[int, int, int]:
 def describe() -> tuple[str, tuple[str, ...]]:
     """The version's text, and the types that this libvips can read."""
     readable = tuple(name for name, traits in TRAITS.items() if _exists(f"{traits.loader}_source"))
-    return ".".join(str(part) for part in version()), readable
+    return _dotted(version()), readable
+
+
+def _dotted(parts: tuple[int, ...]) -> str:
+    return ".".join(str(part) for part in parts)
 
 
 def _exists(operation: str) -> bool:
@@ -49,7 +53,13 @@ def prepare() -> None:
     The operation cache would keep one request's pixels for another's. SVG is blocked with the untrusted
     loaders; it is let in again because it is drawn in the sandbox only. One thread a worker: as many
     workers run as there are cores, and threads within one picture would only wait for each other.
+    Raise `EngineFailed` for a libvips that is too old.
     """
+    if version() < OLDEST:
+        raise EngineFailed(
+            f"libvips {_dotted(version())} is loaded, and {_dotted(OLDEST)} or newer is needed; "
+            "pip install --no-deps --force-reinstall pyvips-binary mends it"
+        )
     pyvips.cache_set_max(0)
     pyvips.block_untrusted_set(True)
     pyvips.operation_block_set("VipsForeignLoadSvg", False)
@@ -209,7 +219,7 @@ def translate(error: pyvips.Error) -> Exception:
     if "killed" in text:
         return DeadlinePassed("the picture took too long to make")
     if "out of memory" in text or "unable to allocate" in text:
-        return BrokenImage("the original needs more memory to decode than is allowed")
+        return ImageTooLarge("the picture needs more memory than is allowed")
     if "vips_" in text and "no such operation" in text:
         return EngineFailed("the picture could not be made")
     return BrokenImage("the original is damaged: its pixels cannot be decoded")

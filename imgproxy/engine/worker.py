@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from imgproxy.engine import protocol, sandbox
 from imgproxy.engine.protocol import Job, Ready, Rendered
-from imgproxy.errors import BrokenImage, DeadlinePassed, EngineFailed, ImgproxyError
+from imgproxy.errors import BrokenImage, DeadlinePassed, EngineFailed, ImageTooLarge, ImgproxyError
 
 MAX_DESCRIPTORS = 32
 """With one message: the result, the original, layers; more than any job has."""
@@ -123,7 +123,7 @@ def _answer(message: bytes, descriptors: Sequence[int], render: Render, watchdog
     except ImgproxyError as error:
         return protocol.dump_answer(error)
     except MemoryError:
-        return protocol.dump_answer(BrokenImage("the original needs more memory than allowed"))
+        return protocol.dump_answer(ImageTooLarge("the picture needs more memory than is allowed"))
     except Exception:
         with contextlib.suppress(OSError):  # nobody may be reading
             traceback.print_exc()
@@ -158,7 +158,11 @@ def start(
     """Lock this process in, warm up, say so, and serve."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # meant for the server, which first lets running jobs end
-    prepare()
+    try:
+        prepare()
+    except EngineFailed as error:  # nothing would go well: let whoever started us say why
+        channel.sendmsg([protocol.dump_answer(error)])
+        return
     locks = sandbox.lock(parent=_peer(channel))
     warm()
     watchdog = Watchdog()

@@ -51,6 +51,13 @@ class Plan:
     box: Size
     """The box that was asked for, its free side worked out; `fill` fills it."""
 
+    @property
+    def settled(self) -> Size:
+        """The size of the first picture that is computed whole, upright."""
+        if self.crop is None or self.smart:
+            return self.size
+        return Size(self.crop.width, self.crop.height)
+
 
 class Ceiling(NamedTuple):
     """How large an original may be."""
@@ -80,6 +87,20 @@ def check(facts: Facts, count: int, ceiling: Ceiling) -> None:
     if pixels > ceiling.pixels:
         shown = f"{facts.width}×{facts.height}" + (f"×{count} frames" if count > 1 else "")
         raise ImageTooLarge(f"the original has {shown} pixels, at most {ceiling.pixels} are allowed")
+
+
+def check_size(size: Size, count: int, ceiling: Ceiling) -> None:
+    """Raise `BadArgument` for a picture, `count` frames of it, that is larger than we compute."""
+    if max(size) > ceiling.side:
+        raise BadArgument(
+            f"the picture would have {size.width}×{size.height} pixels: "
+            f"at most {ceiling.side} a side are allowed"
+        )
+    if size.width * size.height * count > ceiling.pixels:
+        raise BadArgument(
+            f"the picture would have {size.width}×{size.height} pixels in {count} frames: "
+            f"at most {ceiling.pixels} in all are allowed"
+        )
 
 
 def shrink(transform: Transform, facts: Facts, ceiling: Ceiling, *, exact: bool) -> float:

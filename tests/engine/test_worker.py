@@ -105,11 +105,11 @@ def test_a_defect_is_answered_without_its_words_which_are_for_the_log(worker: Co
     assert "Traceback" in said
 
 
-def test_memory_beyond_the_limit_is_the_originals_fault(worker: Conversation) -> None:
+def test_memory_beyond_the_limit_is_more_than_may_be_asked(worker: Conversation) -> None:
     answer, _ = worker.ask("take 8000")
     assert (type(answer), str(answer)) == (
-        errors.BrokenImage,
-        "the original needs more memory than allowed",
+        errors.ImageTooLarge,
+        "the picture needs more memory than is allowed",
     )
 
 

@@ -100,7 +100,7 @@ class Number(Argument):
         return number_text(value)
 
     def scaled(self, value: float, dpr: float) -> float:
-        return value * dpr if self.scales else value
+        return min(value * dpr, self.high) if self.scales else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Integer(Number):
         return f"a whole number {_bounds(self.low, self.high)} is expected"
 
     def scaled(self, value: float, dpr: float) -> int:
-        return round(value * dpr) if self.scales else int(value)
+        return round(Number.scaled(self, value, dpr))
 
 
 def _bounds(low: float, high: float) -> str:

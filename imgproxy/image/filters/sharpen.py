@@ -1,15 +1,18 @@
 """sharpen(amount) or sharpen(amount,sigma): unsharp mask in Lab of sigma 1 + 2 × the last number (imagor).
 
-At -0.5 and below sigma is not positive and nothing happens. Animations stay as they are.
+At -0.5 and below sigma is not positive and nothing happens; libvips takes sigmas up to 10, and larger
+ones mean that. Animations stay as they are.
 A third argument, thumbor's `luminance_only`, is always true here.
 """
 
 from imgproxy.image.filters.arguments import Number, Word
 from imgproxy.image.filters.family import Filter, Image, Stage
 
+_SMALLEST, _LARGEST = 0.000001, 10  # beyond them libvips takes its default and complains to the terminal
+
 
 def _sigma(amount: float, sigma: float | None) -> float:
-    return 1 + 2 * (amount if sigma is None else sigma)
+    return min(1 + 2 * (amount if sigma is None else sigma), _LARGEST)
 
 
 def _apply(image: Image, stage: Stage, amount: float, sigma: float | None, _luminance: str | None) -> Image:
@@ -22,9 +25,9 @@ SHARPEN = Filter(
     "sharpen",
     (
         Number("amount", -10, 10),
-        Number("sigma", -10, 4.5, None),  # libvips takes sigmas up to 10
+        Number("sigma", -10, 4.5, None),
         Word("luminance_only", ("true", "1"), None),
     ),
     apply=_apply,
-    idle=lambda amount, sigma, _: _sigma(amount, sigma) <= 0,
+    idle=lambda amount, sigma, _: _sigma(amount, sigma) < _SMALLEST,
 )

@@ -1,0 +1,1 @@
+"""Measurements: ratios of runs side by side, never a time alone."""
