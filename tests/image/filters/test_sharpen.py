@@ -1,0 +1,48 @@
+"""Edges become harder, and what is even stays even."""
+
+from __future__ import annotations
+
+import pytest
+
+from imgproxy.image.formats import Format
+from tests.pictures import BLUE, RED, array, canonical, distance, film, made, plain, quadrants, refusal
+
+_EDGE = quadrants(40, 40, [(100, 100, 100), (160, 160, 160)] * 2)
+
+
+def test_both_sides_of_an_edge_go_apart() -> None:
+    row = made(_EDGE, "sharpen(1)").pixels[20, :, 0]
+    assert row[19] < 97
+    assert row[20] > 163
+    assert (row[0], row[-1]) == (100, 160)
+
+
+def test_the_last_number_is_what_counts_as_in_imagor() -> None:
+    assert made(_EDGE, "sharpen(9,1)").data == made(_EDGE, "sharpen(1)").data
+    assert made(_EDGE, "sharpen(9,1,true)").data == made(_EDGE, "sharpen(1)").data
+
+
+def test_more_than_libvips_takes_is_as_much_as_it_takes() -> None:
+    assert (
+        made(_EDGE, "sharpen(10)").data == made(_EDGE, "sharpen(4.5)").data != made(_EDGE, "sharpen(0)").data
+    )
+
+
+def test_what_is_even_stays_even_and_alpha_stays() -> None:
+    assert distance(made(plain(20, 20, RED), "sharpen(2)").pixels, array(plain(20, 20, RED))) <= 2
+    assert set(made(plain(20, 20, (*RED, 9)), "sharpen(2)").pixels[..., 3].flat) == {9}
+
+
+def test_an_animation_stays_as_it_is() -> None:
+    still, sharp = (made(film(RED, BLUE), *calls, to=Format.GIF) for calls in ((), ("sharpen(2)",)))
+    assert still.data == sharp.data
+
+
+@pytest.mark.parametrize("text", ["sharpen(-0.5)", "sharpen(-10)", "sharpen(5,-0.5)", "sharpen(-0.4999999)"])
+def test_what_does_nothing_is_in_no_key(text: str) -> None:
+    assert canonical(text) == ""
+
+
+@pytest.mark.parametrize("text", ["sharpen()", "sharpen(10.1)", "sharpen(1,4.6)", "sharpen(1,1,no)"])
+def test_what_is_out_of_bounds_is_refused(text: str) -> None:
+    assert refusal(text).startswith("sharpen: ")
