@@ -1,0 +1,170 @@
+"""Frames, sizes, orientation and colours of pixels, wherever they come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import pyvips
+
+from imgproxy.engine import raster, vips
+from tests.pictures import (
+    BLUE,
+    CORNERS,
+    GREEN,
+    RED,
+    WHITE,
+    Pixels,
+    array,
+    corners,
+    deep,
+    distance,
+    encoded,
+    gradient,
+    image,
+    oriented,
+    plain,
+    quadrants,
+    tagged,
+)
+
+
+def _reopened(picture: Any, kind: str, **options: Any) -> Any:
+    return pyvips.Image.new_from_buffer(encoded(picture, kind, **options), "")
+
+
+def _distance_seen(one: Any, other: Any) -> float:
+    """The largest ΔE 2000 of any pixel."""
+    return float(one.colourspace("lab").dE00(other.colourspace("lab")).max())
+
+
+def test_frames_change_by_themselves() -> None:
+    strip = vips.join_frames([quadrants(4, 4), quadrants(4, 4)])
+    flipped = array(raster.each_frame(strip, 2, lambda frame: frame.flipver()))
+    assert [corners(part) for part in np.split(flipped, 2)] == [(BLUE, (255, 255, 0), RED, GREEN)] * 2
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.31, 2])
+def test_see_through_colours_do_not_bleed_into_the_rest(scale: float) -> None:
+    hidden = quadrants(20, 20, [(*RED, 255), (*BLUE, 0)] * 2)
+    pixels: Pixels = array(raster.resized(hidden, scale, scale))
+    seen = pixels[pixels[..., 3] > 8]
+    assert seen[:, 0].min() > 220
+    assert seen[:, 2].max() < 35
+
+
+def test_depth_stays_while_resizing() -> None:
+    solid = deep(20, 20).bandjoin(65535).copy(interpretation="rgb16")
+    half = raster.resized(solid, 0.5, 0.5)
+    assert half.format == "ushort"
+    assert distance(array(half)[..., :3] // 257, array(gradient(20, 20).resize(0.5))) <= 2
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_set_upright_and_its_mark_is_gone(orientation: int) -> None:
+    stored = pyvips.Image.new_from_buffer(oriented(orientation), "")
+    upright = raster.upright(stored, orientation)
+    assert (upright.width, upright.height) == (40, 20)
+    assert corners(array(upright)) == CORNERS
+    assert orientation == 1 or not upright.get_typeof("orientation") or upright.get("orientation") == 1
+
+
+def test_the_orientation_that_was_checked_counts_and_not_the_files() -> None:
+    marked = tagged(quadrants(40, 20), orientation=6)
+    assert corners(array(raster.upright(marked, 1))) == CORNERS
+
+
+# -- colours -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("colour", [RED, GREEN, BLUE, (200, 120, 40), WHITE], ids=str)
+def test_colours_of_srgb_survive_a_stay_in_p3(colour: tuple[int, int, int]) -> None:
+    wide = plain(16, 16, colour).icc_transform("p3", input_profile="srgb", intent="relative")
+    stored = _reopened(wide, ".png")
+    assert wide(0, 0)[:3] != list(colour) or colour == WHITE
+    assert _distance_seen(raster.to_srgb(stored), plain(16, 16, colour)) < 1.5
+
+
+@pytest.mark.parametrize("colour", [RED, GREEN], ids=str)
+def test_what_only_p3_has_becomes_the_strongest_of_srgb(colour: tuple[int, int, int]) -> None:
+    strongest = plain(16, 16, colour).icc_transform("p3", input_profile="p3")
+    assert array(raster.to_srgb(_reopened(strongest, ".png")))[8, 8] == pytest.approx(colour, abs=1)
+
+
+def test_what_says_srgb_is_left_alone() -> None:
+    profile = bytes(pyvips.Image.profile_load("srgb"))
+    marked = tagged(gradient(32, 32), icc_profile_data=profile)
+    assert distance(array(raster.to_srgb(marked)), array(gradient(32, 32))) == 0
+
+
+@pytest.mark.parametrize("version", [2, 4])
+def test_a_profile_is_not_srgb_for_mentioning_it(version: int) -> None:
+    wide = plain(8, 8, (0, 200, 0)).icc_transform("p3", input_profile="srgb")
+    profile = _described(bytes(wide.get("icc-profile-data")), "Display P3 Gamut with sRGB Transfer", version)
+    marked = tagged(plain(8, 8, wide(0, 0)[:3]), icc_profile_data=profile)
+    assert _distance_seen(raster.to_srgb(marked), plain(8, 8, (0, 200, 0))) < 1.5
+    named = tagged(marked, icc_profile_data=_described(profile, "sRGB IEC61966-2.1", version))
+    assert distance(array(raster.to_srgb(named)), array(marked)) == 0
+
+
+def _described(profile: bytes, text: str, version: int) -> bytes:
+    """The profile with another description, put at its end."""
+    if version == 2:
+        tag = b"desc" + bytes(4) + (len(text) + 1).to_bytes(4, "big") + text.encode() + bytes(90)
+    else:
+        words = text.encode("utf-16-be")
+        numbers = [1, 12, 0x656E5553, len(words), 28]
+        tag = b"mluc" + bytes(4) + b"".join(number.to_bytes(4, "big") for number in numbers) + words
+    tag += bytes(-len(tag) % 4)
+    entry = profile.index(b"desc", 128)
+    place = len(profile).to_bytes(4, "big") + len(tag).to_bytes(4, "big")
+    whole = profile[: entry + 4] + place + profile[entry + 12 :] + tag
+    return len(whole).to_bytes(4, "big") + whole[4:]
+
+
+@pytest.mark.parametrize("keep", ["icc", "none"])
+def test_cmyk_comes_out_as_it_looks_with_and_without_its_profile(keep: str) -> None:
+    colours = quadrants(32, 32, [(180, 60, 60), (60, 130, 70), (50, 60, 130), (220, 210, 120)])
+    ink = colours.icc_transform("cmyk", input_profile="srgb", intent="relative")
+    stored = _reopened(ink, ".jpg", Q=100, keep=keep)
+    assert stored.interpretation == "cmyk"
+    assert _distance_seen(raster.to_srgb(stored).crop(2, 2, 12, 12), colours.crop(2, 2, 12, 12)) < 6
+    assert raster.to_srgb(stored).bands == 3
+
+
+@pytest.mark.parametrize("profile", [b"", b"broken", bytes(2000), b"\xff" * 300], ids=len)
+@pytest.mark.parametrize("ink", [False, True])
+def test_a_profile_that_cannot_be_used_counts_as_none(profile: bytes, ink: bool) -> None:
+    picture = gradient(32, 32)
+    if ink:
+        picture = picture.icc_transform("cmyk", input_profile="srgb").copy()
+        picture.remove("icc-profile-data")
+    marked = tagged(picture, icc_profile_data=profile)
+    assert distance(array(raster.to_srgb(marked)), array(raster.to_srgb(picture))) <= 1
+
+
+def test_the_profile_of_another_kind_of_picture_counts_as_none() -> None:
+    marked = tagged(gradient(32, 32), icc_profile_data=bytes(pyvips.Image.profile_load("cmyk")))
+    assert distance(array(raster.to_srgb(marked)), array(gradient(32, 32))) <= 1
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_sixteen_bits_become_eight(alpha: bool) -> None:
+    picture = deep(32, 32)
+    if alpha:
+        picture = picture.bandjoin(0x8080).copy(interpretation="rgb16")
+    pixels = array(raster.to_srgb(picture))
+    assert distance(pixels[..., :3], array(gradient(32, 32))) == 0
+    assert not alpha or set(pixels[..., 3].flat) == {0x80}
+
+
+def test_deep_grey_becomes_grey() -> None:
+    pixels = array(raster.to_srgb(image(np.full((4, 4, 1), 0x8080, np.uint16), "grey16")))
+    assert set(pixels.flat) == {0x80}
+
+
+@pytest.mark.parametrize("interpretation", ["lab", "scrgb", "xyz", "hsv"])
+def test_other_spaces_are_brought_home(interpretation: str) -> None:
+    there = gradient(32, 32).colourspace(interpretation)
+    assert distance(array(raster.to_srgb(there)), array(gradient(32, 32))) <= 3
