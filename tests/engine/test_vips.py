@@ -13,7 +13,14 @@ import pytest
 import pyvips
 
 from imgproxy.engine import vips
-from imgproxy.errors import BrokenImage, DeadlinePassed, EngineFailed, ImgproxyError, UnsupportedImage
+from imgproxy.errors import (
+    BrokenImage,
+    DeadlinePassed,
+    EngineFailed,
+    ImageTooLarge,
+    ImgproxyError,
+    UnsupportedImage,
+)
 from imgproxy.image.colour import TRANSPARENT, Colour
 from imgproxy.image.formats import TRAITS, WRITTEN, Format
 from imgproxy.image.info import Facts
@@ -70,7 +77,7 @@ def test_every_codec_can_be_warmed() -> None:
 def test_a_type_is_known_by_its_bytes(name: Format) -> None:
     facts = _facts(encoded(gradient(30, 20), suffix(name)))
     assert (facts.format, facts.width, facts.height, facts.pages) == (name, 30, 20, 1)
-    assert facts.alpha is (name is Format.GIF)  # whose loader always makes room for it
+    assert not facts.alpha
 
 
 @pytest.mark.parametrize("name", [name for name in WRITTEN if TRAITS[name].alpha])
@@ -159,21 +166,25 @@ def test_a_header_that_ends_too_early_is_damaged(name: Format) -> None:
 @pytest.mark.parametrize("share", [0.5, 0.9])
 def test_half_a_picture_is_never_taken_for_a_whole_one(name: Format, share: float) -> None:
     whole = encoded(noise(200, 200), suffix(name))
-    with pytest.raises(ImgproxyError) as raised:  # noqa: PT012  it depends on the type which line notices
-        with _opened(whole[: int(len(whole) * share)]) as opened:
-            try:
-                _loaded(opened).copy_memory()
-            except vips.Error as error:
-                raise vips.translate(error) from error
-    assert isinstance(raised.value, BrokenImage)
+    with pytest.raises(BrokenImage):
+        _decode(whole[: int(len(whole) * share)])
+
+
+def _decode(data: bytes) -> None:
+    """Read all pixels; it depends on the type which line notices that some are missing."""
+    with _opened(data) as opened:
+        try:
+            _loaded(opened).copy_memory()
+        except vips.Error as error:
+            raise vips.translate(error) from error
 
 
 @pytest.mark.parametrize(
     ("said", "meant"),
     [
         ("VipsImage: killed", DeadlinePassed),
-        ("jpegload_source: out of memory", BrokenImage),
-        ("unable to allocate 7 bytes", BrokenImage),
+        ("jpegload_source: out of memory", ImageTooLarge),
+        ("unable to allocate 7 bytes", ImageTooLarge),
         ("vips_frobnicate: no such operation", EngineFailed),
         ("vipspng: libpng read error", BrokenImage),
     ],
