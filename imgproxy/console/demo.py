@@ -74,7 +74,7 @@ _EXAMPLES = (
         "query form", "{landscape}?w=480&h=320&fit=cover&q=60&format=webp", "The same words as parameters."
     ),
     _Example("preset", "preset:card/{portrait}", "A transform that the deployment has given a name."),
-    _Example("meta", "meta/{rotated}", "What the original is, as JSON.", "json"),
+    _Example("meta", "meta/{rotated}", "What the picture is, as JSON.", "json"),
     _Example("params", "params/fit-in/300x200/filters:quality(80)/{landscape}", "What a URL means.", "json"),
 )
 
