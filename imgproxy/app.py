@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -43,6 +44,10 @@ _KEEPALIVE_SECONDS = 75.0  # longer than a proxy's 60, so that it is the proxy w
 _DRAIN_SECONDS = 15.0
 _LONGEST_LINE = 8190
 _LOOPBACK = "127.0.0.1"
+
+
+class CannotListen(Exception):
+    """The address or port is taken, or not ours to take; one line says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,9 @@ async def assemble(
         await pool.start()
         access_log.start()
         yield Server(
-            public=_application(*pages, *health.routes(), web.route("*", r"/{target:(?s:.*)}", images.handle)),
+            public=_application(
+                *pages, *health.routes(), web.route("*", r"/{target:(?s:.*)}", images.handle)
+            ),
             admin=_application(*health.routes(), metrics_route(metrics)),
             health=health,
             access=access,
@@ -157,18 +164,28 @@ def _application(*routes: web.AbstractRouteDef) -> web.Application:
 
 
 async def run(
-    settings: Settings, *, host: str, port: int, started: Callable[[Server], Awaitable[None]],
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
     pages: Sequence[web.RouteDef] = (),
-) -> None:  # fmt: skip
-    """Serve until SIGTERM or SIGINT, then finish what is under way; a second signal stops at once."""
+    prepare: Callable[[Server], Awaitable[None]] | None = None,
+    announce: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what is under way; a second signal stops at once.
+
+    `prepare` is called before anybody is listened to, `announce` once somebody can be.
+    """
     async with assemble(settings, pages=pages) as server:
-        await started(server)
+        if prepare is not None:
+            await prepare(server)
         public = _runner(server.public)
         admin = _runner(server.admin)
         try:
             await _listen(public, host, port)
             if settings.admin_port:
                 await _listen(admin, _LOOPBACK, settings.admin_port)
+            announce()
             await _until_told(server.health)
         finally:
             await public.cleanup()
@@ -191,7 +208,10 @@ def _runner(application: web.Application) -> web.AppRunner:
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
     await runner.setup()
-    await web.TCPSite(runner, host, port, backlog=1024).start()
+    try:
+        await web.TCPSite(runner, host, port, backlog=1024).start()
+    except OSError as error:
+        raise CannotListen(f"{host}:{port} cannot be listened on: {os.strerror(error.errno or 0)}") from error
 
 
 async def _until_told(health: Health) -> None:

@@ -34,14 +34,13 @@ _DEMO_VARIABLES = {"IMGPROXY_PRESETS": _DEMO_PRESETS}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the process's exit status."""
-    parser = _parser()
-    asked = parser.parse_args(arguments)
+    asked = parser().parse_args(arguments)
     try:
         return int(asked.run(asked))
     except (SettingsError, UsageError) as error:
         print(f"imgproxy: {error}", file=sys.stderr)
         return 2
-    except ImgproxyError as error:
+    except (ImgproxyError, app.CannotListen) as error:
         print(f"imgproxy: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -52,15 +51,16 @@ class UsageError(Exception):
     """What was asked for cannot be; one line says why."""
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The commands and their help."""
+    top = argparse.ArgumentParser(
         prog="imgproxy",
         description="An image transformation CDN proxy: one URL in, one picture out.",
         epilog="Settings come from the environment:\n"
         + "\n".join(f"  {name:32} {text}" for name, text in variables().items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
     serve = _command(commands, "serve", _serve, "serve pictures over HTTP until told to stop")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     serve.add_argument("--port", type=int, default=8080, help="port to listen on (default %(default)s)")
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     transform.add_argument("--input", type=Path, required=True, help="the original")
     transform.add_argument("--output", type=Path, required=True, help="where to write; replaced if it exists")
     _command(commands, "doctor", _doctor, "tell what this deployment has and lacks")
-    return parser
+    return top
 
 
 def _command(
@@ -85,9 +85,9 @@ def _command(
     run: Callable[[argparse.Namespace], int],
     text: str,
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-    parser.set_defaults(run=run)
-    return parser
+    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    command.set_defaults(run=run)
+    return command
 
 
 def _serve(asked: argparse.Namespace) -> int:
@@ -99,17 +99,22 @@ def _serve(asked: argparse.Namespace) -> int:
     keys = _draw(settings) if asked.demo else []
     base = f"http://{asked.host}:{asked.port}"
 
-    async def started(server: app.Server) -> None:
+    async def register(server: app.Server) -> None:
         for name in keys:
             key = parse_key(name)
             head = await server.storage.head(key)
             server.access.register(key, Visibility.PUBLIC, version=head.version, modified=head.modified)
+
+    def announce() -> None:
         for caption, url in demo.urls(base, keys) if keys else ():
-            print(f"{caption:28} {url}", flush=True)
+            print(f"{caption:16} {url}")
         print(f"imgproxy listens on {base}{'/' if keys else ''}", flush=True)
 
     pages = demo.routes(demo.page("", keys)) if keys else ()
-    uvloop.run(app.run(settings, host=asked.host, port=asked.port, started=started, pages=pages))
+    serving = app.run(
+        settings, host=asked.host, port=asked.port, pages=pages, prepare=register, announce=announce
+    )
+    uvloop.run(serving)
     return 0
 
 

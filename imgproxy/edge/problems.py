@@ -45,8 +45,8 @@ SAFE_HEADERS = {
 
 
 def status_of(error: errors.ImgproxyError) -> int:
-    """The HTTP status of an error."""
-    return STATUSES[type(error)]
+    """The HTTP status of an error, or of the kind that a storage has refined for itself."""
+    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
 
 
 def problem(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -13,12 +14,14 @@ from imgproxy.errors import (
     DeadlinePassed,
     EngineFailed,
     ImageTooLarge,
+    ImgproxyError,
     Overloaded,
     SourceTooLarge,
     StorageFailed,
     StorageSlow,
     UnsupportedImage,
 )
+from imgproxy.image.source import parse_key
 from tests.edge.conftest import START, Edge, MakeEdge
 from tests.storage.broken import BrokenStorage
 
@@ -408,3 +411,35 @@ async def test_requests_are_counted_by_status_and_cache(edge: Edge) -> None:
     assert 'imgproxy_requests_total{cache="miss",status="200"} 1.0' in text
     assert 'imgproxy_requests_total{cache="hit",status="200"} 1.0' in text
     assert 'imgproxy_requests_total{cache="none",status="404"} 1.0' in text
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (StorageFailed("storage failed"), 502),
+        (StorageSlow("storage is slow"), 504),
+        (SourceTooLarge("large"), 413),
+    ],
+)
+@pytest.mark.parametrize("call", ["head", "open"])
+async def test_what_storage_cannot_do_is_told_as_its_fault(
+    make_edge: MakeEdge, error: ImgproxyError, status: int, call: str
+) -> None:
+    storage = BrokenStorage(error, only=(call,))
+    edge = await make_edge(storage=storage, unregistered=True)
+    await storage.put(parse_key("photo.jpg"), chunks())
+    assert (await edge.get("/1x1/photo.jpg")).status == status
+    assert edge.engine.jobs == []
+
+
+async def test_a_storage_that_recovers_is_believed_at_once(make_edge: MakeEdge) -> None:
+    storage = BrokenStorage(StorageFailed("down"), only=("open",))
+    edge = await make_edge(storage=storage)
+    await edge.store("photo.jpg")
+    assert (await edge.get("/1x1/photo.jpg")).status == 502
+    storage.error = None
+    assert (await edge.get("/1x1/photo.jpg")).status == 200
+
+
+async def chunks() -> AsyncIterator[bytes]:
+    yield b"original"

@@ -11,12 +11,19 @@ from imgproxy.edge.problems import STATUSES, answer_to, problem, status_of
 
 
 def leaves(kind: type[errors.ImgproxyError]) -> list[type[errors.ImgproxyError]]:
-    below = kind.__subclasses__()
+    below = [each for each in kind.__subclasses__() if each.__module__ == errors.__name__]
     return [leaf for each in below for leaf in leaves(each)] if below else [kind]
 
 
 def test_every_error_has_a_status_and_every_status_an_error() -> None:
     assert set(STATUSES) == set(leaves(errors.ImgproxyError))
+
+
+def test_a_refined_error_has_the_status_of_its_kind() -> None:
+    class Refused(errors.StorageFailed):
+        """As a storage may have it."""
+
+    assert status_of(Refused("no")) == 502
 
 
 def test_who_is_at_fault_decides_the_class_of_status() -> None:

@@ -1,0 +1,58 @@
+"""What the program can do is in the README, and what the README says it can do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from imgproxy.cli import parser
+from imgproxy.dialects.vocabulary import PARAMETERS
+from imgproxy.edge.problems import STATUSES
+from imgproxy.image.filters import FILTERS
+from imgproxy.settings import variables
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", variables())
+def test_every_setting_is_in_the_readme(name: str) -> None:
+    assert f"`{name}`" in README
+
+
+def test_the_readme_names_no_setting_that_is_not_there() -> None:
+    assert set(re.findall(r"IMGPROXY_[A-Z_]+", README)) <= set(variables())
+
+
+@pytest.mark.parametrize("name", [each.name for each in FILTERS])
+def test_every_filter_is_in_the_readme(name: str) -> None:
+    assert re.search(rf"`[^`]*\b{name}\(", README)
+
+
+@pytest.mark.parametrize("name", [each.name for each in PARAMETERS])
+def test_every_query_parameter_is_in_the_readme(name: str) -> None:
+    assert re.search(rf"`{name}[`=]", README)
+
+
+@pytest.mark.parametrize("status", sorted({*STATUSES.values()} - {500}))
+def test_every_status_is_in_the_readme(status: int) -> None:
+    assert re.search(rf"^\|[^|]*\b{status}\b", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", ["serve", "sign", "transform", "doctor"])
+def test_every_command_has_a_help_worth_reading(command: str) -> None:
+    assert command in parser().format_help()
+    assert f"imgproxy {command}" in README
+
+
+@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_every_file_that_the_documents_name_is_there(path: str) -> None:
+    text = (ROOT / path).read_text()
+    named = re.findall(r"`((?:imgproxy|tests|docs|bench)/[\w/.]+\.(?:py|md))`", text)
+    made_up = {"sepia", "gcs", "imgix", "/x/"}  # what CONTRIBUTING adds as an example
+    missing = [
+        name for name in named if not (ROOT / name).exists() and not any(word in name for word in made_up)
+    ]
+    assert missing == []

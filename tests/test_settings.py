@@ -1,0 +1,104 @@
+"""The environment, read once and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imgproxy.image.formats import Format
+from imgproxy.settings import SettingsError, read, variables
+from imgproxy.storage.address import LocalAddress
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in variables():
+        monkeypatch.delenv(name, raising=False)
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
+    for name, value in environment.items():
+        monkeypatch.setenv(f"IMGPROXY_{name}", value)
+    with pytest.raises(SettingsError) as refused:
+        read()
+    return str(refused.value)
+
+
+def test_every_default_works_on_a_laptop() -> None:
+    settings = read()
+    assert settings.storage == LocalAddress(Path("data/objects"))
+    assert (settings.unregistered, settings.unsigned, settings.metadata) == ("deny", "allow", "strip")
+    assert settings.quality == {Format.JPEG: 80, Format.WEBP: 80, Format.AVIF: 63}
+    assert settings.effort == {Format.WEBP: 4, Format.AVIF: 0}
+    assert settings.signer is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("TTL", "90", 90),
+        ("TTL", "5min", 300),
+        ("TTL", "1h", 3600),
+        ("STALE", "1d", 86_400),
+        ("DEADLINE", "1500ms", 1.5),
+        ("MEMORY_BYTES", "1MiB", 1_048_576),
+        ("MAX_SOURCE_BYTES", "5000", 5000),
+        ("AUTO_FORMATS", "webp", (Format.WEBP,)),
+        ("AUTO_FORMATS", " webp , jpg ", (Format.WEBP, Format.JPEG)),
+        ("QUALITY", "jpeg=75", {Format.JPEG: 75}),
+        ("SIGNING_SECRETS", "new, old", ("new", "old")),
+        ("ONLY_PRESETS", "0", False),
+    ],
+)
+def test_values_are_written_as_people_write_them(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: object
+) -> None:
+    monkeypatch.setenv(f"IMGPROXY_{name}", text)
+    assert getattr(read(), name.lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("QUEUE", "many", "integer"),
+        ("QUEUE", "-1", "greater than or equal to 0"),
+        ("TTL", "soon", "a duration such as"),
+        ("UNSIGNED", "maybe", "'allow' or 'deny'"),
+        ("AUTO_FORMATS", "bmp", "'bmp' is none"),
+        ("QUALITY", "jpeg=800", "numbers from 1 to 100"),
+        ("QUALITY", "jpeg", "not 'jpeg'"),
+        ("STORAGE", "ftp://x", "expected file://DIR"),
+        ("STORAGE", "s3://bucket?colour=red", "colour"),
+        ("PRESETS", "card=300x200/filters:nope()", "the preset 'card'"),
+        ("SIGNING_TRUNCATE", "5", "SIGNING_SECRETS"),
+        ("MAX_SIDE", "0", "greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, says: str
+) -> None:
+    monkeypatch.setenv("IMGPROXY_SIGNING_SECRETS", "secret")
+    line = refusal(monkeypatch, **{name: text})
+    assert line.startswith("IMGPROXY_")
+    assert name in line or says == "SIGNING_SECRETS"
+    assert says in line
+    assert "\n" not in line
+
+
+def test_a_secret_is_not_shown_even_when_it_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "hunter2" not in refusal(monkeypatch, STORAGE="s4://user:hunter2@bucket")
+
+
+def test_what_would_serve_nothing_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "holds no secret" in refusal(monkeypatch, UNSIGNED="deny")
+    assert "names no preset" in refusal(monkeypatch, UNSIGNED="allow", ONLY_PRESETS="1")
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGPROXY_QUEUE", "")
+    assert read().queue == 64
+
+
+def test_every_variable_says_what_it_means() -> None:
+    assert all(text for text in variables().values())

@@ -1,0 +1,91 @@
+"""What operators see."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+from collections import Counter
+
+from imgproxy.telemetry import AccessLog, JsonFormatter, Metrics
+
+
+class Watched(io.StringIO):
+    """Tells when something was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def flush(self) -> None:
+        self._loop.call_soon_threadsafe(self.written.set)
+
+
+async def test_lines_are_written_soon_and_in_order_without_being_waited_for() -> None:
+    stream = Watched()
+    log = AccessLog(stream, every=0.001)
+    log.start()
+    for number in range(3):
+        log.add({"number": number})
+    assert stream.getvalue() == ""
+    await asyncio.wait_for(stream.written.wait(), 10)
+    await log.close()
+    assert [json.loads(line)["number"] for line in stream.getvalue().splitlines()] == [0, 1, 2]
+
+
+async def test_closing_writes_what_is_left() -> None:
+    stream = io.StringIO()
+    log = AccessLog(stream)
+    log.start()
+    log.add({"last": True})
+    await log.close()
+    assert json.loads(stream.getvalue()) == {"last": True}
+
+
+async def test_a_flood_is_counted_and_not_kept() -> None:
+    stream = io.StringIO()
+    log = AccessLog(stream, most=2)
+    for number in range(5):
+        log.add({"number": number})
+    await log.close()
+    assert [json.loads(line) for line in stream.getvalue().splitlines()][-1] == {"dropped": 3}
+
+
+def test_metrics_show_what_they_are_told_and_what_others_keep() -> None:
+    metrics, ends = Metrics(), Counter({"crash": 2})
+    metrics.answered(200, "hit", 1000, 0.001)
+    metrics.fetched(0.01, 500)
+    metrics.rendered(wait=0.0, decode=0.01, encode=0.002)
+    metrics.gauge("imgproxy_jobs_waiting", "Jobs.", lambda: 7)
+    metrics.counts("imgproxy_worker_ends", "Ends.", "reason", ends)
+    text = metrics.text()[1].decode()
+    for line in (
+        'imgproxy_requests_total{cache="hit",status="200"} 1.0',
+        "imgproxy_sent_bytes_total 1000.0",
+        "imgproxy_source_bytes_total 500.0",
+        'imgproxy_stage_seconds_count{stage="encode"} 1.0',
+        "imgproxy_jobs_waiting 7.0",
+        'imgproxy_worker_ends_total{reason="crash"} 2.0',
+    ):
+        assert line in text
+    ends["crash"] += 1
+    assert 'imgproxy_worker_ends_total{reason="crash"} 3.0' in metrics.text()[1].decode()
+
+
+def test_two_servers_in_one_process_do_not_share_their_counts() -> None:
+    one, other = Metrics(), Metrics()
+    one.answered(200, "hit", 1, 0.1)
+    assert b'status="200"' not in other.text()[1]
+
+
+def test_the_programs_own_log_is_json_with_its_exceptions() -> None:
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        record = logging.getLogger("x").makeRecord("x", logging.ERROR, "", 0, "it %s", ("fails",), None)
+        record.exc_info = __import__("sys").exc_info()
+    line = json.loads(JsonFormatter().format(record))
+    assert (line["level"], line["message"]) == ("error", "it fails")
+    assert "ValueError: broken" in line["exception"]
