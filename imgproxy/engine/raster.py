@@ -8,6 +8,7 @@ from imgproxy.engine import vips
 from imgproxy.image.filters.family import Image
 
 _SRGB = ("srgb", "b-w")
+_SRGB_UTF_16 = b"\0s\0R\0G\0B"  # as bytes: a codec would be imported, and in the sandbox nothing can be
 
 
 def each_frame(image: Image, count: int, change: Callable[[Image], Image]) -> Image:
@@ -79,7 +80,7 @@ def _says_srgb(profile: bytes) -> bool:
             if profile[begin : begin + 4] != b"mluc":  # version 2: ASCII
                 return profile[begin + 12 : begin + 16] == b"sRGB"
             begin += _number(profile, begin + 24)
-            return profile[begin : begin + 8] == "sRGB".encode("utf-16-be")
+            return profile[begin : begin + 8] == _SRGB_UTF_16
     return False
 
 

@@ -1,0 +1,136 @@
+"""A worker that can open nothing makes the same bytes as a process that can.
+
+Whatever a filter, a decoder or an encoder would load only when first used is not there any more behind the
+lock; this finds it.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from imgproxy.engine.pool import Pool
+from imgproxy.engine.protocol import Encoding, Job
+from imgproxy.image.filters import FILTERS
+from imgproxy.image.formats import WRITTEN, Format
+from imgproxy.image.negotiate import Output
+from imgproxy.image.transform import Fit, Transform
+from tests.pictures import (
+    BLUE,
+    CEILING,
+    GREEN,
+    RED,
+    asked,
+    descriptor,
+    encoded,
+    film,
+    gradient,
+    noise,
+    oriented,
+    quadrants,
+    render,
+    svg,
+)
+
+_WATERMARK = encoded(quadrants(20, 20).addalpha())
+_EFFECTS = (
+    "background_color(red)",
+    "blur(3)",
+    "brightness(20)",
+    "contrast(20)",
+    "fill(auto)",
+    "fill(blur)",
+    "grayscale()",
+    "hue(90)",
+    "padding(red,3)",
+    "proportion(0.5)",
+    "rgb(10,0,-10)",
+    "rotate(90)",
+    "round_corner(8)",
+    "saturation(-50)",
+    "sharpen(2)",
+    "watermark(mark,center,repeat,30,50)",
+)
+
+
+def _p3() -> bytes:
+    return encoded(gradient(60, 40).icc_transform("p3", input_profile="srgb"), ".jpg", keep="icc")
+
+
+def _cmyk() -> bytes:
+    return encoded(gradient(60, 40).icc_transform("cmyk", input_profile="srgb"), ".jpg", keep="icc")
+
+
+ORIGINALS = {
+    "jpeg": encoded(noise(60, 40), ".jpg"),
+    "png": encoded(gradient(60, 40).addalpha()),
+    "webp": encoded(gradient(60, 40), ".webp"),
+    "avif": encoded(gradient(60, 40), ".avif"),
+    "gif": film(RED, GREEN, BLUE),
+    "animated webp": film(RED, GREEN, BLUE, suffix=".webp"),
+    "tiff": encoded(gradient(60, 40), ".tiff"),
+    "svg": svg('<circle cx="30" cy="20" r="15" fill="#00f"/>', 'viewBox="0 0 60 40"'),
+    "upright": oriented(6),
+    "wide gamut": _p3(),
+    "cmyk": _cmyk(),
+}
+
+
+def test_every_effect_is_tried() -> None:
+    tried = {text.split("(")[0] for text in _EFFECTS}
+    assert tried == {each.name for each in FILTERS if each.apply is not None}
+
+
+async def test_every_type_is_read_and_written_as_outside() -> None:
+    jobs = [
+        (original, asked(fit=Fit.INSIDE, width=30), Output((to,)), Encoding())
+        for original in ORIGINALS.values()
+        for to in WRITTEN
+    ]
+    await _same(jobs)
+
+
+async def test_every_effect_is_applied_as_outside() -> None:
+    jobs = [
+        (
+            ORIGINALS[name],
+            asked(text, width=30, height=30, smart=name == "jpeg"),
+            Output((Format.PNG,)),
+            Encoding(),
+        )
+        for text in _EFFECTS
+        for name in ("jpeg", "png", "gif")
+    ]
+    await _same(jobs)
+
+
+async def test_metadata_is_kept_and_told_as_outside() -> None:
+    keep = Encoding(metadata="keep")
+    await _same(
+        [
+            (each, asked("max_bytes(900)", width=50), Output((Format.JPEG,)), keep)
+            for each in ORIGINALS.values()
+        ]
+    )
+
+
+async def _same(jobs: list[tuple[bytes, Transform, Output, Encoding]]) -> None:
+    pool = Pool(2, 8)
+    await pool.start()
+    try:
+        for original, wish, output, encoding in jobs:
+            needs = wish.keys
+            job = Job(wish, output, encoding, CEILING, layers=needs)
+            with ExitStack() as stack:
+                source = stack.enter_context(descriptor(original))
+                layers = [stack.enter_context(descriptor(_WATERMARK)) for _ in needs]
+                inside = await pool.run(job, source, layers)
+            outside = render(
+                original,
+                wish,
+                to=output.candidates[0],
+                layers=dict.fromkeys(needs, _WATERMARK),
+                encoding=encoding,
+            )
+            assert inside.body == outside.data, job
+    finally:
+        await pool.close()
