@@ -168,9 +168,8 @@ def _bare(path: str, width: int) -> bytes:
 
 
 def _server_rate(port: int, paths: Iterator[tuple[str, int]], connections: int) -> float:
-    targets = [
-        f"/fit-in/{width}x0/filters:format(jpeg)/{name}" for name, width in (next(paths) for _ in range(4000))
-    ]
+    asked = (next(paths) for _ in range(4000))
+    targets = [f"/fit-in/{width}x0/filters:format(jpeg)/{name}" for name, width in asked]
     return asyncio.run(_drive(port, targets, connections))
 
 

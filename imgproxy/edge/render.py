@@ -72,7 +72,7 @@ class Made:
     """Whether somebody else's request made it."""
 
 
-class _Changed(Exception):  # noqa: N818  nothing is wrong, the world has moved on
+class _Changed(Exception):
     """What storage gave is not the version that was permitted."""
 
 
