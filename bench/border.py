@@ -174,7 +174,7 @@ def _server_rate(port: int, paths: Iterator[tuple[str, int]], connections: int) 
 
 
 async def _drive(port: int, targets: list[str], connections: int) -> float:
-    """Ask for targets over so many kept connections for a while; a bare client, to leave the machine alone."""
+    """Ask for targets over so many kept connections; a bare client, which leaves the machine alone."""
     until = time.perf_counter() + _SECONDS
     waiting = iter(targets)
     done = 0
