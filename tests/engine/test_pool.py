@@ -53,12 +53,22 @@ def _descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+_strangers: set[int] = set()
+"""Processes that other tests have started in this one, such as a storage server."""
+
+
+@pytest.fixture(autouse=True)
+def _know_strangers() -> None:
+    _strangers.clear()
+    _strangers.update(_children())
+
+
 def _children() -> set[int]:
     pids: set[int] = set()
     for task in Path("/proc/self/task").iterdir():
         with suppress(FileNotFoundError):  # a thread has ended since
             pids.update(int(pid) for pid in (task / "children").read_text().split())
-    return pids
+    return pids - _strangers
 
 
 async def ask(pool: Pool, text: str, *, job: Job = JOB) -> Result:
