@@ -78,7 +78,7 @@ def facts(image: Image, options: Options, encoding: Encoding) -> dict[str, str]:
     if "exif" not in kept.split("|"):
         return {}
     return {
-        name.split("-", 2)[2]: str(bare.get(name)).split(" (", 1)[0]
+        name.split("-", 2)[2]: str(bare.get(name)).split(" (", 1)[0].strip()
         for name in sorted(bare.get_fields())
         if name.startswith("exif-ifd")
     }

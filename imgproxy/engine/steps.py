@@ -51,6 +51,14 @@ class Work:
         """The image with every frame changed by itself."""
         return raster.each_frame(self.image, self.frames, change)
 
+    def watch(self) -> None:
+        """Let what is made of the image be stopped.
+
+        Said again after each `copy_memory`: libvips asks the images that it computes from, and one in memory
+        ends that chain. Without `set_progress`, which would forget a stop from before the computing began.
+        """
+        self.stop(self.image)
+
 
 def probe(work: Work) -> None:
     """Read the header, or make one up for a plain colour."""
@@ -89,7 +97,7 @@ def load(work: Work) -> None:
         count=work.frames,
         sequential=work.job.transform.trim is None,
     )
-    work.stop(work.image)
+    work.watch()
 
 
 def trim(work: Work) -> None:
@@ -99,6 +107,7 @@ def trim(work: Work) -> None:
         return
     width, height = work.facts.upright
     work.image = raster.upright(work.image.copy_memory(), work.facts.orientation)
+    work.watch()
     work.facts = replace(work.facts, width=width, height=height, orientation=1)
     at = (0, 0) if wish.by == "top-left" else (width - 1, height - 1)
     flat = work.image.colourspace("srgb") if work.image.format == "ushort" else work.image
@@ -186,6 +195,7 @@ def effects(work: Work) -> None:
     calls = work.job.transform.effects
     if not calls:
         return
+    work.watch()
     stage = _Stage(work)
     image = work.image
     for call in calls:
@@ -238,6 +248,7 @@ def fit(work: Work) -> None:
 def write(work: Work) -> None:
     """Compute what is left, then encode."""
     work.image = work.image.copy_memory()
+    work.watch()
     work.decode_seconds = perf_counter() - work.begun
     if work.job.meta:
         return

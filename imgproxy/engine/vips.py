@@ -159,7 +159,6 @@ def load(opened: Opened, *, shrink: float, first: int, count: int, sequential: b
     with _translated():
         operation = f"{TRAITS[facts.format].loader}_source"
         image = pyvips.Operation.call(operation, opened.source, **options)
-        image.set_progress(True)  # what is made of it can be stopped by `set_kill` from now on
         _count_frames(image, first, count)
         return image
 

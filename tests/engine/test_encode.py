@@ -1,0 +1,170 @@
+"""What is written can be opened again, is as small as was asked, and says no more than it may."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+import pyvips
+
+from imgproxy.engine import encode, vips
+from imgproxy.engine.protocol import Encoding, Keep
+from imgproxy.image.filters.family import Image
+from imgproxy.image.formats import TRAITS, WRITTEN, Format
+from imgproxy.image.options import Options
+from tests.pictures import (
+    BLUE,
+    GREEN,
+    RED,
+    array,
+    descriptor,
+    distance,
+    encoded,
+    film,
+    gradient,
+    made,
+    noise,
+    plain,
+    tagged,
+)
+
+_MARKED = tagged(
+    gradient(40, 30),
+    exif_ifd0_Make="Cameramaker",
+    exif_ifd0_Copyright="Somebody",
+    exif_ifd0_Artist="Artistico",
+    exif_ifd3_GPSLatitude="48/1 12/1 30/1",
+    xmp_data=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>secret place</x:xmpmeta>",
+    orientation=6,
+).icc_transform("p3", input_profile="srgb")
+_WITH_EXIF = (Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF)
+
+
+def _written(picture: Image, name: Format, options: Options = Options(), **how: Any) -> bytes:  # noqa: B008  frozen
+    """What `encode.write` writes, with a check that nothing else is left in the descriptor."""
+    with descriptor() as number:
+        size = encode.write(picture, number, name, options, Encoding(**how))
+        assert size == os.fstat(number).st_size
+        return os.pread(number, size, 0)
+
+
+def _reopened(data: bytes) -> vips.Opened:
+    with descriptor(data) as number:
+        return vips.open_original(number)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize(
+    "colour", [(90,), (90, 120), RED, (*RED, 128)], ids=["grey", "grey-alpha", "rgb", "rgba"]
+)
+def test_every_type_takes_every_kind_of_pixels(name: Format, colour: tuple[int, ...]) -> None:
+    made_so = made(plain(24, 16, colour), to=name)
+    facts = _reopened(made_so.data).facts
+    assert (facts.format, facts.width, facts.height, facts.pages) == (name, 24, 16, 1)
+    if name is not Format.GIF:  # whose writer decides by the colours
+        assert facts.alpha is (TRAITS[name].alpha and len(colour) in (2, 4))
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_picture_comes_back_nearly_as_it_was(name: Format) -> None:
+    picture = gradient(64, 48)
+    back = pyvips.Image.new_from_buffer(_written(picture, name), "").extract_band(0, n=3)
+    assert abs(array(back) - array(picture)).mean() < 5
+    if not TRAITS[name].lossy and name is not Format.GIF:
+        assert distance(array(back), array(picture)) == 0
+
+
+@pytest.mark.parametrize("name", [Format.GIF, Format.WEBP])
+def test_an_animation_keeps_frames_delays_and_loop(name: Format) -> None:
+    made_so = made(film(RED, GREEN, BLUE, delays=[50, 120, 300], loop=4), to=name)
+    assert _reopened(made_so.data).facts.pages == made_so.rendered.pages == 3
+    assert made_so.strip.get("delay") == [50, 120, 300]
+    assert made_so.strip.get("loop") == 4
+    assert [int(frame[3, 3, :3].argmax()) for frame in made_so.frames] == [0, 1, 2]
+
+
+# -- quality and bytes -------------------------------------------------------------------------------------
+
+
+def test_the_settings_say_quality_and_effort_where_the_url_does_not() -> None:
+    low, high = (_written(noise(50, 50), Format.JPEG, quality={Format.JPEG: q}) for q in (20, 90))
+    assert len(low) < len(high)
+    assert _written(noise(50, 50), Format.JPEG, Options(quality=20)) == low
+    fast, slow = (_written(gradient(200, 200), Format.PNG, effort={Format.PNG: e}) for e in (1, 9))
+    assert len(slow) < len(fast)
+
+
+@pytest.mark.parametrize("name", [Format.JPEG, Format.WEBP, Format.AVIF])
+@pytest.mark.parametrize("share", [0.9, 0.5, 0.3])
+def test_a_ceiling_of_bytes_is_kept_and_no_bytes_of_earlier_tries_are_left(
+    name: Format, share: float
+) -> None:
+    ceiling = int(len(_written(noise(100, 100), name)) * share)
+    data = _written(noise(100, 100), name, Options(max_bytes=ceiling))
+    lowest = _written(noise(100, 100), name, Options(quality=10))
+    assert len(data) <= max(ceiling, len(lowest))
+    assert _reopened(data).facts.width == 100
+
+
+def test_the_search_begins_at_the_quality_that_was_asked_for() -> None:
+    within = _written(noise(100, 100), Format.JPEG, Options(quality=30, max_bytes=10**6))
+    assert within == _written(noise(100, 100), Format.JPEG, Options(quality=30))
+
+
+# -- metadata ----------------------------------------------------------------------------------------------
+
+_SECRETS = (b"Cameramaker", b"Somebody", b"Artistico", b"secret place", b"GPSLatitude")
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_nothing_is_told_by_default(name: Format) -> None:
+    data = made(encoded(_MARKED, ".jpg"), to=name).data
+    assert not [secret for secret in _SECRETS if secret in data]
+    fields = pyvips.Image.new_from_buffer(data, "").get_fields()
+    assert not [field for field in fields if field.startswith(("exif", "xmp", "iptc", "icc"))]
+
+
+@pytest.mark.parametrize("name", _WITH_EXIF)
+def test_of_a_photo_only_its_maker_is_told_where_copyright_is_kept(name: Format) -> None:
+    made_so = made(encoded(_MARKED, ".jpg"), to=name, encoding=Encoding(metadata="copyright"))
+    told = made_so.image
+    assert told.get("exif-ifd0-Copyright").startswith("Somebody")
+    assert told.get("exif-ifd0-Artist").startswith("Artistico")
+    assert not [field for field in told.get_fields() if field.startswith("exif-ifd3") or "Make" in field]
+    assert not told.get_typeof("icc-profile-data")
+    assert b"Cameramaker" not in made_so.data
+    assert b"secret place" not in made_so.data
+
+
+@pytest.mark.parametrize("name", _WITH_EXIF)
+def test_where_metadata_is_kept_all_of_it_is_and_the_picture_is_upright_once(name: Format) -> None:
+    made_so = made(encoded(_MARKED, ".jpg"), to=name, encoding=Encoding(metadata="keep"))
+    told = made_so.image
+    assert told.get("exif-ifd0-Make").startswith("Cameramaker")
+    assert told.get("exif-ifd3-GPSLatitude")
+    assert told.get_typeof("icc-profile-data")
+    assert b"secret place" in told.get("xmp-data")
+    assert made_so.size == (30, 40)
+    assert _reopened(made_so.data).facts.upright == (30, 40)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "options", "expected"),
+    [
+        ("strip", Options(), {}),
+        ("copyright", Options(), {"Copyright": "Somebody", "Artist": "Artistico"}),
+        ("copyright", Options(strip_exif=True), {}),
+        ("keep", Options(strip_metadata=True), {}),
+    ],
+)
+def test_what_would_be_told_can_be_asked(metadata: Keep, options: Options, expected: dict[str, str]) -> None:
+    stored = pyvips.Image.new_from_buffer(encoded(_MARKED, ".jpg"), "")
+    assert encode.facts(stored, options, Encoding(metadata=metadata)) == expected
+
+
+def test_what_is_kept_can_be_asked_too() -> None:
+    stored = pyvips.Image.new_from_buffer(encoded(_MARKED, ".jpg"), "")
+    told = encode.facts(stored, Options(), Encoding(metadata="keep"))
+    assert told["Make"] == "Cameramaker"
+    assert "GPSLatitude" in told

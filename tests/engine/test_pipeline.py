@@ -1,0 +1,300 @@
+"""From bytes to bytes: every wish, on every kind of original, gives exactly the size that was planned."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgproxy.engine import pipeline, steps, vips
+from imgproxy.engine.protocol import Encoding, Job
+from imgproxy.errors import BadArgument, BrokenImage, DeadlinePassed, ImgproxyError
+from imgproxy.image import plan as planning
+from imgproxy.image.formats import TRAITS, WRITTEN, Format
+from imgproxy.image.gravity import HAlign, Region, VAlign
+from imgproxy.image.info import Facts
+from imgproxy.image.negotiate import Output
+from imgproxy.image.plan import Size
+from imgproxy.image.transform import Fit, Transform
+from tests.pictures import (
+    BLUE,
+    CEILING,
+    CORNERS,
+    GREEN,
+    RED,
+    WHITE,
+    YELLOW,
+    animation,
+    array,
+    asked,
+    checkerboard,
+    corners,
+    descriptor,
+    encoded,
+    film,
+    gradient,
+    made,
+    noise,
+    oriented,
+    plain,
+    quadrants,
+    render,
+    suffix,
+    svg,
+)
+
+
+def test_header_and_limits_come_before_pixels_and_effects_after_the_picture_is_small() -> None:
+    order = [step.__name__ for step in pipeline.STEPS]
+    for sooner, later in [
+        ("probe", "limit"),
+        ("limit", "load"),
+        ("layout", "extract"),
+        ("settle", "effects"),
+    ]:
+        assert order.index(sooner) < order.index(later)
+    assert pipeline.STEPS[-1] is steps.write
+
+
+# -- orientation -------------------------------------------------------------------------------------------
+
+_UPRIGHT: dict[str, tuple[dict[str, Any], tuple[str, ...], tuple[int, int], Any]] = {
+    "as it is": ({}, (), (40, 20), CORNERS),
+    "fit-in": ({"width": 20, "height": 20, "fit": Fit.INSIDE}, (), (20, 10), CORNERS),
+    "full-fit-in": ({"width": 20, "height": 20, "fit": Fit.OUTSIDE}, (), (40, 20), CORNERS),
+    "cover": ({"width": 24, "height": 20}, (), (24, 20), CORNERS),
+    "cover left": ({"width": 10, "height": 10, "halign": HAlign.LEFT}, (), (10, 10), (RED, RED, BLUE, BLUE)),
+    "cover top": ({"width": 40, "height": 6, "valign": VAlign.TOP}, (), (40, 6), (RED, GREEN) * 2),
+    "crop": ({"crop": Region(20, 10, 39, 19)}, (), (19, 9), (YELLOW,) * 4),
+    "crop fraction": ({"crop": Region(0, 0, 0.5, 0.5), "width": 10}, (), (10, 5), (RED,) * 4),
+    "stretch": ({"width": 10, "height": 30, "fit": Fit.STRETCH}, (), (10, 30), CORNERS),
+    "flip across": ({"flip_h": True, "width": 20}, (), (20, 10), (GREEN, RED, YELLOW, BLUE)),
+    "flip down": ({"flip_v": True}, (), (40, 20), (BLUE, YELLOW, RED, GREEN)),
+    "rotate": ({}, ("rotate(90)",), (20, 40), (GREEN, YELLOW, RED, BLUE)),
+    "focal": ({"width": 10, "height": 10}, ("focal(35,10)",), (10, 10), (GREEN, GREEN, YELLOW, YELLOW)),
+    "adaptive": ({"width": 10, "height": 30, "fit": Fit.INSIDE, "adaptive": True}, (), (20, 10), CORNERS),
+}
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("how", _UPRIGHT)
+def test_every_orientation_comes_out_upright(how: str, orientation: int) -> None:
+    wish, calls, size, colours = _UPRIGHT[how]
+    made_so = made(oriented(orientation), *calls, **wish)
+    assert made_so.size == size
+    assert corners(made_so.pixels) == colours
+
+
+# -- sizes -------------------------------------------------------------------------------------------------
+
+_SIDE = st.integers(1, 40)
+_FRACTION = st.floats(0, 1)
+_CROP = st.one_of(
+    st.none(),
+    st.builds(Region, _SIDE, _SIDE, _SIDE, _SIDE),
+    st.builds(Region, _FRACTION, _FRACTION, _FRACTION, _FRACTION),
+)
+_WISH = st.fixed_dictionaries(
+    {
+        "crop": _CROP,
+        "fit": st.sampled_from(Fit),
+        "adaptive": st.booleans(),
+        "width": st.integers(0, 60),
+        "height": st.integers(0, 60),
+        "halign": st.sampled_from(HAlign),
+        "valign": st.sampled_from(VAlign),
+        "smart": st.booleans(),
+        "flip_h": st.booleans(),
+        "flip_v": st.booleans(),
+    }
+)
+_CALLS = st.lists(
+    st.sampled_from(["upscale()", "no_upscale()", "focal(3,4)", "focal(.9,.1)", "dpr(1.7)"]), max_size=2
+)
+_KINDS = (".jpg", ".png", ".webp", ".gif", "animated .gif", "animated .webp")
+
+
+@lru_cache(maxsize=500)
+def _original(kind: str, width: int, height: int, orientation: int) -> bytes:
+    if kind.startswith("animated"):
+        frames = [plain(width, height, colour) for colour in (RED, GREEN, BLUE)]
+        return animation(frames, kind.removeprefix("animated "))
+    return oriented(orientation, width, height) if kind == ".jpg" else encoded(gradient(width, height), kind)
+
+
+def _planned(transform: Transform, facts: Facts) -> Size | ImgproxyError:
+    try:
+        loaded = Size(facts.width, facts.height)
+        plan = planning.make(transform, facts, loaded=loaded, trim=None, ceiling=CEILING)
+    except BadArgument as error:
+        return error
+    return Size(plan.crop.width, plan.crop.height) if plan.crop else plan.size
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    kind=st.sampled_from(_KINDS),
+    size=st.tuples(_SIDE, _SIDE),
+    orientation=st.integers(1, 8),
+    wish=_WISH,
+    calls=_CALLS,
+    exact=st.booleans(),
+)
+def test_every_wish_gives_exactly_the_size_that_was_planned(
+    kind: str, size: tuple[int, int], orientation: int, wish: dict[str, Any], calls: list[str], exact: bool
+) -> None:
+    data = _original(kind, *size, orientation)
+    to = Format.WEBP if kind.startswith("animated") else Format.PNG
+    transform = asked(*calls, **wish)
+    with descriptor(data) as number:
+        expected = _planned(transform, vips.open_original(number).facts)
+    if isinstance(expected, ImgproxyError):
+        with pytest.raises(type(expected), match="nothing is left"):
+            render(data, transform, to=to)
+        return
+    made_so = render(data, transform, to=to, encoding=Encoding(exact=exact))
+    assert made_so.size == expected
+    assert made_so.rendered.pages == (3 if kind.startswith("animated") else 1)
+    assert made_so.pixels.shape[:2] == expected[::-1]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1)])
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {},
+        {"width": 100, "height": 50},
+        {"width": 100, "height": 50, "fit": Fit.INSIDE},
+        {"width": 100, "height": 50, "fit": Fit.STRETCH},
+        {"width": 0, "height": 3},
+    ],
+)
+def test_there_is_no_picture_too_narrow(size: tuple[int, int], wish: dict[str, Any]) -> None:
+    made_so = made(plain(*size, RED), **wish)
+    assert made_so.size == _planned(asked(**wish), Facts(Format.PNG, *size))
+    assert (made_so.pixels == RED).all()
+
+
+# -- shrinking while loading -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [Format.JPEG, Format.WEBP])
+@pytest.mark.parametrize(
+    "wish", [{"width": 90}, {"width": 61, "height": 61}, {"crop": Region(100, 50, 500, 350), "width": 50}]
+)
+def test_fast_and_exact_differ_by_little_and_in_no_size(name: Format, wish: dict[str, Any]) -> None:
+    original = encoded(gradient(801, 599), suffix(name), Q=95)
+    fast, exact = (made(original, encoding=Encoding(exact=exact), **wish) for exact in (False, True))
+    assert fast.size == exact.size
+    assert abs(fast.pixels - exact.pixels).mean() < 2.5
+
+
+def test_an_svg_is_scaled_and_not_blurred() -> None:
+    small = svg("<rect width='5' height='10' fill='red'/>", 'viewBox="0 0 10 10" width="10" height="10"')
+    made_so = made(small, width=200)
+    assert made_so.size == (200, 200)
+    assert made_so.pixels[100, 98:102].tolist() == [[*RED, 255]] * 2 + [[0] * 4] * 2
+
+
+def test_an_svg_without_a_choice_is_answered_as_png() -> None:
+    assert made(svg("", 'viewBox="0 0 10 10"'), to=None).rendered.format is Format.PNG
+
+
+def test_fine_detail_is_averaged_and_not_dropped() -> None:
+    pixels = made(checkerboard(400, 400, 1), width=50).pixels
+    assert pixels.mean() == pytest.approx(127.5, abs=4)
+    assert pixels.std() < 12
+
+
+# -- animations --------------------------------------------------------------------------------------------
+
+
+def test_an_animation_survives_the_way_to_webp_and_back() -> None:
+    first = film(RED, GREEN, BLUE, delays=[50, 120, 300], loop=2)
+    there = made(first, width=32, to=Format.WEBP)
+    back = made(there.data, width=16, to=Format.GIF)
+    assert back.size == (16, 12)
+    assert back.strip.get("delay") == [50, 120, 300]
+    assert back.strip.get("loop") == 2
+    assert [int(frame[6, 8, :3].argmax()) for frame in back.frames] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", [name for name in WRITTEN if not TRAITS[name].animation])
+def test_what_cannot_move_shows_the_first_frame(name: Format) -> None:
+    made_so = made(film((250, 5, 5), GREEN, BLUE, width=32, height=16), to=name)
+    assert made_so.rendered.pages == 1
+    assert made_so.size == (32, 16)
+    assert made_so.pixels[8, 16, :3] == pytest.approx([250, 5, 5], abs=8)
+
+
+def test_see_through_frames_of_a_gif_are_black_in_jpeg() -> None:
+    assert made(film((*WHITE, 0), (*WHITE, 255)), to=Format.JPEG).pixels.max() < 3
+
+
+def test_one_frame_is_one_page_however_it_is_padded() -> None:
+    for to in (Format.GIF, Format.WEBP):
+        made_so = made(film(RED, GREEN), "page(2)", "padding(blue,0,6)", to=to)
+        assert made_so.size == (16, 24)
+        assert len(made_so.frames) == 1
+
+
+# -- what is wrong -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [Format.JPEG, Format.PNG, Format.WEBP, Format.GIF, Format.AVIF])
+@pytest.mark.parametrize("wish", [{}, {"width": 20}, {"width": 30, "height": 30, "smart": True}])
+def test_half_a_picture_is_broken_whatever_is_asked_of_it(name: Format, wish: dict[str, Any]) -> None:
+    whole = encoded(noise(200, 200), suffix(name))
+    with pytest.raises(BrokenImage):
+        made(whole[: len(whole) // 2], **wish)
+
+
+@pytest.mark.parametrize("part", [0, 1, 2], ids=["decoding", "filtering", "encoding"])
+def test_a_picture_can_be_stopped_in_every_part_of_its_way(part: int) -> None:
+    job = Job(asked("blur(20)"), Output((Format.PNG,)), Encoding(), CEILING)
+    handed: list[Any] = []
+
+    def stop(image: Any) -> None:
+        handed.append(image)
+        if len(handed) == part + 1:
+            image.set_kill(True)
+
+    with (
+        descriptor(encoded(noise(900, 900))) as original,
+        descriptor() as result,
+        pytest.raises(DeadlinePassed),
+    ):
+        pipeline.render(job, original, [], result, stop=stop)
+    assert len(handed) == part + 1
+
+
+# -- descriptions ------------------------------------------------------------------------------------------
+
+
+def test_a_description_is_the_results_and_in_imagors_names() -> None:
+    info = made(oriented(6), width=20, to=Format.WEBP, meta=True).rendered.info
+    assert info == {
+        "format": "webp",
+        "content_type": "image/webp",
+        "width": 20,
+        "height": 10,
+        "orientation": 1,
+        "pages": 1,
+        "bands": 3,
+        "exif": {},
+    }
+
+
+def test_an_animations_description_counts_its_pages() -> None:
+    info = made(film(RED, GREEN), to=Format.GIF, meta=True).rendered.info
+    assert (info["pages"], info["width"], info["height"], info["orientation"]) == (2, 16, 12, 0)
+
+
+def test_the_same_job_gives_the_same_bytes() -> None:
+    twice = [made(gradient(90, 60), "blur(3)", width=33, to=Format.WEBP).data for _ in range(2)]
+    assert twice[0] == twice[1]
+    assert np.array_equal(made(quadrants(9, 9)).pixels, array(quadrants(9, 9)))

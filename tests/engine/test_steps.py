@@ -1,0 +1,272 @@
+"""Each step does its one thing, and nothing when its wish is not there."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from imgproxy.engine import steps
+from imgproxy.engine.layers import Layers
+from imgproxy.engine.protocol import Encoding, Job
+from imgproxy.errors import BadArgument, ImageTooLarge
+from imgproxy.image.colour import TRANSPARENT, Colour
+from imgproxy.image.formats import Format
+from imgproxy.image.gravity import HAlign, Region, VAlign
+from imgproxy.image.negotiate import Output
+from imgproxy.image.plan import Ceiling
+from imgproxy.image.transform import Fit, Padding, Transform, Trim
+from tests.pictures import (
+    BLACK,
+    BLUE,
+    CEILING,
+    GREEN,
+    RED,
+    WHITE,
+    YELLOW,
+    animation,
+    array,
+    asked,
+    corners,
+    deep,
+    descriptor,
+    distance,
+    encoded,
+    film,
+    gradient,
+    image,
+    made,
+    plain,
+    png_header,
+    quadrants,
+    render,
+    spot,
+)
+
+
+def _work(data: bytes | None, transform: Transform = Transform(), **job: Any) -> steps.Work:  # noqa: B008  frozen
+    given = {"output": Output((Format.PNG,)), "encoding": Encoding(), "ceiling": CEILING} | job
+    with descriptor(data or b"") as number:
+        work = steps.Work(
+            Job(transform, **given), None if data is None else number, -1, Layers({}, CEILING), lambda _: None
+        )
+        steps.probe(work)
+    return work
+
+
+# -- header and limits -------------------------------------------------------------------------------------
+
+
+def test_a_plain_colour_has_the_size_that_is_asked_for() -> None:
+    work = _work(None, asked(width=30, height=20), plain=TRANSPARENT)
+    assert (work.facts.width, work.facts.height, work.facts.alpha) == (30, 20, True)
+    assert made_plain(Colour(1, 2, 3), width=30, height=20) == (30, 20)
+    assert made_plain(Colour(1, 2, 3)) == (1, 1)
+
+
+def made_plain(colour: Colour, **wish: int) -> tuple[int, int]:
+    made_so = render(colour, asked(**wish))
+    assert (made_so.pixels == colour.rgb).all()
+    return made_so.size
+
+
+def test_more_pixels_than_the_ceiling_are_refused_in_no_time() -> None:
+    begun = perf_counter()
+    with pytest.raises(ImageTooLarge, match="17000×17000"):
+        made(png_header(17_000, 17_000), width=10)
+    assert perf_counter() - begun < 0.2
+
+
+def test_frames_count_as_pixels_and_by_themselves() -> None:
+    film_of_three = film(RED, GREEN, BLUE, width=10, height=10)
+    with pytest.raises(ImageTooLarge, match="10×10×3 frames"):
+        made(film_of_three, to=Format.GIF, ceiling=Ceiling(pixels=299, frames=9, side=99))
+    with pytest.raises(ImageTooLarge, match="3 frames, at most 2"):
+        made(film_of_three, to=Format.GIF, ceiling=Ceiling(pixels=999, frames=2, side=99))
+    assert made(film_of_three, to=Format.PNG, ceiling=Ceiling(pixels=100, frames=1, side=99)).size == (10, 10)
+    bounded = made(
+        film_of_three, "max_frames(2)", to=Format.GIF, ceiling=Ceiling(pixels=200, frames=2, side=99)
+    )
+    assert bounded.rendered.pages == 2
+
+
+def test_a_later_page_meets_the_ceiling_with_its_own_size() -> None:
+    pyramid = encoded(gradient(512, 256), ".tif", tile=True, pyramid=True, tile_width=64, tile_height=64)
+    small = Ceiling(pixels=256 * 128, frames=9, side=999)
+    assert made(pyramid, "page(2)", ceiling=small).size == (256, 128)
+    with pytest.raises(ImageTooLarge, match="512×256"):
+        made(pyramid, "page(1)", ceiling=small)
+
+
+# -- trim --------------------------------------------------------------------------------------------------
+
+
+def _framed(border: tuple[int, ...], inside: tuple[int, ...]) -> Any:
+    pixels = np.full((30, 40, len(border)), border, np.uint8)
+    pixels[5:20, 10:35] = inside
+    return image(pixels)
+
+
+@pytest.mark.parametrize("border", [WHITE, BLACK, (*RED, 0), (9, 9, 9, 128)], ids=str)
+def test_an_even_border_goes(border: tuple[int, ...]) -> None:
+    inside = (*BLUE, 255)[: len(border)]
+    pixels = made(_framed(border, inside), trim=Trim()).pixels
+    assert pixels.shape[:2] == (15, 25)
+    assert (pixels == inside).all()
+
+
+def test_tolerance_says_how_even() -> None:
+    uneven = _framed((200, 200, 200), BLUE).numpy().copy()
+    uneven[0:4, 15:25] = 195
+    assert made(image(uneven), trim=Trim(tolerance=10)).size == (25, 15)
+    assert made(image(uneven), trim=Trim(tolerance=2)).size == (25, 20)
+    assert made(image(uneven.astype(np.uint16) * 257, "rgb16"), trim=Trim(tolerance=10)).size == (25, 15)
+
+
+def test_the_corner_says_which_border() -> None:
+    picture = quadrants(40, 20, [RED, RED, RED, BLUE])
+    assert made(picture, trim=Trim()).size == (20, 10)
+    assert corners(made(picture, trim=Trim("bottom-right")).pixels) == (RED, RED, RED, BLUE)
+
+
+def test_what_is_all_border_and_what_moves_stays() -> None:
+    assert made(plain(9, 7, RED), trim=Trim()).size == (9, 7)
+    moving = animation([_framed(WHITE, RED), _framed(WHITE, BLUE)])
+    assert made(moving, trim=Trim(), to=Format.GIF).size == (40, 30)
+
+
+def test_trim_and_crop_meet_where_both_are() -> None:
+    made_so = made(_framed(WHITE, BLUE), trim=Trim(), crop=Region(0, 0, 20, 15))
+    assert made_so.size == (10, 10)
+    assert (made_so.pixels == BLUE).all()
+
+
+def test_what_is_trimmed_is_then_fit() -> None:
+    made_so = made(_framed(WHITE, BLUE), trim=Trim(), width=50, height=50, fit=Fit.INSIDE, upscale=True)
+    assert made_so.size == (25, 15)
+
+
+# -- cuts and turns ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("crop", "expected"),
+    [
+        (Region(0, 0, 20, 10), RED),
+        (Region(20, 0, 39, 10), GREEN),
+        (Region(0, 0.5, 0.5, 0.99), BLUE),
+        (Region(0.5, 0.5, 0.99, 0.99), YELLOW),
+    ],
+)
+def test_a_manual_crop_is_pixels_or_fractions(crop: Region, expected: tuple[int, int, int]) -> None:
+    pixels = made(quadrants(40, 20), crop=crop).pixels
+    assert (pixels == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("align", "expected"), [(HAlign.LEFT, RED), (HAlign.RIGHT, GREEN), (HAlign.CENTER, None)]
+)
+def test_what_is_too_wide_is_cut_at_the_side_that_is_named(align: HAlign, expected: Any) -> None:
+    pixels = made(quadrants(60, 10, [RED, GREEN] * 2), width=10, height=10, halign=align).pixels
+    shown = {tuple(pixel) for pixel in pixels.reshape(-1, 3).tolist()}
+    assert shown == ({expected} if expected else {RED, GREEN})
+
+
+@pytest.mark.parametrize(("align", "expected"), [(VAlign.TOP, RED), (VAlign.BOTTOM, BLUE)])
+def test_what_is_too_high_is_cut_at_the_end_that_is_named(align: VAlign, expected: Any) -> None:
+    pixels = made(quadrants(10, 60, [RED, RED, BLUE, BLUE]), width=10, height=10, valign=align).pixels
+    assert (pixels == expected).all()
+
+
+@pytest.mark.parametrize(("left", "top"), [(10, 30), (240, 30), (120, 5)])
+def test_a_smart_crop_keeps_what_draws_attention(left: int, top: int) -> None:
+    pixels = made(spot(300, 100, left, top), smart=True, width=100, height=100).pixels
+    assert (pixels[..., 1] < 60).sum() > 700
+
+
+@pytest.mark.parametrize(
+    "picture", [plain(40, 20, (90,)), plain(40, 20, (90, 40)), deep(40, 20), plain(40, 20, (*RED, 0))]
+)
+def test_a_smart_crop_takes_every_kind_of_picture(picture: Any) -> None:
+    assert made(picture, smart=True, width=10, height=10).size == (10, 10)
+
+
+def test_an_animation_is_cropped_in_the_middle_however_smart() -> None:
+    moving = film(RED, BLUE, width=40, height=20)
+    smart, middle = (made(moving, smart=smart, width=10, height=10, to=Format.GIF) for smart in (True, False))
+    assert smart.data == middle.data
+
+
+@pytest.mark.parametrize(
+    ("flips", "expected"),
+    [
+        ({"flip_h": True}, (GREEN, RED, YELLOW, BLUE)),
+        ({"flip_v": True}, (BLUE, YELLOW, RED, GREEN)),
+        ({"flip_h": True, "flip_v": True}, (YELLOW, BLUE, GREEN, RED)),
+    ],
+)
+def test_flips_mirror_every_frame(flips: dict[str, bool], expected: Any) -> None:
+    assert corners(made(quadrants(40, 20), **flips).pixels) == expected
+    moving = animation([quadrants(8, 8), quadrants(8, 8, [WHITE] * 4)])
+    assert corners(made(moving, to=Format.GIF, **flips).frames[0]) == expected
+
+
+# -- colours, filters, canvas ------------------------------------------------------------------------------
+
+
+def test_a_profile_stays_only_where_metadata_does() -> None:
+    photo = encoded(gradient(32, 32).icc_transform("p3", input_profile="srgb"), ".png")
+    stored = made(photo, encoding=Encoding(metadata="keep"))
+    assert stored.image.get_typeof("icc-profile-data")
+    converted = made(photo)
+    assert not converted.image.get_typeof("icc-profile-data")
+    assert abs(converted.pixels - array(gradient(32, 32))).mean() < 1
+    assert distance(stored.pixels, converted.pixels) > 10
+
+
+def test_ink_is_brought_to_srgb_even_where_the_profile_might_stay() -> None:
+    ink = gradient(32, 32).icc_transform("cmyk", input_profile="srgb")
+    made_so = made(encoded(ink, ".jpg"), encoding=Encoding(metadata="keep"), to=Format.JPEG)
+    assert made_so.image.interpretation == "srgb"
+
+
+def test_filters_work_in_the_order_of_the_url() -> None:
+    picture = plain(4, 4, (100, 100, 100))
+    first = made(picture, "brightness(20)", "contrast(50)").pixels[0, 0, 0]
+    second = made(picture, "contrast(50)", "brightness(20)").pixels[0, 0, 0]
+    assert first > second + 20
+
+
+def test_a_quarter_turn_swaps_what_fill_knows() -> None:
+    work = _work(
+        encoded(plain(4, 4, RED)), asked("fill(red)", width=30, height=20, padding=Padding(1, 2, 3, 4))
+    )
+    for step in (steps.limit, steps.load, steps.layout):
+        step(work)
+    stage = steps._Stage(work)
+    stage.turn()
+    assert stage.box == (20, 30)
+    assert stage.padding == (2, 1, 4, 3)
+
+
+def test_an_answer_that_grew_too_large_is_refused() -> None:
+    with pytest.raises(BadArgument, match="at most 50 a side"):
+        made(plain(40, 40, RED), "padding(red,6)", ceiling=Ceiling(pixels=10**6, frames=1, side=50))
+
+
+def test_black_lies_behind_what_jpeg_cannot_see_through() -> None:
+    pixels = made(quadrants(32, 32, [(*WHITE, 0), (*WHITE, 255)] * 2), to=Format.JPEG).pixels
+    assert pixels.shape[2] == 3
+    assert corners(pixels) == (BLACK, WHITE, BLACK, WHITE)
+
+
+def test_a_description_writes_nothing() -> None:
+    made_so = made(gradient(20, 10), meta=True)
+    assert made_so.data == b""
+    assert made_so.rendered.size == 0
+
+
+def test_nothing_asked_is_nothing_done() -> None:
+    assert distance(made(gradient(33, 21)).pixels, array(gradient(33, 21))) == 0
