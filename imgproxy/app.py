@@ -185,8 +185,11 @@ async def run(
             await _listen(public, host, port)
             if settings.admin_port:
                 await _listen(admin, _LOOPBACK, settings.admin_port)
+            told = _listen_to_signals()
             announce()
-            await _until_told(server.health)
+            await told.wait()
+            server.health.drain()
+            _log.info("draining: no new connections, %.0f s for what is under way", _DRAIN_SECONDS)
         finally:
             await public.cleanup()
             await admin.cleanup()
@@ -214,16 +217,18 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
         raise CannotListen(f"{host}:{port} cannot be listened on: {os.strerror(error.errno or 0)}") from error
 
 
-async def _until_told(health: Health) -> None:
-    """Wait for the first signal; from then on the default holds, so that a second one ends the process."""
+def _listen_to_signals() -> asyncio.Event:
+    """Set at the first signal; from then on the default holds, so that a second one ends the process."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     signals = (signal.SIGTERM, signal.SIGINT)
+
+    def tell() -> None:
+        for each in signals:
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_DFL)
+        told.set()
+
     for each in signals:
-        loop.add_signal_handler(each, told.set)
-    await told.wait()
-    for each in signals:
-        loop.remove_signal_handler(each)
-        signal.signal(each, signal.SIG_DFL)
-    health.drain()
-    _log.info("draining: no new connections, %.0f s for what is under way", _DRAIN_SECONDS)
+        loop.add_signal_handler(each, tell)
+    return told

@@ -71,6 +71,11 @@ def _children() -> set[int]:
     return pids - _strangers
 
 
+def _state(pid: int) -> str:
+    """One letter for what a process is doing; T is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
 async def ask(pool: Pool, text: str, *, job: Job = JOB) -> Result:
     """Run a job that does what `text` says."""
     with original(text) as descriptor:
@@ -171,6 +176,7 @@ async def test_a_job_that_was_not_begun_runs_on_another_worker() -> None:
         stopped = _children()
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
+        await until(lambda: all(_state(pid) == "T" for pid in stopped))
         task = asyncio.create_task(ask(pool, "echo again"))
         await until(lambda: pool.running == 1)
         for pid in stopped:
