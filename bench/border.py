@@ -36,8 +36,8 @@ from imgproxy.image.plan import Ceiling
 from imgproxy.image.transform import Fit, Limits, Transform, build
 
 _NAMES = 64
-_ROUNDS = 4
-_SECONDS = 4.0  # of each side in each round
+_ROUNDS = 7
+_SECONDS = 3.0  # of each side in each round
 _WIDTHS = (400, 800)
 _CONNECTIONS_PER_WORKER = 2
 

@@ -28,7 +28,8 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
         self._stages = Histogram(
-            "imgproxy_stage_seconds", "Seconds of a miss by stage: fetch, wait, decode, encode.",
+            "imgproxy_stage_seconds",
+            "Seconds of a miss: fetch, wait, decode, encode (with what streams into it).",
             ["stage"], buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
         self._seconds = Histogram(

@@ -78,7 +78,19 @@ def facts(image: Image, options: Options, encoding: Encoding) -> dict[str, str]:
     if "exif" not in kept.split("|"):
         return {}
     return {
-        name.split("-", 2)[2]: str(bare.get(name)).split(" (", 1)[0].strip()
+        name.split("-", 2)[2]: _exif_value(str(bare.get(name)))
         for name in sorted(bare.get_fields())
         if name.startswith("exif-ifd")
     }
+
+
+def _exif_value(text: str) -> str:
+    """The value in libvips's text of a field: `Acme (UK) (Acme (UK), ASCII, 9 components, 9 bytes)`.
+
+    The value comes first and once more as a person would read it, which for words is the same.
+    """
+    twice = text.rsplit(", ", 3)[0]
+    half = (len(twice) - 2) // 2
+    if twice[:half] == twice[half + 2 :]:
+        return twice[:half].strip()
+    return twice.split(" (", 1)[0].strip()

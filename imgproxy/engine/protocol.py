@@ -71,7 +71,9 @@ class Rendered:
     size: int
     """Bytes of the result."""
     decode_seconds: float
+    """Until the encoder begins."""
     encode_seconds: float
+    """Until its last byte; a picture that streams is decoded meanwhile."""
     info: dict[str, Any] = field(default_factory=dict)
     """For `Job.meta`: the facts, in imagor's names."""
 

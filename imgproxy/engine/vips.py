@@ -97,7 +97,11 @@ def open_original(descriptor: int) -> Opened:
             header = pyvips.Image.new_from_source(source, "", access="sequential")
         except pyvips.Error as error:
             raise _unopened(error, descriptor) from None
-        return Opened(source, _facts(header))
+        facts = _facts(header)
+        if facts.format is Format.AVIF and not _is_av1(header, descriptor):
+            # libvips reads such a header and fails at the pixels, for want of an HEVC decoder
+            raise UnsupportedImage("the original is HEIC, which we do not read; convert it to JPEG or AVIF")
+        return Opened(source, facts)
 
 
 def _unopened(error: pyvips.Error, descriptor: int) -> Exception:
@@ -112,9 +116,6 @@ def _facts(header: Image) -> Facts:
     format_ = _BY_LOADER.get(_field(header, "vips-loader", ""))
     if format_ is None:
         raise UnsupportedImage(f"the original is not of a type we read: {', '.join(TRAITS)}")
-    if format_ is Format.AVIF and _field(header, "heif-compression", "") != _AV1:
-        # libvips reads such a header and fails at the pixels, for want of an HEVC decoder
-        raise UnsupportedImage("the original is HEIC, which we do not read; convert it to JPEG or AVIF")
     pages = int(_field(header, "n-pages", 1)) if format_ in _PAGED else 1
     orientation = int(_field(header, "orientation", 1))
     return Facts(
@@ -125,6 +126,18 @@ def _facts(header: Image) -> Facts:
         orientation=orientation if 1 <= orientation <= 8 and pages <= 1 else 1,
         alpha=bool(header.hasalpha()),
     )
+
+
+def _is_av1(header: Image, descriptor: int) -> bool:
+    """Whether a HEIF file holds AV1: by its main brand, which is all libvips looks at, or by another.
+
+    The brands stand in the first box (ISO/IEC 14496-12 §4.3).
+    """
+    if _field(header, "heif-compression", "") == _AV1:
+        return True
+    size = int.from_bytes(os.pread(descriptor, 4, 0), "big")
+    brands = os.pread(descriptor, min(size, 256) - 16 if size > 16 else 0, 16)
+    return b"avif" in (brands[at : at + 4] for at in range(0, len(brands), 4))
 
 
 def _field(image: Image, name: str, otherwise: Any) -> Any:

@@ -231,7 +231,8 @@ def _scales(transform: Transform, part: Size, longest: int) -> tuple[float, floa
     box = _box(transform, part)
     if transform.width == transform.height == 0:
         scale = min(1.0, longest / part.width, longest / part.height)
-        return scale, scale, _scaled(part, scale, scale), box
+        size = _scaled(part, scale, scale)
+        return scale, scale, size, size
     across, down = box.width / part.width, box.height / part.height
     if transform.fit is Fit.STRETCH and transform.width and transform.height:
         if not transform.upscale and not (across < 1 and down < 1):

@@ -64,9 +64,7 @@ class Storage(Protocol):
     def read(self, key: Key, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """Stream bytes `start` to `end` (exclusive; None is the end)."""
 
-    async def put(
-        self, key: Key, chunks: AsyncIterator[bytes], *, content_type: str | None = None
-    ) -> Head:
+    async def put(self, key: Key, chunks: AsyncIterator[bytes], *, content_type: str | None = None) -> Head:
         """Store an object, whole or not at all; replaces what was there."""
 
     async def copy(self, source: Key, target: Key) -> Head:

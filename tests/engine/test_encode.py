@@ -168,3 +168,11 @@ def test_what_is_kept_can_be_asked_too() -> None:
     told = encode.facts(stored, Options(), Encoding(metadata="keep"))
     assert told["Make"] == "Cameramaker"
     assert "GPSLatitude" in told
+
+
+@pytest.mark.parametrize("text", ["Acme (UK) Ltd", "Canon", "a, b (c), d", "("])
+def test_a_field_is_told_as_it_was_written(text: str) -> None:
+    picture = tagged(gradient(8, 8), exif_ifd0_Copyright=text)
+    read = pyvips.Image.new_from_buffer(encoded(picture, ".jpg"), "")
+    kept = encode.facts(read, Options(), Encoding(metadata="keep"))
+    assert kept["Copyright"] == text
