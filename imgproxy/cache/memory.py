@@ -41,7 +41,11 @@ class MemoryTier:
         self._entries = _Bounded(size)
         self._largest = size // 4
 
-    async def get(self, key: ResultKey) -> Entry | None:
+    def at_hand(self, key: ResultKey) -> Entry | None:
+        """The entry, or None, at once."""
+        return self._entries.get(key)
+
+    async def get(self, key: ResultKey, source: str) -> Entry | None:  # noqa: ARG002  keys are enough here
         return self._entries.get(key)
 
     async def put(self, key: ResultKey, entry: Entry) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from imgproxy.cache.key import ResultKey
 from imgproxy.image.formats import Format
@@ -25,7 +25,12 @@ class Entry:
     mime: str
     format: Format | None
     sources: tuple[str, ...]
-    """The keys of all originals in it; a purge of any drops it."""
+    """The keys of all originals in it, the primary one first; a purge of any drops it."""
+
+    @property
+    def primary(self) -> str:
+        """The original that it is kept under; empty for a plain colour."""
+        return self.sources[0] if self.sources else ""
 
 
 class Tier(Protocol):
@@ -33,14 +38,22 @@ class Tier(Protocol):
 
     name: str
 
-    async def get(self, key: ResultKey) -> Entry | None:
-        """The entry, or None."""
+    async def get(self, key: ResultKey, source: str) -> Entry | None:
+        """The entry, or None; `source` is the primary original's key, or empty."""
 
     async def put(self, key: ResultKey, entry: Entry) -> None:
         """Keep an entry, for as long as there is room."""
 
     async def drop(self, source: str) -> None:
         """Forget every result that this original is part of."""
+
+
+@runtime_checkable
+class QuickTier(Tier, Protocol):
+    """A tier that need not be waited for."""
+
+    def at_hand(self, key: ResultKey) -> Entry | None:
+        """The entry, or None, at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +69,20 @@ class Tiers:
 
     def __init__(self, tiers: Sequence[Tier]) -> None:
         self._tiers = tuple(tiers)
+        self._quick = next((tier for tier in self._tiers if isinstance(tier, QuickTier)), None)
 
-    async def get(self, key: ResultKey) -> Found | None:
+    def at_hand(self, key: ResultKey) -> Found | None:
+        """What can be answered without waiting for anything."""
+        if self._quick is None:
+            return None
+        entry = self._quick.at_hand(key)
+        return None if entry is None else Found(entry, self._quick.name)
+
+    async def get(self, key: ResultKey, source: str) -> Found | None:
         """Ask each tier in turn."""
         for index, tier in enumerate(self._tiers):
             try:
-                entry = await tier.get(key)
+                entry = await tier.get(key, source)
             except Exception:
                 _log.exception("cache tier %s failed to read", tier.name)
                 continue

@@ -91,6 +91,15 @@ class Admission:
         permit, _ = await self._flights.run(key, lambda: self._ask(key))
         return permit
 
+    def at_hand(self, key: Key) -> Permit | None:
+        """Leave to serve a key now as far as memory knows; None means that `admit` must be asked."""
+        record = self._access.at_hand(key)
+        if record is None:
+            return self._known.get(key) if self._unregistered else None
+        if record.visibility is not Visibility.PUBLIC:
+            return None
+        return Permit(key, record.version, record.generation, record.modified, record.tenant)
+
     def forget(self, key: Key) -> None:
         """Ask storage anew for the next request: the object is known to have changed."""
         self._known.pop(key, None)

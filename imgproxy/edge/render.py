@@ -115,7 +115,18 @@ class Renderer:
 
     async def cached(self, prepared: Prepared) -> Found | None:
         """The answer, if a cache has it."""
-        return await self._tiers.get(prepared.key)
+        return await self._tiers.get(prepared.key, prepared.permits[0].key if prepared.permits else "")
+
+    def at_hand(self, prepared: Prepared) -> Found | None:
+        """The answer, if memory has it and every permit still holds as far as memory knows."""
+        for permit in prepared.permits:
+            if self._admission.at_hand(permit.key) != permit:
+                return None
+        return self._tiers.at_hand(prepared.key)
+
+    def still_at_hand(self, prepared: Prepared) -> bool:
+        """Whether every permit still holds as far as memory knows."""
+        return all(self._admission.at_hand(permit.key) == permit for permit in prepared.permits)
 
     async def make(self, prepared: Prepared) -> tuple[Prepared, Made]:
         """The answer, made now or with somebody else's request.

@@ -44,6 +44,9 @@ class Access(Protocol):
     async def look(self, key: Key) -> Record | None:
         """The record of a key, or None if no file is registered there."""
 
+    def at_hand(self, key: Key) -> Record | None:
+        """The record of a key if memory has it, at once; None may also mean that `look` must be asked."""
+
 
 class MemoryAccess:
     """Records in a dict, for the demo and for tests."""
@@ -52,6 +55,9 @@ class MemoryAccess:
         self._records: dict[Key, Record] = {}
 
     async def look(self, key: Key) -> Record | None:
+        return self._records.get(key)
+
+    def at_hand(self, key: Key) -> Record | None:
         return self._records.get(key)
 
     def register(

@@ -17,7 +17,7 @@ class BrokenTier:
 
     name = "broken"
 
-    async def get(self, key: ResultKey) -> Entry | None:
+    async def get(self, key: ResultKey, source: str) -> Entry | None:
         raise OSError("no such disk")
 
     async def put(self, key: ResultKey, entry: Entry) -> None:
@@ -37,24 +37,24 @@ async def test_the_first_tier_that_has_it_answers() -> None:
     fast, slow = MemoryTier(100_000), SlowTier(100_000)
     tiers = Tiers([fast, slow])
     await fast.put(KEY, ENTRY)
-    assert await tiers.get(KEY) == Found(ENTRY, "memory")
+    assert await tiers.get(KEY, "a") == Found(ENTRY, "memory")
 
 
 async def test_what_a_slower_tier_had_is_put_into_the_faster() -> None:
     fast, slow = MemoryTier(100_000), SlowTier(100_000)
     tiers = Tiers([fast, slow])
     await slow.put(KEY, ENTRY)
-    assert await tiers.get(KEY) == Found(ENTRY, "slow")
-    assert await tiers.get(KEY) == Found(ENTRY, "memory")
+    assert await tiers.get(KEY, "a") == Found(ENTRY, "slow")
+    assert await tiers.get(KEY, "a") == Found(ENTRY, "memory")
 
 
 async def test_a_broken_tier_is_a_logged_miss(caplog: pytest.LogCaptureFixture) -> None:
     tiers = Tiers([BrokenTier(), MemoryTier(100_000)])
-    assert await tiers.get(KEY) is None
+    assert await tiers.get(KEY, "a") is None
     await tiers.put(KEY, ENTRY)
-    assert await tiers.get(KEY) == Found(ENTRY, "memory")
+    assert await tiers.get(KEY, "a") == Found(ENTRY, "memory")
     await tiers.drop("a")
-    assert await tiers.get(KEY) is None
+    assert await tiers.get(KEY, "a") is None
     assert "cache tier broken failed to read" in caplog.text
 
 
@@ -63,4 +63,4 @@ async def test_a_drop_reaches_every_tier() -> None:
     tiers = Tiers([fast, slow])
     await tiers.put(KEY, ENTRY)
     await tiers.drop("a")
-    assert await tiers.get(KEY) is None
+    assert await tiers.get(KEY, "a") is None
