@@ -6,12 +6,15 @@ import asyncio
 import json
 import logging
 import sys
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TextIO
+from itertools import accumulate
+from json.encoder import encode_basestring_ascii as quoted
+from typing import NamedTuple, TextIO
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
@@ -23,34 +26,20 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "imgproxy_requests_total", "Answers by status and cache.", ["status", "cache"],
-            registry=self.registry,
-        )  # fmt: skip
+        self._answers = _Answers()
+        self.registry.register(self._answers)
         self._stages = Histogram(
             "imgproxy_stage_seconds",
             "Seconds of a miss: fetch, wait, decode, encode (with what streams into it).",
             ["stage"], buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
-        self._seconds = Histogram(
-            "imgproxy_request_seconds", "Seconds until an answer is ready, by cache.", ["cache"],
-            buckets=_SECONDS, registry=self.registry,
-        )  # fmt: skip
         self._received = Counter(
             "imgproxy_source_bytes_total", "Bytes of originals read.", registry=self.registry
         )
-        self._sent = Counter("imgproxy_sent_bytes_total", "Bytes of bodies sent.", registry=self.registry)
-        self._children: dict[tuple[int, str], Any] = {}
 
     def answered(self, status: int, cache: str, sent: int, seconds: float) -> None:
         """Count an answer; `cache` is `hit`, `miss` or `none`."""
-        child = self._children.get((status, cache))
-        if child is None:
-            child = self._requests.labels(str(status), cache), self._seconds.labels(cache)
-            self._children[status, cache] = child
-        child[0].inc()
-        child[1].observe(seconds)
-        self._sent.inc(sent)
+        self._answers.count(status, cache, sent, seconds)
 
     def fetched(self, seconds: float, size: int) -> None:
         """Count originals that were fetched for one miss."""
@@ -76,6 +65,42 @@ class Metrics:
         return CONTENT_TYPE_LATEST, generate_latest(self.registry)
 
 
+class _Answers(Collector):
+    """Counts answers in plain lists: a hit takes 30 µs in all, and four counters of the library 5 of them."""
+
+    def __init__(self) -> None:
+        self._slots: dict[tuple[int, str], list[float]] = {}
+        self._sent = 0
+
+    def count(self, status: int, cache: str, sent: int, seconds: float) -> None:
+        """Add one answer to its slot: seconds in all, then how many in each bucket."""
+        slot = self._slots.get((status, cache))
+        if slot is None:
+            slot = self._slots[status, cache] = [0.0] * (len(_SECONDS) + 2)
+        slot[0] += seconds
+        slot[1 + bisect_left(_SECONDS, seconds)] += 1
+        self._sent += sent
+
+    def collect(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "imgproxy_requests", "Answers by status and cache.", labels=["status", "cache"]
+        )
+        seconds = HistogramMetricFamily(
+            "imgproxy_request_seconds", "Seconds until an answer is ready, by cache.", labels=["cache"]
+        )
+        by_cache: dict[str, list[float]] = {}
+        for (status, cache), slot in self._slots.items():
+            requests.add_metric([str(status), cache], sum(slot[1:]))
+            whole = by_cache.setdefault(cache, [0.0] * len(slot))
+            by_cache[cache] = [one + other for one, other in zip(whole, slot, strict=True)]
+        for cache, slot in by_cache.items():
+            bounds = [*(str(bound) for bound in _SECONDS), "+Inf"]
+            seconds.add_metric([cache], list(zip(bounds, accumulate(slot[1:]), strict=True)), slot[0])
+        yield requests
+        yield seconds
+        yield CounterMetricFamily("imgproxy_sent_bytes", "Bytes of bodies sent.", value=self._sent)
+
+
 class _Counts(Collector):
     """Reads counters when metrics are read."""
 
@@ -89,6 +114,27 @@ class _Counts(Collector):
         yield family
 
 
+class Line(NamedTuple):
+    """What the access log says of a request."""
+
+    time: float
+    id: str
+    client: str | None
+    method: str
+    target: str
+    status: int
+    sent: int
+    cache: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f'{{"time":{self.time:.3f},"id":"{self.id}","client":"{self.client}","method":"{self.method}",'
+            f'"target":{quoted(self.target)},"status":{self.status},"bytes":{self.sent},'
+            f'"cache":"{self.cache}","ms":{self.seconds * 1000:.2f}}}'
+        )
+
+
 class AccessLog:
     """One line of JSON a request. Handlers only append; a task formats and writes a few times a second.
 
@@ -98,13 +144,13 @@ class AccessLog:
 
     def __init__(self, stream: TextIO | None = None, *, most: int = 100_000, every: float = 0.2) -> None:
         self._stream = stream
-        self._lines: deque[dict[str, Any]] = deque()
+        self._lines: deque[Line] = deque()
         self._most = most
         self._every = every
         self._dropped = 0
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, line: dict[str, Any]) -> None:
+    def add(self, line: Line) -> None:
         """Remember a line to write."""
         if len(self._lines) < self._most:
             self._lines.append(line)
@@ -129,17 +175,17 @@ class AccessLog:
             if lines:
                 await asyncio.to_thread(self._write, lines)
 
-    def _take(self) -> list[dict[str, Any]]:
-        lines = list(self._lines)
+    def _take(self) -> list[Line | str]:
+        lines: list[Line | str] = list(self._lines)
         self._lines.clear()
         if self._dropped:
-            lines.append({"dropped": self._dropped})
+            lines.append(f'{{"dropped":{self._dropped}}}')
             self._dropped = 0
         return lines
 
-    def _write(self, lines: list[dict[str, Any]]) -> None:
+    def _write(self, lines: list[Line | str]) -> None:
         stream = self._stream or sys.stdout
-        stream.write("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+        stream.write("".join(f"{line}\n" for line in lines))
         stream.flush()
 
 

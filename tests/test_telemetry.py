@@ -8,7 +8,16 @@ import json
 import logging
 from collections import Counter
 
-from imgproxy.telemetry import AccessLog, JsonFormatter, Metrics
+from imgproxy.telemetry import AccessLog, JsonFormatter, Line, Metrics
+
+
+def line(status: int, target: str = "/photo.jpg") -> Line:
+    return Line(1_800_000_000.0, "id", "127.0.0.1", "GET", target, status, 10, "hit", 0.0015)
+
+
+def test_a_line_is_json_whatever_the_target() -> None:
+    told = json.loads(str(line(200, '/"\\\x7f\u2028.jpg')))
+    assert (told["target"], told["ms"], told["bytes"]) == ('/"\\\x7f\u2028.jpg', 1.5, 10)
 
 
 class Watched(io.StringIO):
@@ -28,29 +37,29 @@ async def test_lines_are_written_soon_and_in_order_without_being_waited_for() ->
     log = AccessLog(stream, every=0.001)
     log.start()
     for number in range(3):
-        log.add({"number": number})
+        log.add(line(number))
     assert stream.getvalue() == ""
     await asyncio.wait_for(stream.written.wait(), 10)
     await log.close()
-    assert [json.loads(line)["number"] for line in stream.getvalue().splitlines()] == [0, 1, 2]
+    assert [json.loads(each)["status"] for each in stream.getvalue().splitlines()] == [0, 1, 2]
 
 
 async def test_closing_writes_what_is_left() -> None:
     stream = io.StringIO()
     log = AccessLog(stream)
     log.start()
-    log.add({"last": True})
+    log.add(line(7))
     await log.close()
-    assert json.loads(stream.getvalue()) == {"last": True}
+    assert json.loads(stream.getvalue())["status"] == 7
 
 
 async def test_a_flood_is_counted_and_not_kept() -> None:
     stream = io.StringIO()
     log = AccessLog(stream, most=2)
     for number in range(5):
-        log.add({"number": number})
+        log.add(line(number))
     await log.close()
-    assert [json.loads(line) for line in stream.getvalue().splitlines()][-1] == {"dropped": 3}
+    assert [json.loads(each) for each in stream.getvalue().splitlines()][-1] == {"dropped": 3}
 
 
 def test_metrics_show_what_they_are_told_and_what_others_keep() -> None:

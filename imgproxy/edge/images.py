@@ -13,18 +13,19 @@ from functools import lru_cache
 from secrets import token_hex
 from time import perf_counter
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from imgproxy.dialects import Grammar, ImageRequest
 from imgproxy.dialects.signature import Signer
 from imgproxy.edge import answer, problems
 from imgproxy.edge.answer import Freshness
 from imgproxy.edge.render import Renderer
+from imgproxy.edge.warm import DateLine, Memory, Written, as_response
 from imgproxy.errors import AskerError, ImgproxyError, NotFound, NotSigned
 from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output, negotiate
 from imgproxy.image.source import Key
-from imgproxy.telemetry import AccessLog, Metrics
+from imgproxy.telemetry import AccessLog, Line, Metrics
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Policy:
 class _Asked:
     """One request under way, and what the log will say of it."""
 
-    http: web.Request
+    http: web.BaseRequest
     id: str
     begun: float = field(default_factory=perf_counter)
     negotiated: bool = False
@@ -78,10 +79,16 @@ class Images:
         self._access_log = access_log
         self._clock = clock
         self._read = lru_cache(_TARGETS)(self._read_once)
+        self._warm = Memory()
+        self._date = DateLine()
 
-    async def handle(self, http: web.Request) -> web.Response:
+    async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
         """Answer any request that no other route took."""
         asked = _Asked(http, _request_id(http))
+        written = self._at_hand(asked)
+        if written is not None:
+            self._tell(asked, written.status, len(written.body))
+            return as_response(written)
         try:
             response = await self._answer(asked)
         except ImgproxyError as error:
@@ -92,8 +99,36 @@ class Images:
             _log.exception("%s a defect", asked.id)
             response = problems.problem(500, "the request could not be answered", request_id=asked.id)
         response.headers["X-Request-Id"] = asked.id
-        self._tell(asked, response)
+        body = response.body
+        sent = len(body) if isinstance(body, bytes) and http.method == "GET" else 0
+        self._tell(asked, response.status, sent)
         return response
+
+    def _at_hand(self, asked: _Asked) -> Written | None:
+        """The answer to what was asked before and is in memory, if it may still be served."""
+        http = asked.http
+        warm = self._warm.get(http.raw_path, http.headers.get("Accept"))
+        if warm is None or http.version != HttpVersion11 or not http.keep_alive:
+            return None
+        if http.method != "GET" and http.method != "HEAD":
+            return None
+        common = b"X-Request-Id: %b\r\n%b" % (asked.id.encode(), self._date.line(self._clock()))
+        headers = http.headers
+        if "If-None-Match" in headers or "If-Modified-Since" in headers:
+            tags, since = headers.get("If-None-Match"), headers.get("If-Modified-Since")
+            if not answer.not_modified(warm.prepared, tags, since):
+                return None
+            if not self._renderer.still_at_hand(warm.prepared):
+                return None
+            asked.cache = "hit"
+            return Written(304, warm.unchanged + common + b"\r\n", b"", send_body=False)
+        found = self._renderer.at_hand(warm.prepared)
+        if found is None:
+            return None
+        asked.cache = "hit"
+        body = found.entry.body
+        head = b"%b%bContent-Length: %d\r\n\r\n" % (warm.ok, common, len(body))
+        return Written(200, head, body, send_body=http.method == "GET")
 
     async def _answer(self, asked: _Asked) -> web.Response:
         http = asked.http
@@ -128,8 +163,14 @@ class Images:
         found = await self._renderer.cached(prepared)
         if found is not None:
             asked.cache = "hit"
+            unchanged = dict(headers)
             headers["Cache-Status"] = f"imgproxy; hit; detail={found.tier}"
-            return _picture(found.entry.body, found.entry.mime, headers, request, key)
+            picture = _picture(found.entry.body, found.entry.mime, headers, request, key)
+            headers["Cache-Status"] = "imgproxy; hit; detail=memory"
+            self._warm.put(
+                http.raw_path, http.headers.get("Accept"), prepared, ok=headers, unchanged=unchanged
+            )
+            return picture
         if http.method == "HEAD":
             return _unmade(headers, answer.likely_mime(prepared, key), request, key)
         asked.cache = "miss"
@@ -170,30 +211,29 @@ class Images:
         elif self._signer is None or not self._signer.verify(request.signature, request.signed):
             raise NotSigned("the signature does not fit the URL")
 
-    def _tell(self, asked: _Asked, response: web.Response) -> None:
+    def _tell(self, asked: _Asked, status: int, sent: int) -> None:
         seconds = perf_counter() - asked.begun
-        body = response.body
-        sent = len(body) if isinstance(body, bytes) and asked.http.method == "GET" else 0
-        self._metrics.answered(response.status, asked.cache, sent, seconds)
+        http = asked.http
+        self._metrics.answered(status, asked.cache, sent, seconds)
         self._access_log.add(
-            {
-                "time": self._clock(),
-                "id": asked.id,
-                "client": asked.http.remote,
-                "method": asked.http.method,
-                "target": asked.http.raw_path,
-                "status": response.status,
-                "bytes": sent,
-                "cache": asked.cache,
-                "ms": round(seconds * 1000, 2),
-            }
+            Line(
+                self._clock(),
+                asked.id,
+                http.remote,
+                http.method,
+                http.raw_path,
+                status,
+                sent,
+                asked.cache,
+                seconds,
+            )
         )
 
 
-def _request_id(http: web.Request) -> str:
+def _request_id(http: web.BaseRequest) -> str:
     """The id that a proxy in front gave, if it is one, or a new one."""
-    given = http.headers.get("X-Request-Id", "")
-    return given if _REQUEST_ID.fullmatch(given) else token_hex(8)
+    given = http.headers.get("X-Request-Id")
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else token_hex(8)
 
 
 def _picture(
