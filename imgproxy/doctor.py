@@ -101,9 +101,9 @@ async def _storage(settings: Settings) -> Finding:
 
 
 def _cache(settings: Settings) -> Finding:
-    """Whether results could be kept on disk; the nearest folder that exists is tried."""
+    """Whether results could be kept on disk; the nearest that exists is tried."""
     folder = settings.cache_dir.absolute()
-    nearest = next(each for each in (folder, *folder.parents) if each.is_dir())
+    nearest = next(each for each in (folder, *folder.parents) if each.exists())
     try:
         with tempfile.TemporaryFile(dir=nearest):
             return Finding("ok", "cache", f"{settings.cache_dir} can be written")

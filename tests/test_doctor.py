@@ -1,0 +1,143 @@
+"""Whatever a deployment lacks is one line that says so; the exit status says whether it will serve."""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from aiohttp import http_parser
+
+from imgproxy import app, doctor
+from imgproxy.engine.protocol import Ready
+from imgproxy.errors import EngineFailed
+from imgproxy.image.formats import TRAITS
+from imgproxy.settings import Settings
+from imgproxy.storage.address import MemoryAddress
+
+LOCKS = ("no-new-privileges", "rlimits", "landlock", "seccomp")
+
+
+@dataclass
+class Workers:
+    """A pool that only says what its workers are, or that there are none."""
+
+    ready: Ready
+    error: EngineFailed | None = None
+    closed: bool = False
+
+    async def start(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture(autouse=True)
+def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
+    """What the doctor starts instead of processes; sound unless a test changes it."""
+    workers = Workers(Ready("libvips 8.18.7", LOCKS, tuple(TRAITS)))
+    monkeypatch.setattr(app, "make_pool", lambda *_, **__: workers)
+    return workers
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(storage=MemoryAddress(), cache_dir=tmp_path / "cache", signing_secrets=("s3cret",))
+
+
+async def examined(settings: Settings) -> tuple[int, dict[str, str]]:
+    """The exit status, and the lines by their subjects."""
+    lines: list[str] = []
+    status = await doctor.examine(settings, lines.append)
+    return status, {line[6:18].strip(): line for line in lines}
+
+
+async def test_a_sound_deployment_is_told_in_one_line_each(settings: Settings, workers: Workers) -> None:
+    status, lines = await examined(settings)
+    assert status == 0
+    assert list(lines) == ["libvips", "sandbox", "storage", "cache", "open files", "http", "signatures"]
+    assert lines["libvips"] == "ok    libvips      libvips 8.18.7, reads jpeg png webp avif gif tiff svg"
+    assert lines["sandbox"] == "ok    sandbox      full: no-new-privileges, rlimits, landlock, seccomp"
+    assert workers.closed
+
+
+@pytest.mark.parametrize(
+    ("held", "without", "by"),
+    [(LOCKS[:3], "seccomp:", "no-new-privileges, rlimits, landlock"), ((), ", ".join(LOCKS), "nothing")],
+)
+async def test_locks_that_are_missing_are_named_and_do_not_fail(
+    settings: Settings, workers: Workers, held: tuple[str, ...], without: str, by: str
+) -> None:
+    workers.ready = Ready("libvips 8.18.7", held, tuple(TRAITS))
+    status, lines = await examined(settings)
+    assert status == 0
+    assert lines["sandbox"].startswith(f"note  sandbox      without {without}")
+    assert lines["sandbox"].endswith(f"held by {by}")
+
+
+async def test_types_that_cannot_be_read_are_named_and_do_not_fail(
+    settings: Settings, workers: Workers
+) -> None:
+    workers.ready = Ready("libvips 8.15", LOCKS, ("jpeg", "png", "webp", "gif", "tiff"))
+    status, lines = await examined(settings)
+    assert status == 0
+    assert lines["libvips"].startswith("note  libvips")
+    assert lines["libvips"].endswith("; cannot read avif svg")
+
+
+async def test_workers_that_cannot_start_fail_and_the_rest_is_looked_at(
+    settings: Settings, workers: Workers
+) -> None:
+    workers.error = EngineFailed("libvips 8.14 is too old")
+    status, lines = await examined(settings)
+    assert status == 1
+    assert lines["workers"] == "FAIL  workers      libvips 8.14 is too old"
+    assert lines["signatures"].startswith("ok")
+    assert workers.closed
+
+
+async def test_a_low_limit_of_open_files_is_told_with_what_would_do(settings: Settings) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1_000, hard))
+    try:
+        status, lines = await examined(settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert status == 0
+    assert lines["open files"].startswith("note  open files   at most 1000: raise it to 4096 or more")
+
+
+async def test_a_cache_folder_that_can_be_made_is_not_made_by_asking(settings: Settings) -> None:
+    _, lines = await examined(settings)
+    assert lines["cache"].startswith("ok    cache")
+    assert not settings.cache_dir.exists()
+
+
+async def test_a_cache_folder_that_cannot_be_written_fails(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (Path("/proc/cache"), tmp_path / "file", tmp_path / "file" / "cache"):
+        status, lines = await examined(settings.model_copy(update={"cache_dir": folder}))
+        assert status == 1
+        assert lines["cache"].startswith(f"FAIL  cache        {folder} cannot be written: ")
+
+
+async def test_without_secrets_it_says_what_anybody_may_do(settings: Settings) -> None:
+    status, lines = await examined(settings.model_copy(update={"signing_secrets": ()}))
+    assert status == 0
+    assert lines["signatures"].startswith("note  signatures   no secrets: ")
+
+
+async def test_secrets_are_counted_and_not_shown(settings: Settings) -> None:
+    _, lines = await examined(settings)
+    assert lines["signatures"].startswith("ok    signatures   1 ")
+    assert "s3cret" not in "".join(lines.values())
+
+
+async def test_the_slow_parser_of_http_fails(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_parser, "HttpRequestParser", http_parser.HttpRequestParserPy)
+    status, lines = await examined(settings)
+    assert status == 1
+    assert lines["http"].startswith("FAIL  http")
