@@ -25,6 +25,7 @@ from imgproxy.edge.answer import Freshness
 from imgproxy.edge.health import Health, metrics_route
 from imgproxy.edge.images import Images, Policy
 from imgproxy.edge.originals import Originals
+from imgproxy.edge.purge import Purge
 from imgproxy.edge.render import Recipe, Renderer
 from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.pool import Pool
@@ -83,7 +84,7 @@ async def assemble(
             ttl=settings.source_ttl,
             timer=time.monotonic,
         ),
-        originals=Originals(storage, limit=settings.max_source_bytes),
+        originals=Originals(storage, limit=settings.max_source_bytes, keep=settings.memory_bytes // 4),
         tiers=Tiers([MemoryTier(settings.memory_bytes)]),
         engine=pool,
         memo=FailureMemo(seconds=_FAILURE_SECONDS, entries=_FAILURES),
@@ -103,6 +104,7 @@ async def assemble(
         metrics=metrics,
         access_log=access_log,
         clock=time.time,
+        purge=Purge(renderer.purge, secret=settings.purge_secret) if settings.purge_secret else None,
     )
     health = Health({"storage": storage.check, "workers": lambda: _someone_works(pool)})
     try:

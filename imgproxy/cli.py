@@ -13,12 +13,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import uvloop
 
 from imgproxy import app, doctor
 from imgproxy.console import demo
 from imgproxy.dialects import ImageRequest
+from imgproxy.edge.purge import path_of
 from imgproxy.engine.protocol import Job
 from imgproxy.errors import ImgproxyError
 from imgproxy.files.access import Visibility
@@ -29,6 +32,7 @@ from imgproxy.storage.address import LocalAddress
 from imgproxy.telemetry import log_to_stderr
 
 _DEMO_PRESETS = "card=fit-in/300x200/filters:quality(80);face=160x160/smart"
+_PURGE_SECONDS = 30
 _DEMO_VARIABLES = {"IMGPROXY_PRESETS": _DEMO_PRESETS}
 
 
@@ -75,6 +79,11 @@ def parser() -> argparse.ArgumentParser:
     transform.add_argument("path", help="an image URL's path; its key is only a name here")
     transform.add_argument("--input", type=Path, required=True, help="the original")
     transform.add_argument("--output", type=Path, required=True, help="where to write; replaced if it exists")
+    purge = _command(commands, "purge", _purge, "have a running server forget originals and their results")
+    purge.add_argument("keys", nargs="+", metavar="KEY", help="the originals' keys, as in their URLs")
+    purge.add_argument(
+        "--server", default="http://127.0.0.1:8080", help="where it listens (default %(default)s)"
+    )
     _command(commands, "doctor", _doctor, "tell what this deployment has and lacks")
     return top
 
@@ -172,6 +181,27 @@ async def _made(settings: Settings, request: ImageRequest, path: Path) -> bytes:
         os.close(descriptor)
         await pool.close()
     return json.dumps(result.rendered.info).encode() if job.meta else result.body
+
+
+def _purge(asked: argparse.Namespace) -> int:
+    """Ask the server, which alone can forget what it has in memory."""
+    secret = read().purge_secret
+    if not secret:
+        raise UsageError("IMGPROXY_PURGE_SECRET holds no secret; the server must have the same")
+    for name in asked.keys:
+        request = Request(  # noqa: S310  the operator's own server
+            asked.server.rstrip("/") + path_of(parse_key(name)),
+            method="PURGE",
+            headers={"Authorization": f"Bearer {secret}"},
+        )
+        try:
+            with urlopen(request, timeout=_PURGE_SECONDS):  # noqa: S310
+                print(f"purged {name}")
+        except HTTPError as error:
+            raise UsageError(f"{asked.server} answers {error.code} to the purge of '{name}'") from error
+        except OSError as error:
+            raise UsageError(f"{asked.server} cannot be reached: {error}") from error
+    return 0
 
 
 def _doctor(_asked: argparse.Namespace) -> int:

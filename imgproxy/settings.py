@@ -115,6 +115,9 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("IMGPROXY_SIGNING_TRUNCATE", "IMGPROXY_SIGNING_SECRETS_TRUNCATE"),
         description="characters a signature is cut to; 0 keeps all, fewer than 22 are not safe",
     )
+    purge_secret: str = Field(
+        "", description="who has it may PURGE keys, by HTTP or by `imgproxy purge`; empty allows nobody"
+    )
     presets: str = Field(
         "",
         description="named transforms, such as `card=fit-in/300x200/filters:quality(80);face=80x80/smart`",
@@ -185,7 +188,7 @@ class SettingsError(Exception):
     """A setting cannot be; the one line says which, what it held and what is expected."""
 
 
-_SECRET = ("signing_secrets", "storage")  # may hold credentials: never shown
+_SECRET = ("signing_secrets", "purge_secret", "storage")  # may hold credentials: never shown
 
 
 def read() -> Settings:

@@ -40,13 +40,19 @@ class Served:
 
 
 @contextmanager
-def serving(cwd: Path, *arguments: str) -> Iterator[Served]:
+def serving(cwd: Path, *arguments: str, **environment: str) -> Iterator[Served]:
     port, admin = free_port(), free_port()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("IMGPROXY_")}
     process = subprocess.Popen(
         [sys.executable, "-m", "imgproxy", "serve", "--port", str(port), *arguments],
         cwd=cwd,
-        env={**clean, "IMGPROXY_ADMIN_PORT": str(admin), "PYTHONPATH": str(ROOT), "IMGPROXY_WORKERS": "1"},
+        env={
+            **clean,
+            "IMGPROXY_ADMIN_PORT": str(admin),
+            "PYTHONPATH": str(ROOT),
+            "IMGPROXY_WORKERS": "1",
+            **environment,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -140,3 +146,24 @@ def test_a_worker_does_not_outlive_its_server(tmp_path: Path) -> None:
         served.process.wait()
         while any(Path(f"/proc/{child}/root").exists() for child in children):
             pass
+
+
+def test_purge_is_a_command_too(tmp_path: Path) -> None:
+    secret = {"IMGPROXY_PURGE_SECRET": "secret"}
+    with serving(tmp_path, "--demo", **secret) as served:
+        target = "/fit-in/20x20/demo/logo.png"
+        statuses = [served.get(target)[1]["cache-status"] for _ in range(2)]
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "imgproxy", "purge", "demo/logo.png"),
+                *("--server", f"http://127.0.0.1:{served.port}"),
+            ],
+            env={**os.environ, **secret, "PYTHONPATH": str(ROOT)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.stdout, done.stderr) == ("purged demo/logo.png\n", "")
+        statuses.append(served.get(target)[1]["cache-status"])
+    assert ["miss" in status for status in statuses] == [True, False, True]

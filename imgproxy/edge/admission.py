@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
 from imgproxy.cache.flight import Flights
 from imgproxy.errors import NotFound
-from imgproxy.files.access import Access, Visibility
+from imgproxy.files.access import Access, Record, Visibility
 from imgproxy.image.source import Key
 
 RESERVED_PREFIXES = ("staging/", "files/")
@@ -51,6 +51,8 @@ class Permit:
     modified: float
     """Seconds since 1970."""
     tenant: str = ""
+    purges: int = 0
+    """How often the key was purged; what was made before the last time is not served."""
 
 
 def _absent() -> NotFound:
@@ -75,6 +77,7 @@ class Admission:
         self._known: TTLCache[Key, Permit] = TTLCache(_ENTRIES, ttl, timer)
         self._absent: TTLCache[Key, bool] = TTLCache(_ENTRIES, min(ttl, _ABSENT_SECONDS), timer)
         self._flights: Flights[Permit] = Flights()
+        self._purges: LRUCache[Key, int] = LRUCache(_ENTRIES)
 
     async def admit(self, key: Key) -> Permit:
         """Leave to serve a key now; raise `NotFound`, or a `SourceError` when storage cannot tell."""
@@ -82,13 +85,14 @@ class Admission:
         if record is not None:
             if record.visibility is not Visibility.PUBLIC:
                 raise _absent()
-            return Permit(key, record.version, record.generation, record.modified, record.tenant)
+            return self._permit(record)
         if not self._unregistered or key.startswith(RESERVED_PREFIXES) or key in self._absent:
             raise _absent()
         known = self._known.get(key)
         if known is not None:
             return known
-        permit, _ = await self._flights.run(key, lambda: self._ask(key))
+        asked = key, self._purges.get(key, 0)
+        permit, _ = await self._flights.run(asked, lambda: self._ask(key))
         return permit
 
     def at_hand(self, key: Key) -> Permit | None:
@@ -98,7 +102,16 @@ class Admission:
             return self._known.get(key) if self._unregistered else None
         if record.visibility is not Visibility.PUBLIC:
             return None
-        return Permit(key, record.version, record.generation, record.modified, record.tenant)
+        return self._permit(record)
+
+    def purge(self, key: Key) -> None:
+        """Void every permit for a key that was given until now, and ask storage anew."""
+        self._purges[key] = self._purges.get(key, 0) + 1
+        self.forget(key)
+
+    def _permit(self, record: Record) -> Permit:
+        purges = self._purges.get(record.key, 0)
+        return Permit(record.key, record.version, record.generation, record.modified, record.tenant, purges)
 
     def forget(self, key: Key) -> None:
         """Ask storage anew for the next request: the object is known to have changed."""
@@ -111,6 +124,6 @@ class Admission:
         except NotFound:
             self._absent[key] = True
             raise _absent() from None
-        permit = Permit(key, head.version, 0, head.modified)
+        permit = Permit(key, head.version, 0, head.modified, purges=self._purges.get(key, 0))
         self._known[key] = permit
         return permit

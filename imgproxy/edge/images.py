@@ -19,6 +19,7 @@ from imgproxy.dialects import Grammar, ImageRequest
 from imgproxy.dialects.signature import Signer
 from imgproxy.edge import answer, problems
 from imgproxy.edge.answer import Freshness
+from imgproxy.edge.purge import Purge
 from imgproxy.edge.render import Renderer
 from imgproxy.edge.warm import DateLine, Memory, Written, as_response
 from imgproxy.errors import AskerError, ImgproxyError, NotFound, NotSigned
@@ -70,6 +71,7 @@ class Images:
         metrics: Metrics,
         access_log: AccessLog,
         clock: Callable[[], float],
+        purge: Purge | None = None,
     ) -> None:
         self._grammar = grammar
         self._signer = signer
@@ -78,6 +80,7 @@ class Images:
         self._metrics = metrics
         self._access_log = access_log
         self._clock = clock
+        self._purge = purge
         self._read = lru_cache(_TARGETS)(self._read_once)
         self._warm = Memory()
         self._date = DateLine()
@@ -132,6 +135,8 @@ class Images:
 
     async def _answer(self, asked: _Asked) -> web.Response:
         http = asked.http
+        if http.method == "PURGE" and self._purge is not None:
+            return await self._purge.handle(http)
         if http.method not in ("GET", "HEAD"):
             response = problems.problem(405, "only GET and HEAD are served here", request_id=asked.id)
             response.headers["Allow"] = "GET, HEAD"

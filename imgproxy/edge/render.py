@@ -28,7 +28,7 @@ from imgproxy.errors import ImgproxyError, StorageFailed
 from imgproxy.image.formats import TRAITS
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling
-from imgproxy.image.source import Plain
+from imgproxy.image.source import Key, Plain
 from imgproxy.storage import Original
 from imgproxy.telemetry import Metrics
 
@@ -136,7 +136,8 @@ class Renderer:
         """
         for _ in range(_TRIES):
             try:
-                entry, joined = await self._flights.run(prepared.key, self._work(prepared))
+                flight = prepared.key, prepared.permits  # not the key alone: a purge voids permits
+                entry, joined = await self._flights.run(flight, self._work(prepared))
             except _Changed:
                 for permit in prepared.permits:
                     self._admission.forget(permit.key)
@@ -146,9 +147,23 @@ class Renderer:
             prepared = await self.prepare(prepared.request, prepared.output)
         raise StorageFailed("the original keeps changing while it is read")
 
+    async def purge(self, key: Key) -> None:
+        """Drop an original and all that was made of it; when this returns, nothing of it is served again.
+
+        What is under way is made anew from storage before it is answered, for its permit is void. What was
+        being kept meanwhile is waited for, and dropped too.
+        """
+        self._admission.purge(key)
+        self._originals.purge(key)
+        await self._tiers.drop(key)
+        if self._puts:
+            await asyncio.gather(*self._puts, return_exceptions=True)
+            await self._tiers.drop(key)
+
     async def close(self) -> None:
         """Wait for what is being kept."""
         await asyncio.gather(*self._puts, return_exceptions=True)
+        self._originals.close()
 
     def _work(self, prepared: Prepared) -> Callable[[], asyncio.Future[Entry]]:
         return lambda: asyncio.ensure_future(self._make(prepared))

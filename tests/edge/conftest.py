@@ -22,6 +22,7 @@ from imgproxy.edge.admission import Admission
 from imgproxy.edge.answer import Freshness
 from imgproxy.edge.images import Images, Policy
 from imgproxy.edge.originals import Originals
+from imgproxy.edge.purge import Purge
 from imgproxy.edge.render import Recipe, Renderer
 from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.pool import Result
@@ -118,6 +119,7 @@ class Choices:
     automatic: tuple[Format, ...] = (Format.AVIF, Format.WEBP)
     grammar: Grammar = field(default_factory=Grammar)
     storage: MemoryStorage | None = None
+    purge_secret: str = ""
 
 
 MakeEdge = Callable[..., Awaitable[Edge]]
@@ -135,7 +137,7 @@ async def make_edge(aiohttp_client: Any) -> MakeEdge:
         admission = Admission(access, storage, unregistered=choices.unregistered, ttl=60, timer=clock)
         renderer = Renderer(
             admission=admission,
-            originals=Originals(storage, limit=100_000),
+            originals=Originals(storage, limit=100_000, keep=1_000_000),
             tiers=Tiers([MemoryTier(1_000_000)]),
             engine=engine,
             memo=FailureMemo(seconds=60, entries=100, timer=clock),
@@ -150,6 +152,7 @@ async def make_edge(aiohttp_client: Any) -> MakeEdge:
             metrics=metrics,
             access_log=access_log,
             clock=clock,
+            purge=Purge(renderer.purge, secret=choices.purge_secret) if choices.purge_secret else None,
         )
         application = web.Application()
         application.router.add_route("*", "/{target:(?s:.*)}", images.handle)

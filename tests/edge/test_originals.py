@@ -26,13 +26,17 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-async def stored(storage: MemoryStorage, body: bytes = b"original") -> Originals:
+async def stored(storage: MemoryStorage, body: bytes = b"original", *, keep: int = 0) -> Originals:
     await storage.put(KEY, bytes_of(body))
-    return Originals(storage, limit=1_000)
+    return Originals(storage, limit=1_000, keep=keep)
 
 
-async def read(originals: Originals) -> bytes:
-    async with originals.borrow(KEY, "v") as original:
+async def version(storage: MemoryStorage) -> str:
+    return (await storage.head(KEY)).version
+
+
+async def read(originals: Originals, name: str = "v") -> bytes:
+    async with originals.borrow(KEY, name) as original:
         return os.pread(original.descriptor, 100, 0)
 
 
@@ -91,3 +95,64 @@ async def test_failures_come_through_and_are_not_kept() -> None:
         await read(originals)
     await storage.put(KEY, bytes_of(b"fits"))
     assert await read(originals) == b"fits"
+
+
+async def test_the_last_ones_are_kept_for_the_next_width() -> None:
+    storage = HeldStorage()
+    storage.release()
+    originals = await stored(storage, keep=1_000)
+    now = await version(storage)
+    assert [await read(originals, now), await read(originals, now)] == [b"original"] * 2
+    assert storage.waited == ["open"]
+    originals.close()
+
+
+async def test_what_came_in_another_version_than_was_asked_for_is_not_kept() -> None:
+    storage = HeldStorage()
+    storage.release()
+    originals = await stored(storage, keep=1_000)
+    for _ in range(2):
+        await read(originals, "an older version")
+    assert storage.waited == ["open"] * 2
+
+
+async def test_what_is_larger_than_there_is_room_for_is_not_kept() -> None:
+    storage = HeldStorage()
+    storage.release()
+    originals = await stored(storage, keep=4)
+    before = descriptors()
+    await read(originals, await version(storage))
+    await asyncio.sleep(0)
+    assert descriptors() == before
+
+
+async def test_the_least_recently_used_makes_room() -> None:
+    storage = HeldStorage()
+    storage.release()
+    originals = Originals(storage, limit=1_000, keep=20)  # two of eight bytes fit
+    keys = [parse_key(name) for name in ("a", "b", "c")]
+    before = descriptors()
+    for key in keys:
+        await storage.put(key, bytes_of(b"original"))
+        async with originals.borrow(key, (await storage.head(key)).version):
+            pass
+        await asyncio.sleep(0)
+    assert descriptors() == before + 2
+    originals.close()
+    assert descriptors() == before
+
+
+async def test_what_is_purged_is_fetched_again_and_who_has_it_keeps_it() -> None:
+    storage = HeldStorage()
+    storage.release()
+    originals = await stored(storage, keep=1_000)
+    now, before = await version(storage), descriptors()
+    async with originals.borrow(KEY, now) as original:
+        originals.purge(KEY)
+        assert os.pread(original.descriptor, 8, 0) == b"original"
+        await read(originals, now)
+    originals.purge(KEY)
+    await read(originals, now)
+    await asyncio.sleep(0)
+    originals.close()
+    assert (storage.waited, descriptors()) == (["open"] * 3, before)
