@@ -3,22 +3,13 @@
 The loop is what the pixels cost: the same decoder, shrink-on-load, resize and encoder, in as many threads as
 the server has workers, in a process that does nothing else. Both sides run in turn within one run, on
 unique pictures, so neither a cache nor the merging of requests answers for the server.
-
-    python -m bench                 all of it, about a minute
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import os
-import platform
-import signal
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +19,7 @@ from pathlib import Path
 import pyvips
 
 from bench.pictures import photo
+from bench.servers import imgproxy
 from imgproxy.engine import pipeline
 from imgproxy.engine.pool import Pool
 from imgproxy.engine.protocol import Encoding, Job
@@ -42,35 +34,23 @@ _WIDTHS = (400, 800)
 _CONNECTIONS_PER_WORKER = 2
 
 
-def main() -> int:
-    """Measure, and print one line a figure."""
+def measure() -> dict[str, dict[str, float]]:
+    """Figures by name."""
     pyvips.cache_set_max(0)
     pyvips.concurrency_set(1)
     workers = len(os.sched_getaffinity(0))
+    figures = {}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         original = photo(root / "photo.jpg")
         for index in range(_NAMES):
             os.link(original, root / f"photo-{index}.jpg")
-        figures = {"machine": _machine(workers)}
         for width in _WIDTHS:
-            figures[f"border {width}"] = asyncio.run(_border(original, width))
-            _say(f"border, 6 MP JPEG to {width} px", figures[f"border {width}"])
-        with _server(root, workers) as port:
+            figures[f"border, 6 MP JPEG to {width} px"] = asyncio.run(_border(original, width))
+        with imgproxy(root, workers, IMGPROXY_MEMORY_BYTES="8MiB") as port:
             for width in _WIDTHS:
-                figures[f"misses {width}"] = _misses(root, port, width, workers)
-                _say(f"misses, 6 MP JPEG to {width} px", figures[f"misses {width}"])
-    print(json.dumps(figures))
-    return 0
-
-
-def _machine(workers: int) -> dict[str, object]:
-    vips = ".".join(str(pyvips.version(part)) for part in range(3))
-    return {"cores": workers, "python": platform.python_version(), "libvips": vips}
-
-
-def _say(what: str, figures: dict[str, float]) -> None:
-    print(f"{what}: " + ", ".join(f"{name} {value:.3g}" for name, value in figures.items()), flush=True)
+                figures[f"misses, 6 MP JPEG to {width} px"] = _misses(root, port, width, workers)
+    return figures
 
 
 # --- the border alone: one job at a time, in process and in a worker -----------------------------------
@@ -122,16 +102,16 @@ def _timed(work: Callable[[], None]) -> float:
 
 def _misses(root: Path, port: int, width: int, workers: int) -> dict[str, float]:
     """Pictures a second by each side, and the ratio of the medians of interleaved rounds."""
-    paths = _paths(width)
+    paths = unique_paths(width)
     loop_rates, server_rates = [], []
     for _ in range(_ROUNDS):
         loop_rates.append(_loop_rate(root, paths, workers))
-        server_rates.append(_server_rate(port, paths, workers * _CONNECTIONS_PER_WORKER))
+        server_rates.append(server_rate(port, paths, workers * _CONNECTIONS_PER_WORKER))
     loop, server = statistics.median(loop_rates), statistics.median(server_rates)
     return {"loop per s": loop, "server per s": server, "ratio": server / loop}
 
 
-def _paths(width: int) -> Iterator[tuple[str, int]]:
+def unique_paths(width: int) -> Iterator[tuple[str, int]]:
     """Unique pictures of nearly one cost: 64 names, and widths that differ by a few pixels."""
     while True:
         for offset in range(-40, 41):
@@ -167,15 +147,18 @@ def _bare(path: str, width: int) -> bytes:
     return picture.resize(width / picture.width).jpegsave_buffer(Q=80, keep="none")
 
 
-def _server_rate(port: int, paths: Iterator[tuple[str, int]], connections: int) -> float:
+def server_rate(
+    port: int, paths: Iterator[tuple[str, int]], connections: int, *, seconds: float = _SECONDS
+) -> float:
+    """Pictures a second of a server, each asked for once."""
     asked = (next(paths) for _ in range(4000))
     targets = [f"/fit-in/{width}x0/filters:format(jpeg)/{name}" for name, width in asked]
-    return asyncio.run(_drive(port, targets, connections))
+    return asyncio.run(_drive(port, targets, connections, seconds))
 
 
-async def _drive(port: int, targets: list[str], connections: int) -> float:
+async def _drive(port: int, targets: list[str], connections: int, seconds: float) -> float:
     """Ask for targets over so many kept connections; a bare client, which leaves the machine alone."""
-    until = time.perf_counter() + _SECONDS
+    until = time.perf_counter() + seconds
     waiting = iter(targets)
     done = 0
 
@@ -197,30 +180,3 @@ async def _drive(port: int, targets: list[str], connections: int) -> float:
     begun = time.perf_counter()
     await asyncio.gather(*(ask() for _ in range(connections)))
     return done / (time.perf_counter() - begun)
-
-
-@contextlib.contextmanager
-def _server(root: Path, workers: int) -> Iterator[int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {
-        **os.environ,
-        "IMGPROXY_STORAGE": f"file://{root}",
-        "IMGPROXY_UNREGISTERED": "public",
-        "IMGPROXY_WORKERS": str(workers),
-        "IMGPROXY_ADMIN_PORT": "0",
-        "IMGPROXY_MEMORY_BYTES": "8MiB",
-    }
-    command = [sys.executable, "-m", "imgproxy", "serve", "--port", str(port)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        for line in server.stdout:
-            if "listens" in line:
-                break
-        drain = ThreadPoolExecutor(1)
-        drain.submit(server.stdout.read)
-        yield port
-        server.send_signal(signal.SIGTERM)
-        server.wait(20)
-        drain.shutdown()

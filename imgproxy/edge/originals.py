@@ -107,12 +107,14 @@ class Originals:
         if not loan.task.done():
             loan.task.cancel()
             loan.task.add_done_callback(_close)
-        elif loan.purged or loan.task.cancelled() or loan.task.exception() is not None:
-            _close(loan.task)
-        elif loan.task.result().head.version != name[1]:
+        elif loan.purged or not _came_as(loan.task, name[1]):
             _close(loan.task)
         else:
             self._shelf.put(name, loan.task.result())
+
+
+def _came_as(task: asyncio.Task[Original], version: str) -> bool:
+    return not task.cancelled() and task.exception() is None and task.result().head.version == version
 
 
 def _close(task: asyncio.Task[Original]) -> None:

@@ -68,7 +68,7 @@ class Crew:
 
     async def start(self) -> Ready:
         """Start all, and wait until they are ready; raise `EngineFailed` if they cannot start."""
-        hires = [self._begin(self._hire()) for _ in range(self._target)]
+        hires = [self._begin_hire() for _ in range(self._target)]
         while not all(hire.done() for hire in hires):
             await asyncio.wait(hires, timeout=_FIRST_PAUSE)
             if self.hopeless:
@@ -91,9 +91,12 @@ class Crew:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _hire(self, pause: float = 0) -> None:
+    def _begin_hire(self, pause: float = 0) -> asyncio.Task[None]:
+        self.hiring += 1  # from now on, not from when the task runs: who asks meanwhile must know
+        return self._begin(self._hire(pause))
+
+    async def _hire(self, pause: float) -> None:
         """Try until a worker is ready, with a pause that doubles after each that is not."""
-        self.hiring += 1
         try:
             await self._rest(pause)
             while not self._closing.is_set() and not await self._hire_one():
@@ -161,7 +164,7 @@ class Crew:
             return
         self._at_work.remove(worker)
         if not self._closing.is_set():
-            self._begin(self._hire(_DIED_IDLE_PAUSE if worker.jobs == 0 else 0))
+            self._begin_hire(_DIED_IDLE_PAUSE if worker.jobs == 0 else 0)
         self._watcher.departed(worker)
 
     async def _bury(self, worker: WorkerProcess) -> None:
