@@ -83,6 +83,7 @@ async def assemble(
             unregistered=settings.unregistered == "public",
             ttl=settings.source_ttl,
             timer=time.monotonic,
+            stale=settings.stale,
         ),
         originals=Originals(storage, limit=settings.max_source_bytes, keep=settings.memory_bytes // 4),
         tiers=Tiers([MemoryTier(settings.memory_bytes)]),

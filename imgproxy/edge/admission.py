@@ -2,7 +2,8 @@
 
 A registered file's record is the authority. Objects without a record follow the deployment: refused, or
 public with the version that storage tells; that is believed for a while, and one question serves all who
-wait. Unknown, private and deleted are one answer, `NotFound`.
+wait. While storage cannot tell, what it said last still holds (RFC 5861, stale-if-error), so that what is
+in a cache is served on. Unknown, private and deleted are one answer, `NotFound`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Protocol
 from cachetools import LRUCache, TTLCache
 
 from imgproxy.cache.flight import Flights
-from imgproxy.errors import NotFound
+from imgproxy.errors import NotFound, SourceError
 from imgproxy.files.access import Access, Record, Visibility
 from imgproxy.image.source import Key
 
@@ -70,12 +71,15 @@ class Admission:
         unregistered: bool,
         ttl: float,
         timer: Callable[[], float],
+        stale: float = 0,
     ) -> None:
+        """`ttl` is for how many seconds storage's word is believed, `stale` for how many when it is down."""
         self._access = access
         self._storage = storage
         self._unregistered = unregistered
         self._known: TTLCache[Key, Permit] = TTLCache(_ENTRIES, ttl, timer)
         self._absent: TTLCache[Key, bool] = TTLCache(_ENTRIES, min(ttl, _ABSENT_SECONDS), timer)
+        self._last: TTLCache[Key, Permit] = TTLCache(_ENTRIES, stale, timer)
         self._flights: Flights[Permit] = Flights()
         self._purges: LRUCache[Key, int] = LRUCache(_ENTRIES)
 
@@ -107,6 +111,7 @@ class Admission:
     def purge(self, key: Key) -> None:
         """Void every permit for a key that was given until now, and ask storage anew."""
         self._purges[key] = self._purges.get(key, 0) + 1
+        self._last.pop(key, None)
         self.forget(key)
 
     def _permit(self, record: Record) -> Permit:
@@ -123,7 +128,14 @@ class Admission:
             head = await self._storage.head(key)
         except NotFound:
             self._absent[key] = True
+            self._last.pop(key, None)
             raise _absent() from None
+        except SourceError:
+            last = self._last.get(key)
+            if last is None:
+                raise
+            self._known[key] = last
+            return last
         permit = Permit(key, head.version, 0, head.modified, purges=self._purges.get(key, 0))
-        self._known[key] = permit
+        self._known[key] = self._last[key] = permit
         return permit

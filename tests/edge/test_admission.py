@@ -48,7 +48,14 @@ def admission(
     open_: bool = True,
     clock: Clock | None = None,
 ) -> Admission:
-    return Admission(access or MemoryAccess(), storage, unregistered=open_, ttl=60, timer=clock or Clock())
+    return Admission(
+        access or MemoryAccess(),
+        storage,
+        unregistered=open_,
+        ttl=60,
+        timer=clock or Clock(),
+        stale=3600,
+    )
 
 
 async def test_a_record_is_the_authority_and_storage_is_not_asked() -> None:
@@ -127,3 +134,45 @@ async def test_a_storage_that_cannot_tell_is_not_taken_for_absence() -> None:
     storage.error = None
     await storage.put(KEY, bytes_of(b"x"))
     assert await asked.admit(KEY)
+
+
+async def test_while_storage_is_down_its_last_word_holds() -> None:
+    storage, clock = BrokenStorage(), Clock()
+    storage.error = None
+    await storage.put(KEY, bytes_of(b"x"))
+    asked = admission(storage, clock=clock)
+    before = await asked.admit(KEY)
+    storage.error = StorageFailed("down")
+    clock.now = 3000
+    assert await asked.admit(KEY) == before
+    clock.now = 10_000
+    with pytest.raises(StorageFailed):
+        await asked.admit(KEY)
+
+
+async def test_an_object_that_is_gone_has_no_last_word() -> None:
+    storage, clock = BrokenStorage(), Clock()
+    storage.error = None
+    await storage.put(KEY, bytes_of(b"x"))
+    asked = admission(storage, clock=clock)
+    await asked.admit(KEY)
+    await storage.delete(KEY)
+    clock.now = 61
+    with pytest.raises(NotFound):
+        await asked.admit(KEY)
+    storage.error = StorageFailed("down")
+    clock.now = 70
+    with pytest.raises(StorageFailed):
+        await asked.admit(KEY)
+
+
+async def test_a_purge_takes_the_last_word_too() -> None:
+    storage = BrokenStorage()
+    storage.error = None
+    await storage.put(KEY, bytes_of(b"x"))
+    asked = admission(storage)
+    await asked.admit(KEY)
+    asked.purge(KEY)
+    storage.error = StorageFailed("down")
+    with pytest.raises(StorageFailed):
+        await asked.admit(KEY)
