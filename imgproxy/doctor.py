@@ -134,8 +134,9 @@ def _parser() -> Finding:
 
 
 def _signing(settings: Settings) -> Finding:
-    if settings.signing_secrets:
+    count = len(settings.signing_secrets)
+    if count:
         return Finding(
-            "ok", "signatures", f"{len(settings.signing_secrets)} secrets, unsigned URLs: {settings.unsigned}"
+            "ok", "signatures", f"{count} secret{'s' * (count > 1)}, unsigned URLs: {settings.unsigned}"
         )
     return Finding("note", "signatures", "no secrets: anybody may ask for any size of a public image")
