@@ -1,0 +1,479 @@
+"""nginx.conf with a real nginx before a real edge: what is kept, for whom, how long, and what stays away."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from imgproxy.dialects.signature import Signer
+from imgproxy.edge import answer, problems
+from imgproxy.image.options import Options
+from imgproxy.settings import Settings
+from tests import pictures
+from tests.web import (
+    CONFIG,
+    Answer,
+    Client,
+    Edge,
+    Front,
+    Puppet,
+    configuration,
+    edge,
+    eventually,
+    nginx,
+    nginx_command,
+    puppet,
+    receive,
+    send,
+)
+
+CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+SAFARI = (
+    "image/webp,image/avif,image/jxl,image/heic,image/heic-sequence,video/*;q=0.8,image/png,"
+    "image/svg+xml,image/*;q=0.8,*/*;q=0.5"
+)
+OPENED = (
+    "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,"
+    "application/signed-exchange;v=b3;q=0.7"
+)
+OLDER = "image/webp,image/apng,image/*,*/*;q=0.8"
+LEGACY = "image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"
+
+MISS, HIT = "nginx; fwd=miss", "nginx; hit"
+BYPASS, STALE = "nginx; fwd=bypass", "nginx; hit; detail=stale"
+EXPIRED, REVALIDATED = "nginx; fwd=stale", "nginx; fwd=stale; fwd-status=304"
+
+SECRET = "s" * 32
+
+
+class Site(NamedTuple):
+    """nginx, and the edge behind it."""
+
+    web: Front
+    edge: Edge
+
+    def put(self, key: str, colours: tuple[tuple[int, ...], ...] = pictures.CORNERS) -> None:
+        """Have a new original at a key."""
+        path = self.edge.objects / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pictures.encoded(pictures.quadrants(480, 320, colours), ".jpg"))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """With the settings' defaults; the original `photo.jpg` is there."""
+    settings = {
+        "IMGPROXY_SIGNING_SECRETS": SECRET,
+        "IMGPROXY_PRESETS": "live=filters:max_age(60)",
+    }
+    with ExitStack() as stack:
+        behind = stack.enter_context(edge(tmp_path_factory.mktemp("edge"), **settings))
+        web = stack.enter_context(nginx(tmp_path_factory.mktemp("nginx"), behind.client.port))
+        made = Site(web, behind)
+        made.put("photo.jpg")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Pictures are fresh for a second, and storage is asked for their version each time."""
+    settings = {"IMGPROXY_SHARED_TTL": "1s", "IMGPROXY_SOURCE_TTL": "0s"}
+    changes = {"s-maxage=300,": "s-maxage=1,", "proxy_cache_valid 200 300s;": "proxy_cache_valid 200 1s;"}
+    with ExitStack() as stack:
+        behind = stack.enter_context(edge(tmp_path_factory.mktemp("edge"), **settings))
+        web = stack.enter_context(nginx(tmp_path_factory.mktemp("nginx"), behind.client.port, changes))
+        yield Site(web, behind)
+
+
+@pytest.fixture
+def played(tmp_path: Path) -> Iterator[tuple[Client, Puppet]]:
+    """nginx before an edge that says what the test tells it to."""
+    with puppet() as behind, nginx(tmp_path, behind.port) as web:
+        yield web, behind
+
+
+# -- the file ----------------------------------------------------------------------------------------------
+
+
+def test_nginx_takes_it(tmp_path: Path) -> None:
+    (tmp_path / "nginx.conf").write_text(configuration(tmp_path, ports=(20001, 20002, 20003), changes={}))
+    told = subprocess.run([*nginx_command(tmp_path), "-t"], check=False, capture_output=True, text=True)
+    assert (told.returncode, "warn" in told.stderr) == (0, False), told.stderr
+
+
+def test_it_has_nothing_that_nginx_has_been_broken_by() -> None:
+    words = re.sub(r"#.*", "", CONFIG.read_text())
+    assert re.findall(r"\b(rewrite|slice|ssi|charset|alias|include)\b", words) == []
+    tables = re.findall(r"map [^{]*\{([^}]*)\}", words)
+    assert len(tables) == words.count('map "') + words.count("map $")
+    assert [line for table in tables for line in table.splitlines() if re.match(r'\s*"?~', line)] == []
+    assert re.findall(r"\((?!\?:)", "".join(re.findall(r'~\*? ".*"', words))) == []
+
+
+def test_it_knows_the_freshness_of_the_settings() -> None:
+    settings = Settings.model_construct()
+    freshness = answer.Freshness(int(settings.ttl), int(settings.shared_ttl), int(settings.stale))
+    kept = answer.cache_control(Options(), freshness, 0)
+    text = CONFIG.read_text()
+    assert f'"{kept}" "";' in text
+    assert f"proxy_cache_valid 200 {freshness.shared_ttl}s;" in text
+
+
+def test_it_knows_which_errors_are_kept_and_how_long() -> None:
+    kept = sorted({status for status in problems.STATUSES.values() if status < 500})
+    told = problems.problem(404, "", request_id="").headers["Cache-Control"]
+    seconds = told.removeprefix("public, max-age=")
+    text = CONFIG.read_text()
+    assert f'"{told}" "";' in text
+    assert f"proxy_cache_valid {' '.join(map(str, kept))} {seconds}s;" in text
+
+
+# -- what is kept ------------------------------------------------------------------------------------------
+
+
+def test_a_picture_is_made_once_and_kept(site: Site) -> None:
+    target = "/fit-in/60x40/photo.jpg"
+    first, second = (site.web.get(target, CHROME) for _ in range(2))
+    assert (first.status, first.cache) == (200, MISS)
+    assert (second.status, second.cache, second.body) == (200, HIT, first.body)
+    assert second.headers["cache-status"] == "imgproxy; fwd=miss; stored, nginx; hit"
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
+    direct = site.edge.client.get(target, CHROME)
+    told = ["etag", "cache-control", "cache-tag", "vary", "content-type", "content-security-policy"]
+    assert {name: second.headers[name] for name in told} == {name: direct.headers[name] for name in told}
+
+
+def test_who_has_it_already_is_told_so_without_the_edge(site: Site) -> None:
+    known = site.web.get("/fit-in/61x40/photo.jpg")
+    asked = site.web.get("/fit-in/61x40/photo.jpg", If_None_Match=known.headers["etag"])
+    assert (asked.status, asked.cache, asked.body) == (304, HIT, b"")
+    modified = site.web.get("/fit-in/61x40/photo.jpg", If_Modified_Since=known.headers["last-modified"])
+    assert modified.status == 304
+
+
+def test_head_is_get_without_the_body(site: Site) -> None:
+    head = site.web.ask("HEAD", "/fit-in/62x40/photo.jpg", CHROME)
+    got = site.web.get("/fit-in/62x40/photo.jpg", CHROME)
+    assert (head.status, head.cache, head.body) == (200, MISS, b"")
+    assert (got.cache, int(head.headers["content-length"])) == (HIT, len(got.body))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/60x40/filters:max_age(0)/photo.jpg",
+        "/60x40/filters:max_age(60)/photo.jpg",
+        "/60x40/filters:expire(4102444800000)/photo.jpg",
+        "/photo.jpg?w=60&max_age=60",
+    ],
+)
+def test_what_brings_its_own_freshness_is_passed_on(site: Site, target: str) -> None:
+    answers = [site.web.get(target) for _ in range(2)]
+    assert [(each.status, each.cache) for each in answers] == [(200, BYPASS)] * 2
+
+
+@pytest.mark.parametrize("target", ["/preset:live/60x40/photo.jpg", "/photo.jpg?w=60&m%61x_age=60"])
+def test_and_also_where_nginx_cannot_see_it_coming(site: Site, target: str) -> None:
+    answers = [site.web.get(target) for _ in range(2)]
+    assert [(each.status, each.cache) for each in answers] == [(200, MISS)] * 2
+
+
+def test_ranges_get_the_whole(site: Site) -> None:
+    site.web.get("/63x40/photo.jpg")
+    assert site.web.get("/63x40/photo.jpg", Range="bytes=0-9").status == 200
+
+
+@pytest.mark.parametrize("host", ["images.example", "evil.example:81"])
+def test_the_host_makes_no_other_picture(site: Site, host: str) -> None:
+    site.web.get("/64x40/photo.jpg")
+    with closing(site.web.connect()) as connection:
+        connection.putrequest("GET", "/64x40/photo.jpg", skip_host=True)
+        connection.putheader("Host", host)
+        connection.endheaders()
+        assert receive(connection).cache == HIT
+
+
+# -- for whom ----------------------------------------------------------------------------------------------
+
+
+def test_everybody_gets_their_own_type_also_after_each_other(site: Site) -> None:
+    wanted = {CHROME: "image/avif", OLDER: "image/webp", LEGACY: "image/jpeg"}
+    rounds = [{each: site.web.get("/90x60/photo.jpg", each) for each in wanted} for _ in range(2)]
+    for answers, cache in zip(rounds, (MISS, HIT), strict=True):
+        assert {each: found.type for each, found in answers.items()} == wanted
+        assert {found.cache for found in answers.values()} == {cache}
+        assert {found.headers["vary"] for found in answers.values()} == {"Accept"}
+
+
+@pytest.mark.parametrize(
+    ("accept", "type_"),
+    [
+        (CHROME, "image/avif"),
+        (SAFARI, "image/avif"),
+        (OPENED, "image/avif"),
+        ("image/avif , IMAGE/WEBP\t", "image/avif"),
+        (OLDER, "image/webp"),
+        ("image/webp", "image/webp"),
+        ("image/avif;q=0,image/webp", "image/webp"),
+        ("image/avif;q=0.5,image/webp,*/*", "image/webp"),
+        (LEGACY, "image/jpeg"),
+        ("image/avif", "image/jpeg"),
+        ("image/avif,image/webp;q=0", "image/jpeg"),
+        ("image/avifs,ximage/webp,image/webp2", "image/jpeg"),
+        ("image/*", "image/jpeg"),
+        ("*/*", "image/jpeg"),
+        ("", "image/jpeg"),
+        (None, "image/jpeg"),
+        (" ," * 2000, "image/jpeg"),
+    ],
+)
+def test_nobody_is_served_what_they_do_not_take(site: Site, accept: str | None, type_: str) -> None:
+    found = site.web.get("/92x60/photo.jpg", accept)
+    assert (found.status, found.type) == (200, type_)
+
+
+def test_a_type_that_the_url_names_is_the_type(site: Site) -> None:
+    answers = [site.web.get("/60x40/filters:format(png)/photo.jpg", each) for each in (CHROME, LEGACY)]
+    assert [(each.type, "vary" in each.headers) for each in answers] == [("image/png", False)] * 2
+
+
+# -- how many, and how long --------------------------------------------------------------------------------
+
+
+def test_a_herd_makes_one_miss(site: Site) -> None:
+    before = site.edge.misses()
+    with ExitStack() as stack:
+        herd = [stack.enter_context(closing(site.web.connect())) for _ in range(200)]
+        for each in herd:
+            send(each, "GET", "/301x201/photo.jpg", LEGACY)
+        answers = [receive(each) for each in herd]
+    assert {(each.status, each.type) for each in answers} == {(200, "image/jpeg")}
+    assert len({each.body for each in answers}) == 1
+    assert site.edge.misses() - before == 1
+
+
+def test_what_is_old_is_asked_for_by_its_tag(hasty: Site) -> None:
+    hasty.put("revalidated.jpg")
+    first = hasty.web.get("/60x40/revalidated.jpg", CHROME)
+    misses = hasty.edge.misses()
+    again = eventually(lambda: hasty.web.get("/60x40/revalidated.jpg", CHROME), REVALIDATED)
+    assert (again.status, again.body) == (200, first.body)
+    assert hasty.web.get("/60x40/revalidated.jpg", CHROME).cache == HIT
+    assert hasty.edge.misses() == misses
+
+
+def test_what_changed_is_new_when_the_old_is_no_longer_fresh(hasty: Site) -> None:
+    hasty.put("changed.jpg")
+    first = hasty.web.get("/60x40/changed.jpg", CHROME)
+    hasty.put("changed.jpg", colours=pictures.CORNERS[::-1])
+    again = eventually(lambda: hasty.web.get("/60x40/changed.jpg", CHROME), EXPIRED)
+    assert (again.status, again.type) == (200, "image/avif")
+    assert again.body != first.body
+
+
+def test_what_is_deleted_is_gone_whatever_may_be_stale(hasty: Site) -> None:
+    hasty.put("deleted.jpg")
+    first = hasty.web.get("/60x40/deleted.jpg")
+    assert "stale-if-error=86400" in first.headers["cache-control"]
+    (hasty.edge.objects / "deleted.jpg").unlink()
+    gone = eventually(lambda: hasty.web.get("/60x40/deleted.jpg"), EXPIRED)
+    after = hasty.web.get("/60x40/deleted.jpg")
+    assert [(each.status, each.type) for each in (gone, after)] == [(404, "application/problem+json")] * 2
+
+
+def test_without_the_edge_the_old_stands_in_and_the_new_is_refused(hasty: Site) -> None:
+    hasty.put("outage.jpg")
+    first = {each: hasty.web.get("/60x40/outage.jpg", each) for each in (CHROME, LEGACY)}
+    hasty.edge.kill()
+    try:
+        for accept, before in first.items():
+            old = eventually(lambda accept=accept: hasty.web.get("/60x40/outage.jpg", accept), STALE)
+            assert (old.status, old.type, old.body) == (200, before.type, before.body)
+        unknown = hasty.web.get("/61x41/outage.jpg")
+        assert (unknown.status, unknown.type) == (502, "application/problem+json")
+        assert (unknown.headers["cache-control"], unknown.headers["retry-after"]) == ("no-store", "5")
+        assert json.loads(unknown.body)["request_id"] == unknown.headers["x-request-id"]
+    finally:
+        hasty.edge.start()
+    back = eventually(lambda: hasty.web.get("/60x40/outage.jpg", CHROME), REVALIDATED)
+    assert (back.status, back.body) == (200, first[CHROME].body)
+    assert hasty.web.get("/61x41/outage.jpg").status == 200
+
+
+# -- errors ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/60x40/nowhere.jpg", 404),
+        ("/60x40/filters:nothing()/photo.jpg", 400),
+        ("/" + "A" * 43 + "=/photo.jpg", 403),
+    ],
+)
+def test_a_clients_error_is_kept_for_moments(site: Site, target: str, status: int) -> None:
+    answers = [site.web.get(target) for _ in range(2)]
+    assert [(each.status, each.cache) for each in answers] == [(status, MISS), (status, HIT)]
+    assert {each.headers["cache-control"] for each in answers} == {"public, max-age=10"}
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_our_errors_are_kept_nowhere(played: tuple[Client, Puppet], status: int) -> None:
+    web, behind = played
+    told = problems.problem(status, "why", request_id="r")
+    body = told.body
+    assert isinstance(body, bytes)
+    behind.say(status, body, **{name.replace("-", "_"): value for name, value in told.headers.items()})
+    answers = [web.get("/60x40/photo.jpg") for _ in range(2)]
+    assert [(each.status, each.cache, each.body) for each in answers] == [(status, MISS, body)] * 2
+    assert {each.headers["cache-control"] for each in answers} == {"no-store"}
+    assert len(behind.asked) == 2
+
+
+def test_no_cookie_gets_out(played: tuple[Client, Puppet]) -> None:
+    web, behind = played
+    behind.say(200, b"x", Set_Cookie="a=b", Cache_Control="public, max-age=10")
+    answers = [web.get("/photo.jpg") for _ in range(2)]
+    assert [("set-cookie" in each.headers, each.cache) for each in answers] == [(False, MISS)] * 2
+
+
+# -- what reaches the edge ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/fit-in/60x40/filters:fill(red)/a%20b%2Fc%C3%A9.jpg",
+        "/60x40//two///slashes/%2e%2e/a+b;c=d,e&f'g.jpg?w=1&w=2&&x",
+        "/unsafe/https://elsewhere.example/a.jpg",
+        "/%68ealth",
+    ],
+)
+def test_the_target_passes_byte_for_byte(played: tuple[Client, Puppet], target: str) -> None:
+    web, behind = played
+    behind.say(404)
+    web.get(target)
+    assert behind.asked[0].split(b"\r\n")[0] == f"GET {target} HTTP/1.1".encode()
+
+
+def test_nothing_but_the_target_and_a_canonical_accept_passes(played: tuple[Client, Puppet]) -> None:
+    web, behind = played
+    behind.say(404)
+    with closing(web.connect()) as connection:
+        headers = {
+            "Accept": SAFARI,
+            "Accept-Encoding": "gzip",
+            "Authorization": "Bearer x",
+            "Cookie": "a=b",
+            "DPR": "2",
+            "Forwarded": "host=evil",
+            "If-None-Match": '"x"',
+            "Range": "bytes=0-1",
+            "X-Forwarded-Host": "evil",
+            "X-Request-Id": "chosen-by-a-client",
+        }
+        connection.request("GET", "/photo.jpg", body=b"a body", headers=headers)
+        answered = receive(connection)
+    head, _, body = behind.asked[0].partition(b"\r\n\r\n")
+    assert (head.decode().split("\r\n"), body) == (
+        [
+            "GET /photo.jpg HTTP/1.1",
+            "Host: edge",
+            "Accept: image/avif,image/webp",
+            f"X-Request-Id: {answered.headers['x-request-id']}",
+        ],
+        b"",
+    )
+
+
+def test_a_signature_over_escapes_holds(site: Site) -> None:
+    site.put("schöne bilder/a,b & c.jpg")
+    path = "fit-in/60x40/filters:fill(red)/sch%C3%B6ne%20bilder/a,b%20&%20c.jpg"
+    signed = f"/{Signer(secrets=(SECRET,)).sign(path)}/{path}"
+    assert [site.web.get(signed, CHROME).status, site.web.get(signed + "x", CHROME).status] == [200, 403]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"])
+def test_other_methods_end_at_nginx(played: tuple[Client, Puppet], method: str) -> None:
+    web, behind = played
+    found = web.ask(method, "/photo.jpg", Content_Length="0")
+    assert (found.status, found.headers["allow"], found.type) == (
+        405,
+        "GET, HEAD",
+        "application/problem+json",
+    )
+    assert behind.asked == []
+
+
+def test_nobody_sends_much(played: tuple[Client, Puppet]) -> None:
+    web, behind = played
+    assert web.get("/photo.jpg", Content_Length="1025").status == 413
+    assert web.get("/" + "a" * 8200).status == 414
+    assert behind.asked == []
+
+
+# -- purge, health -----------------------------------------------------------------------------------------
+
+
+def test_a_purge_forgets_one_url_for_one_kind_of_client(site: Site) -> None:
+    target = "/95x60/filters:fill(red)/photo.jpg"
+
+    def caches() -> list[str]:
+        return [site.web.get(target, each).cache for each in (CHROME, OLDER, LEGACY)]
+
+    def purge(kind: str) -> int:
+        return site.web.purge.ask("PURGE", target, Pictures=kind).status
+
+    assert caches() == [MISS] * 3
+    assert [purge("avif"), purge("avif")] == [200, 404]
+    assert caches() == [MISS, HIT, HIT]
+    assert [purge(kind) for kind in ("avif", "webp", "legacy")] == [200] * 3
+    assert caches() == [MISS] * 3
+
+
+def test_only_this_machine_purges_and_only_by_the_word(site: Site) -> None:
+    target = "/96x60/photo.jpg"
+    site.web.get(target)
+    assert "listen 127.0.0.1:8081;" in CONFIG.read_text()
+    refused = [site.web.ask("PURGE", target), site.web.purge.get(target, Pictures="legacy")]
+    assert [each.status for each in refused] == [405, 405]
+    assert site.web.get(target).cache == HIT
+
+
+def test_health_is_the_edges_own_word(hasty: Site) -> None:
+    asked = [hasty.web.get(path) for path in ("/healthz", "/readyz")]
+    assert [(each.status, each.headers["cache-control"], each.cache) for each in asked] == [
+        (200, "no-store", "")
+    ] * 2
+    hasty.edge.kill()
+    try:
+        assert [hasty.web.get(path).status for path in ("/healthz", "/readyz")] == [502, 502]
+    finally:
+        hasty.edge.start()
+
+
+def test_what_the_edge_counts_is_nobodys_business(site: Site) -> None:
+    assert site.web.get("/metrics").status == 404
+
+
+def test_the_log_is_json(tmp_path: Path) -> None:
+    with puppet() as behind, nginx(tmp_path, behind.port) as web:
+        behind.say(404)
+        found: Answer = web.get('/a"b%0a.jpg', CHROME)
+    line = json.loads((tmp_path / "access.log").read_text().splitlines()[-1])
+    known = {name: line[name] for name in ("id", "method", "target", "status", "cache", "pictures")}
+    assert known == {
+        "id": found.headers["x-request-id"],
+        "method": "GET",
+        "target": '/a"b%0a.jpg',
+        "status": 404,
+        "cache": "MISS",
+        "pictures": "avif",
+    }
