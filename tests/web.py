@@ -1,7 +1,7 @@
 """A site as it is run: nginx by the repository's nginx.conf, and an edge behind it, or what plays one.
 
 Each listens on free ports of loopback and ends with whoever started it. Without the `nginx` binary the
-tests fail: nothing is skipped.
+tests fail on CI, and say so elsewhere.
 """
 
 from __future__ import annotations
@@ -248,7 +248,10 @@ def nginx_command(folder: Path) -> list[str]:
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
     found = shutil.which("nginx", path=path)
     if not found:
-        pytest.fail("the `nginx` binary is missing: apt-get install nginx libnginx-mod-http-cache-purge")
+        missing = "nginx is not installed: apt-get install nginx libnginx-mod-http-cache-purge"
+        if "CI" in os.environ:
+            pytest.fail(missing)
+        pytest.skip(missing)  # a laptop runs `make test` with nothing but Python
     return [found, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
 
 
