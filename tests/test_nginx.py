@@ -14,7 +14,9 @@ import pytest
 
 from imgproxy.dialects.signature import Signer
 from imgproxy.edge import answer, problems
+from imgproxy.edge.admission import Permit
 from imgproxy.image.options import Options
+from imgproxy.image.source import parse_key
 from imgproxy.settings import Settings
 from tests import pictures
 from tests.web import (
@@ -133,6 +135,14 @@ def test_it_knows_which_errors_are_kept_and_how_long() -> None:
     text = CONFIG.read_text()
     assert f'"{told}" "";' in text
     assert f"proxy_cache_valid {' '.join(map(str, kept))} {seconds}s;" in text
+
+
+def test_the_document_tells_how_a_tag_is_made() -> None:
+    command = re.search(r"^printf .*$", (CONFIG.parent / "docs" / "cdn.md").read_text(), re.MULTILINE)
+    assert command
+    told = subprocess.run(["sh", "-c", command[0]], check=True, capture_output=True, text=True).stdout
+    permit = Permit(parse_key("photos/cat.jpg"), version="1", generation=0, modified=0)
+    assert answer.tags([permit]) == [f"k-{told.strip()}"]
 
 
 # -- what is kept ------------------------------------------------------------------------------------------
