@@ -54,6 +54,7 @@ def imgproxy(root: Path, workers: int, **settings: str) -> Iterator[int]:
         "IMGPROXY_UNREGISTERED": "public",
         "IMGPROXY_WORKERS": str(workers),
         "IMGPROXY_ADMIN_PORT": "0",
+        "IMGPROXY_CACHE_BYTES": "0",
         **settings,
     }
     with _running([sys.executable, "-m", "imgproxy", "serve", "--port", str(port)], environment):

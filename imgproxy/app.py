@@ -18,6 +18,7 @@ from importlib.metadata import version
 
 from aiohttp import web
 
+from imgproxy.cache.disk import DiskTier
 from imgproxy.cache.memory import MemoryTier
 from imgproxy.cache.tiers import Tiers
 from imgproxy.edge.admission import Admission
@@ -42,6 +43,8 @@ _log = logging.getLogger(__name__)
 
 _FAILURE_SECONDS = 60.0
 _FAILURES = 16_384
+_CACHED_FILES = 1_000_000  # inodes run out before bytes where pictures are small
+_FREE_BYTES = 1024**3  # left to others on the cache's disk
 _KEEPALIVE_SECONDS = 75.0  # longer than a proxy's 60, so that it is the proxy who closes idle connections
 _DRAIN_SECONDS = 15.0
 _LONGEST_LINE = 8190
@@ -75,6 +78,7 @@ async def assemble(
     storage = storage or await make(settings.storage)
     pool = make_pool(settings)
     metrics = make_metrics(pool)
+    disk = make_disk(settings, metrics)
     access = MemoryAccess()
     renderer = Renderer(
         admission=Admission(
@@ -86,7 +90,7 @@ async def assemble(
             stale=settings.stale,
         ),
         originals=Originals(storage, limit=settings.max_source_bytes, keep=settings.memory_bytes // 4),
-        tiers=Tiers([MemoryTier(settings.memory_bytes)]),
+        tiers=Tiers([MemoryTier(settings.memory_bytes), *([disk] if disk else [])]),
         engine=pool,
         memo=FailureMemo(seconds=_FAILURE_SECONDS, entries=_FAILURES),
         recipe=recipe(settings),
@@ -122,6 +126,8 @@ async def assemble(
         )
     finally:
         await renderer.close()
+        if disk is not None:
+            await disk.close()
         await pool.close()
         await storage.close()
         await access_log.close()
@@ -144,6 +150,17 @@ def make_metrics(pool: Pool) -> Metrics:
     metrics.gauge("imgproxy_jobs_waiting", "Pictures that wait for a worker.", lambda: pool.waiting)
     metrics.counts("imgproxy_worker_ends", "Workers that ended, by reason.", "reason", pool.deaths)
     return metrics
+
+
+def make_disk(settings: Settings, metrics: Metrics) -> DiskTier | None:
+    """The tier on disk, if there is to be one, with its metrics."""
+    if not settings.cache_bytes:
+        return None
+    disk = DiskTier(settings.cache_dir, size=settings.cache_bytes, files=_CACHED_FILES, free=_FREE_BYTES)
+    metrics.gauge("imgproxy_cache_disk_bytes", "Results on disk.", lambda: disk.stats().bytes)
+    metrics.gauge("imgproxy_cache_disk_files", "Results on disk.", lambda: disk.stats().files)
+    metrics.gauge("imgproxy_cache_disk_dropped", "Results not kept on disk.", lambda: disk.stats().dropped)
+    return disk
 
 
 def recipe(settings: Settings) -> Recipe:

@@ -143,6 +143,9 @@ class Settings(BaseSettings):
         description="`strip` all but right colours, leave `copyright` and artist, or `keep` everything",
     )
     cache_dir: Path = Field(Path("./data/cache"), description="where results are kept on disk")
+    cache_bytes: ByteSize = Field(
+        ByteSize(10 * 1024**3), description="results kept on disk, across restarts; 0 keeps none there"
+    )
     memory_bytes: ByteSize = Field(ByteSize(256 * 1024**2), description="results kept in memory")
     workers: int = Field(
         default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, le=256,

@@ -167,3 +167,17 @@ def test_purge_is_a_command_too(tmp_path: Path) -> None:
         assert (done.stdout, done.stderr) == ("purged demo/logo.png\n", "")
         statuses.append(served.get(target)[1]["cache-status"])
     assert ["miss" in status for status in statuses] == [True, False, True]
+
+
+def test_what_was_made_is_answered_after_a_restart_too(tmp_path: Path) -> None:
+    target = "/fit-in/200x200/demo/landscape.jpg"
+    seen = []
+    for _ in range(2):
+        with serving(tmp_path, "--demo") as served:
+            status, headers, body = served.get(target)
+            seen.append((status, headers["etag"], body))
+            statuses = headers["cache-status"]
+            served.process.send_signal(signal.SIGTERM)
+            assert served.process.wait(20) == 0
+    assert seen[0] == seen[1]
+    assert statuses == "imgproxy; hit; detail=disk"

@@ -96,8 +96,8 @@ class Tiers:
         await self._put(self._tiers, key, entry)
 
     async def drop(self, source: str) -> None:
-        """Forget an original's results everywhere."""
-        for tier in self._tiers:
+        """Forget an original's results everywhere; slowest first, or a hit there would come back up."""
+        for tier in reversed(self._tiers):
             try:
                 await tier.drop(source)
             except Exception:

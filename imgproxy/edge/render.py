@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol
@@ -24,7 +24,7 @@ from imgproxy.edge.originals import Originals
 from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.pool import Result
 from imgproxy.engine.protocol import Encoding, Job
-from imgproxy.errors import ImgproxyError, StorageFailed
+from imgproxy.errors import ImgproxyError, NotFound, SourceError, StorageFailed
 from imgproxy.image.formats import TRAITS
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling
@@ -114,8 +114,9 @@ class Renderer:
         return Prepared(request, output, permits, key)
 
     async def cached(self, prepared: Prepared) -> Found | None:
-        """The answer, if a cache has it."""
-        return await self._tiers.get(prepared.key, prepared.permits[0].key if prepared.permits else "")
+        """The answer, if a cache has it and nothing has changed while it was looked for."""
+        found = await self._tiers.get(prepared.key, prepared.permits[0].key if prepared.permits else "")
+        return found if found is not None and await self._still_permitted(prepared) else None
 
     def at_hand(self, prepared: Prepared) -> Found | None:
         """The answer, if memory has it and every permit still holds as far as memory knows."""
@@ -180,7 +181,7 @@ class Renderer:
             raise
         entry = _entry(prepared, result)
         if await self._still_permitted(prepared):
-            self._keep(prepared.key, entry)
+            self._keep(prepared, entry)
         return entry
 
     async def _fetch_and_run(self, prepared: Prepared) -> Result:
@@ -216,9 +217,15 @@ class Renderer:
         """Whether nothing has changed since; raise `NotFound` for what is not public any more."""
         return all([await self._admission.admit(each.key) == each for each in prepared.permits])
 
-    def _keep(self, key: ResultKey, entry: Entry) -> None:
+    def _keep(self, prepared: Prepared, entry: Entry) -> None:
         """Put into the caches without making anybody wait for it."""
-        task = asyncio.create_task(self._tiers.put(key, entry))
+
+        async def put() -> None:
+            with suppress(NotFound, SourceError):  # it may not be served any more, so it is not kept
+                if await self._still_permitted(prepared):
+                    await self._tiers.put(prepared.key, entry)
+
+        task = asyncio.create_task(put())
         self._puts.add(task)
         task.add_done_callback(self._puts.discard)
 

@@ -70,7 +70,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def client(folder: Path, aiohttp_client: Any) -> AsyncIterator[Client]:
     settings = Settings(
-        storage=LocalAddress(folder), unregistered="public", workers=2, deadline=60, admin_port=0
+        storage=LocalAddress(folder),
+        unregistered="public",
+        workers=2,
+        deadline=60,
+        admin_port=0,
+        cache_bytes=0,
     )
     async with assemble(settings) as server:
         yield await aiohttp_client(server.public)

@@ -71,7 +71,9 @@ async def test_a_folder_and_a_bucket_give_the_same_bytes(
 
     for name, value in seaweedfs.owner.environment.items():
         monkeypatch.setenv(name, value)
-    local = Settings(storage=LocalAddress(tmp_path), unregistered="public", workers=1, admin_port=0)
+    local = Settings(
+        storage=LocalAddress(tmp_path), unregistered="public", workers=1, admin_port=0, cache_bytes=0
+    )
     remote = local.model_copy(
         update={
             "storage": S3Options(
