@@ -67,15 +67,12 @@ class Server:
 
 
 @asynccontextmanager
-async def assemble(
-    settings: Settings, *, pages: Sequence[web.RouteDef] = (), storage: Storage | None = None
-) -> AsyncIterator[Server]:
+async def assemble(settings: Settings, *, pages: Sequence[web.RouteDef] = ()) -> AsyncIterator[Server]:
     """Build every part and start the workers; take all down again when the context ends.
 
-    `pages` are routes that go before the images', such as the demo's. `storage` stands in for the one that
-    the settings name.
+    `pages` are routes that go before the images', such as the demo's.
     """
-    storage = storage or await make(settings.storage)
+    storage = await make(settings.storage)
     pool = make_pool(settings)
     metrics = make_metrics(pool)
     disk = make_disk(settings, metrics)
@@ -97,20 +94,7 @@ async def assemble(
         metrics=metrics,
     )
     access_log = AccessLog()
-    images = Images(
-        grammar=settings.grammar,
-        signer=settings.signer,
-        policy=Policy(
-            unsigned=settings.unsigned == "allow",
-            automatic=settings.auto_formats,
-            freshness=Freshness(int(settings.ttl), int(settings.shared_ttl), int(settings.stale)),
-        ),
-        renderer=renderer,
-        metrics=metrics,
-        access_log=access_log,
-        clock=time.time,
-        purge=Purge(renderer.purge, secret=settings.purge_secret) if settings.purge_secret else None,
-    )
+    images = make_images(settings, renderer, metrics, access_log)
     health = Health({"storage": storage.check, "workers": lambda: _someone_works(pool)})
     try:
         await pool.start()
@@ -131,6 +115,24 @@ async def assemble(
         await pool.close()
         await storage.close()
         await access_log.close()
+
+
+def make_images(settings: Settings, renderer: Renderer, metrics: Metrics, access_log: AccessLog) -> Images:
+    """The edge's handler."""
+    return Images(
+        grammar=settings.grammar,
+        signer=settings.signer,
+        policy=Policy(
+            unsigned=settings.unsigned == "allow",
+            automatic=settings.auto_formats,
+            freshness=Freshness(int(settings.ttl), int(settings.shared_ttl), int(settings.stale)),
+        ),
+        renderer=renderer,
+        metrics=metrics,
+        access_log=access_log,
+        clock=time.time,
+        purge=Purge(renderer.purge, secret=settings.purge_secret) if settings.purge_secret else None,
+    )
 
 
 def make_pool(settings: Settings, *, size: int | None = None, spare: int = 1) -> Pool:

@@ -88,11 +88,11 @@ class Images:
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
         """Answer any request that no other route took."""
         asked = _Asked(http, _request_id(http))
-        written = self._at_hand(asked)
-        if written is not None:
-            self._tell(asked, written.status, len(written.body))
-            return as_response(written)
         try:
+            written = self._at_hand(asked)
+            if written is not None:
+                self._tell(asked, written.status, len(written.body))
+                return as_response(written)
             response = await self._answer(asked)
         except ImgproxyError as error:
             response = problems.answer_to(error, request_id=asked.id, vary=asked.negotiated)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Protocol
 
@@ -120,10 +121,7 @@ class Renderer:
 
     def at_hand(self, prepared: Prepared) -> Found | None:
         """The answer, if memory has it and every permit still holds as far as memory knows."""
-        for permit in prepared.permits:
-            if self._admission.at_hand(permit.key) != permit:
-                return None
-        return self._tiers.at_hand(prepared.key)
+        return self._tiers.at_hand(prepared.key) if self.still_at_hand(prepared) else None
 
     def still_at_hand(self, prepared: Prepared) -> bool:
         """Whether every permit still holds as far as memory knows."""
@@ -138,7 +136,7 @@ class Renderer:
         for _ in range(_TRIES):
             try:
                 flight = prepared.key, prepared.permits  # not the key alone: a purge voids permits
-                entry, joined = await self._flights.run(flight, self._work(prepared))
+                entry, joined = await self._flights.run(flight, partial(self._make, prepared))
             except _Changed:
                 for permit in prepared.permits:
                     self._admission.forget(permit.key)
@@ -166,9 +164,6 @@ class Renderer:
         await asyncio.gather(*self._puts, return_exceptions=True)
         self._originals.close()
 
-    def _work(self, prepared: Prepared) -> Callable[[], asyncio.Future[Entry]]:
-        return lambda: asyncio.ensure_future(self._make(prepared))
-
     async def _make(self, prepared: Prepared) -> Entry:
         # which of several originals is at fault is not known, so only one that is alone is remembered
         alone = prepared.permits[0] if len(prepared.permits) == 1 else None
@@ -180,8 +175,7 @@ class Renderer:
             self._memo.note(error, source=source, job=prepared.key)
             raise
         entry = _entry(prepared, result)
-        if await self._still_permitted(prepared):
-            self._keep(prepared, entry)
+        self._keep(prepared, entry)
         return entry
 
     async def _fetch_and_run(self, prepared: Prepared) -> Result:
@@ -218,7 +212,7 @@ class Renderer:
         return all([await self._admission.admit(each.key) == each for each in prepared.permits])
 
     def _keep(self, prepared: Prepared, entry: Entry) -> None:
-        """Put into the caches without making anybody wait for it."""
+        """Put into the caches what may still be served, without making anybody wait for it."""
 
         async def put() -> None:
             with suppress(NotFound, SourceError):  # it may not be served any more, so it is not kept
