@@ -24,7 +24,7 @@ from imgproxy.dialects import ImageRequest
 from imgproxy.edge.purge import path_of
 from imgproxy.engine.protocol import Job
 from imgproxy.errors import ImgproxyError
-from imgproxy.files.access import Visibility
+from imgproxy.files.model import Visibility
 from imgproxy.image.negotiate import negotiate
 from imgproxy.image.source import Plain, parse_key
 from imgproxy.settings import Settings, SettingsError, read, variables

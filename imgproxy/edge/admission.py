@@ -16,7 +16,8 @@ from cachetools import LRUCache, TTLCache
 
 from imgproxy.cache.flight import Flights
 from imgproxy.errors import NotFound, SourceError
-from imgproxy.files.access import Access, Record, Visibility
+from imgproxy.files.access import Access, Record
+from imgproxy.files.model import Visibility
 from imgproxy.image.source import Key
 
 RESERVED_PREFIXES = ("staging/", "files/")

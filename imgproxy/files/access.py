@@ -7,19 +7,10 @@ under an older one is neither served nor kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
+from imgproxy.files.model import Visibility
 from imgproxy.image.source import Key
-
-
-class Visibility(StrEnum):
-    """Who may see a file."""
-
-    PUBLIC = "public"
-    PRIVATE = "private"
-    PROTECTED = "protected"
-    SHARED = "shared"
 
 
 @dataclass(frozen=True, slots=True)

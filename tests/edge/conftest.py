@@ -28,7 +28,8 @@ from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.pool import Result
 from imgproxy.engine.protocol import Encoding, Job, Rendered
 from imgproxy.errors import ImgproxyError
-from imgproxy.files.access import MemoryAccess, Visibility
+from imgproxy.files.access import MemoryAccess
+from imgproxy.files.model import Visibility
 from imgproxy.image.formats import Format
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.source import Key, parse_key

@@ -9,7 +9,8 @@ import pytest
 
 from imgproxy.edge.admission import RESERVED_PREFIXES, Admission
 from imgproxy.errors import NotFound, StorageFailed
-from imgproxy.files.access import MemoryAccess, Visibility
+from imgproxy.files.access import MemoryAccess
+from imgproxy.files.model import Visibility
 from imgproxy.image.source import Key, parse_key
 from imgproxy.storage.memory import MemoryStorage
 from tests.storage.broken import BrokenStorage

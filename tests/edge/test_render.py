@@ -17,7 +17,8 @@ from imgproxy.edge.render import Prepared, Recipe, Renderer
 from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.protocol import Encoding
 from imgproxy.errors import BrokenImage, NotFound, StorageFailed
-from imgproxy.files.access import MemoryAccess, Visibility
+from imgproxy.files.access import MemoryAccess
+from imgproxy.files.model import Visibility
 from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling

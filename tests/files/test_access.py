@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from imgproxy.files.access import MemoryAccess, Visibility
+from imgproxy.files.access import MemoryAccess
+from imgproxy.files.model import Visibility
 from imgproxy.image.source import parse_key
 
 KEY = parse_key("photos/cat.jpg")
