@@ -1,7 +1,7 @@
 """Everything that can go wrong, as one closed tree.
 
 The second level says who is at fault; the message is written for whoever asked and names no path,
-secret or library. HTTP statuses are not here: see `edge/problems.py`.
+secret or library. HTTP statuses are not here: see `edge/problems.py` and `api/problems.py`.
 
     ImgproxyError
     ├── AskerError                  the request itself
@@ -19,8 +19,36 @@ secret or library. HTTP statuses are not here: see `edge/problems.py`.
     │   ├── UnsupportedImage        not a type we read
     │   ├── BrokenImage             damaged, or it brought its worker down
     │   └── ImageTooLarge           too many pixels or frames
+    ├── FilesError                  what is asked of the record of files
+    │   ├── InvalidRequest          a body, query or header that cannot be read
+    │   ├── InvalidName             a file's name
+    │   ├── NameTooLong
+    │   ├── InvalidPath             a key that we never gave
+    │   ├── KeyTooLong
+    │   ├── TypeTooLong
+    │   ├── InvalidFormat           a type that the collection does not take, or that the bytes belie
+    │   ├── NegativeSize
+    │   ├── FileTooLarge            than its collection allows, or than was declared
+    │   ├── FileTooSmall
+    │   ├── InvalidPartNumber
+    │   ├── InvalidParts            parts that make no file
+    │   ├── BodyTooLarge            than what may be sent to us
+    │   ├── AuthenticationRequired  missing, expired, or not a credential of ours
+    │   ├── AccessDenied            known, and not allowed this
+    │   ├── FileNotFound            unknown, deleted, or another tenant's: all alike
+    │   ├── UploadNotFound          unknown, aborted, or another's
+    │   ├── UploadExpired           was issued too long ago
+    │   ├── KeyExists               registered already
+    │   ├── Conflict                not in the state that this needs
+    │   ├── StillRunning            the same Idempotency-Key is being worked on
+    │   ├── KeyReused               the same Idempotency-Key, another request
+    │   ├── Changed                 since the version that If-Match names
+    │   ├── RateLimited             too many requests
+    │   ├── BucketNotConfigured     there is nowhere to write to
+    │   └── UploadInitFailed        storage began no upload
     └── OurError                    ourselves
         ├── Overloaded              the queue is full
+        ├── Unavailable             what every request needs does not answer
         ├── DeadlinePassed          the transform took too long
         └── EngineFailed            a defect of ours; the log knows more
 """
@@ -92,12 +120,132 @@ class ImageTooLarge(ImageError):
     """Too many pixels or frames."""
 
 
+class FilesError(ImgproxyError):
+    """What is asked of the record of files cannot be."""
+
+
+class InvalidRequest(FilesError):
+    """A body, query or header cannot be read; the message names the field and what is expected."""
+
+
+class InvalidName(FilesError):
+    """No file can have this name."""
+
+
+class NameTooLong(FilesError):
+    """The file's name has too many characters."""
+
+
+class InvalidPath(FilesError):
+    """We never gave this key."""
+
+
+class KeyTooLong(FilesError):
+    """The key has too many bytes."""
+
+
+class TypeTooLong(FilesError):
+    """The MIME type has too many characters."""
+
+
+class InvalidFormat(FilesError):
+    """The collection does not take this type, or the bytes are of another."""
+
+
+class NegativeSize(FilesError):
+    """A size is below zero."""
+
+
+class FileTooLarge(FilesError):
+    """More bytes than the collection allows, or than were declared."""
+
+
+class FileTooSmall(FilesError):
+    """Fewer bytes than the collection allows, or than were declared."""
+
+
+class InvalidPartNumber(FilesError):
+    """No part can have this number."""
+
+
+class InvalidParts(FilesError):
+    """These parts make no file: none, twice the same, in disorder, or not what storage has."""
+
+
+class BodyTooLarge(FilesError):
+    """The request's body has more bytes than may be sent."""
+
+
+class AuthenticationRequired(FilesError):
+    """Authentication is missing, expired, or not of ours."""
+
+
+class AccessDenied(FilesError):
+    """Whoever asks is known, and may not do this."""
+
+
+class FileNotFound(FilesError):
+    """Unknown, deleted and another tenant's look alike."""
+
+
+class UploadNotFound(FilesError):
+    """Unknown, aborted and another's look alike."""
+
+
+class UploadExpired(FilesError):
+    """The upload was issued too long ago."""
+
+
+class KeyExists(FilesError):
+    """The key is registered already."""
+
+
+class Conflict(FilesError):
+    """The file or upload is not in the state that this needs."""
+
+
+class StillRunning(FilesError):
+    """A request with the same Idempotency-Key is being worked on."""
+
+
+class KeyReused(FilesError):
+    """An Idempotency-Key comes again with another request."""
+
+
+class Changed(FilesError):
+    """The file has changed since the version that was named."""
+
+
+class RateLimited(FilesError):
+    """Too many requests; come again after `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BucketNotConfigured(FilesError):
+    """There is nowhere to write to."""
+
+
+class UploadInitFailed(FilesError):
+    """Storage began no upload."""
+
+
 class OurError(ImgproxyError):
     """We are at fault: the same request may succeed later."""
 
 
 class Overloaded(OurError):
     """As many are running and waiting as may; try again after `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unavailable(OurError):
+    """What every request needs does not answer; try again after `retry_after` seconds."""
 
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
         super().__init__(message)

@@ -11,6 +11,9 @@ from imgproxy.edge.problems import STATUSES, answer_to, problem, status_of
 
 
 def leaves(kind: type[errors.ImgproxyError]) -> list[type[errors.ImgproxyError]]:
+    """The errors that the edge tells apart: what is refused of the record of files is one defect to it."""
+    if kind is errors.FilesError:
+        return [kind]
     below = [each for each in kind.__subclasses__() if each.__module__ == errors.__name__]
     return [leaf for each in below for leaf in leaves(each)] if below else [kind]
 
@@ -27,8 +30,9 @@ def test_a_refined_error_has_the_status_of_its_kind() -> None:
 
 
 def test_who_is_at_fault_decides_the_class_of_status() -> None:
+    behind_us = (errors.StorageFailed, errors.StorageSlow, errors.FilesError)
     for kind, status in STATUSES.items():
-        ours = issubclass(kind, errors.OurError) or kind in (errors.StorageFailed, errors.StorageSlow)
+        ours = issubclass(kind, errors.OurError) or kind in behind_us
         assert (status >= 500) == ours, kind
 
 
@@ -45,7 +49,14 @@ def test_a_problem_has_the_members_of_rfc_9457() -> None:
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_our_errors_are_kept_nowhere(status: int) -> None:
-    assert problem(status, "", request_id="x").headers["Cache-Control"] == "no-store"
+    told = problem(status, "", request_id="x").headers
+    assert (told["Cache-Control"], told["X-Accel-Expires"]) == ("no-store", "0")
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 422, 429])
+def test_a_clients_are_kept_for_moments(status: int) -> None:
+    told = problem(status, "", request_id="x").headers
+    assert (told["Cache-Control"], told["X-Accel-Expires"]) == ("public, max-age=10", "10")
 
 
 def test_a_text_that_is_no_unicode_still_makes_a_problem() -> None:

@@ -1,0 +1,105 @@
+"""Who may do what with a file: one pure function, proved by a table of every case.
+
+Isolation goes first: to another tenant a file is not there. A secret key and the owner may do everything;
+for others visibility decides, and nothing but reading is ever given away. The image CDN knows nobody, so
+what it may show is what anybody may see. A deleted file is seen, and restored, by those only who could have
+deleted it; a purged one is gone for everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from imgproxy.errors import AccessDenied, AuthenticationRequired, FileNotFound
+from imgproxy.files.model import File, FileState, Share, Visibility
+from imgproxy.files.principal import Kind, Principal
+
+
+class Action(StrEnum):
+    """What may be done with a file."""
+
+    LIST = "list"
+    """Have it among the answers of a list."""
+    GET = "get"
+    PATCH = "patch"
+    DELETE = "delete"
+    """Delete it, and restore it."""
+    DOWNLOAD = "download"
+    """Be given a URL to the bytes as they are."""
+    IMAGE = "image"
+    """Be shown it by the image CDN."""
+    SHARE = "share"
+    """See and say who it is shared with."""
+
+
+_READING = (Action.LIST, Action.GET, Action.DOWNLOAD)
+_OF_DELETED = (Action.GET, Action.DELETE)
+
+
+def allows(
+    principal: Principal, action: Action, file: File, shares: Iterable[Share] = (), *, now: int
+) -> bool:
+    """Whether a principal may do this with a file at `now`, in milliseconds.
+
+    `shares` are those of the file; they are looked at for a `shared` file only.
+    """
+    if principal.tenant != file.tenant or file.state is FileState.PURGED:
+        return False
+    if file.state is FileState.DELETED:
+        return action in _OF_DELETED and _has_all_rights(principal, file)
+    if action is Action.IMAGE:
+        return file.visibility is Visibility.PUBLIC
+    if _has_all_rights(principal, file):
+        return True
+    return action in _READING and _sees(principal, file, shares, now)
+
+
+def require(
+    principal: Principal, action: Action, file: File, shares: Iterable[Share] = (), *, now: int
+) -> None:
+    """Let pass what is allowed; else raise `FileNotFound`, `AuthenticationRequired` or `AccessDenied`.
+
+    Another tenant's file, and a deleted one, is not found. Who has shown no token is asked for one.
+    """
+    if allows(principal, action, file, shares, now=now):
+        return
+    if principal.tenant != file.tenant or file.state is not FileState.READY:
+        raise FileNotFound("there is no such file")
+    if principal.kind is Kind.ANONYMOUS:
+        raise AuthenticationRequired("this file is not public: Authorization: Bearer … is needed")
+    raise AccessDenied(f"you may not {action} this file")
+
+
+def _has_all_rights(principal: Principal, file: File) -> bool:
+    return principal.is_service or owns(principal, file)
+
+
+def owns(principal: Principal, file: File) -> bool:
+    """Whether a file is this user's own."""
+    is_user = principal.kind is Kind.USER and file.owner.type == "user"
+    return is_user and principal.tenant == file.tenant and principal.user == file.owner.id != ""
+
+
+def _sees(principal: Principal, file: File, shares: Iterable[Share], now: int) -> bool:
+    match file.visibility:
+        case Visibility.PUBLIC:
+            return True
+        case Visibility.PROTECTED:
+            return principal.kind is Kind.USER
+        case Visibility.SHARED:
+            return principal.kind is Kind.USER and any(_names(share, principal, now) for share in shares)
+        case Visibility.PRIVATE:
+            return False
+
+
+def _names(share: Share, principal: Principal, now: int) -> bool:
+    if share.expires_at is not None and share.expires_at <= now:
+        return False
+    match share.type:
+        case "user":
+            return share.id == principal.user != ""
+        case "role":
+            return share.id == principal.role != ""
+        case "group":
+            return share.id in principal.groups

@@ -1,0 +1,170 @@
+"""Who may do what: every visibility, every kind of principal, every action."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from imgproxy.errors import AccessDenied, AuthenticationRequired, FileNotFound
+from imgproxy.files.model import File, FileId, FileState, Owner, Share, TenantId, Visibility
+from imgproxy.files.permission import Action, allows, owns, require
+from imgproxy.files.principal import Kind, Principal
+from imgproxy.image.source import parse_key
+
+NOW = 1_800_000_000_000
+HERE = TenantId("here")
+
+TABLE = """
+public      anonymous  owner  other  shared  by-role  secret  elsewhere
+  list      yes        yes    yes    yes     yes      yes     -
+  get       yes        yes    yes    yes     yes      yes     -
+  patch     -          yes    -      -       -        yes     -
+  delete    -          yes    -      -       -        yes     -
+  download  yes        yes    yes    yes     yes      yes     -
+  image     yes        yes    yes    yes     yes      yes     -
+  share     -          yes    -      -       -        yes     -
+
+private     anonymous  owner  other  shared  by-role  secret  elsewhere
+  list      -          yes    -      -       -        yes     -
+  get       -          yes    -      -       -        yes     -
+  patch     -          yes    -      -       -        yes     -
+  delete    -          yes    -      -       -        yes     -
+  download  -          yes    -      -       -        yes     -
+  image     -          -      -      -       -        -       -
+  share     -          yes    -      -       -        yes     -
+
+protected   anonymous  owner  other  shared  by-role  secret  elsewhere
+  list      -          yes    yes    yes     yes      yes     -
+  get       -          yes    yes    yes     yes      yes     -
+  patch     -          yes    -      -       -        yes     -
+  delete    -          yes    -      -       -        yes     -
+  download  -          yes    yes    yes     yes      yes     -
+  image     -          -      -      -       -        -       -
+  share     -          yes    -      -       -        yes     -
+
+shared      anonymous  owner  other  shared  by-role  secret  elsewhere
+  list      -          yes    -      yes     yes      yes     -
+  get       -          yes    -      yes     yes      yes     -
+  patch     -          yes    -      -       -        yes     -
+  delete    -          yes    -      -       -        yes     -
+  download  -          yes    -      yes     yes      yes     -
+  image     -          -      -      -       -        -       -
+  share     -          yes    -      -       -        yes     -
+"""
+
+PRINCIPALS = {
+    "anonymous": Principal(HERE, Kind.ANONYMOUS),
+    "owner": Principal(HERE, Kind.USER, user="olga"),
+    "other": Principal(HERE, Kind.USER, user="otto", role="reader", groups=frozenset({"sales"})),
+    "shared": Principal(HERE, Kind.USER, user="sam"),
+    "by-role": Principal(HERE, Kind.USER, user="rita", role="editor"),
+    "secret": Principal(HERE, Kind.SERVICE),
+    "elsewhere": Principal(TenantId("there"), Kind.USER, user="olga", role="editor"),
+}
+SHARES = (Share("user", "sam"), Share("role", "editor"))
+
+
+def a_file(visibility: Visibility = Visibility.PUBLIC, state: FileState = FileState.READY) -> File:
+    return File(
+        id=FileId("0197a1f0-0000-7000-8000-000000000001"),
+        tenant=HERE,
+        collection="images",
+        key=parse_key("images/Xy/cat.jpg"),
+        object_key=parse_key("files/here/1/abc"),
+        etag="e",
+        original_name="cat.jpg",
+        mime_type="image/jpeg",
+        size=3,
+        visibility=visibility,
+        owner=Owner("user", "olga"),
+        state=state,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+def cells() -> list[tuple[Visibility, str, Action, bool]]:
+    found = []
+    for block in TABLE.strip().split("\n\n"):
+        head, *rows = (line.split() for line in block.splitlines())
+        for action, *marks in rows:
+            for name, mark in zip(head[1:], marks, strict=True):
+                found.append((Visibility(head[0]), name, Action(action), mark == "yes"))
+    return found
+
+
+def test_the_table_has_every_case_once() -> None:
+    asked = [(visibility, name, action) for visibility, name, action, _ in cells()]
+    every = [(v, name, action) for v in Visibility for name in PRINCIPALS for action in Action]
+    assert len(asked) == 4 * 7 * 7
+    assert set(asked) == set(every)
+
+
+@pytest.mark.parametrize(("visibility", "name", "action", "allowed"), cells())
+def test_the_table_holds(visibility: Visibility, name: str, action: Action, allowed: bool) -> None:
+    assert allows(PRINCIPALS[name], action, a_file(visibility), SHARES, now=NOW) == allowed
+
+
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("name", PRINCIPALS)
+def test_a_deleted_file_is_there_for_those_only_who_could_delete_it(name: str, action: Action) -> None:
+    deleted = a_file(Visibility.PUBLIC, FileState.DELETED)
+    expected = name in ("owner", "secret") and action in (Action.GET, Action.DELETE)
+    assert allows(PRINCIPALS[name], action, deleted, SHARES, now=NOW) == expected
+
+
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("name", PRINCIPALS)
+def test_a_purged_file_is_gone_for_everybody(name: str, action: Action) -> None:
+    purged = a_file(Visibility.PUBLIC, FileState.PURGED)
+    assert not allows(PRINCIPALS[name], action, purged, SHARES, now=NOW)
+
+
+@pytest.mark.parametrize(("expires", "allowed"), [(NOW + 1, True), (NOW, False), (NOW - 1, False)])
+def test_a_share_ends_at_its_instant(expires: int, allowed: bool) -> None:
+    shares = [Share("user", "sam", expires_at=expires)]
+    file = a_file(Visibility.SHARED)
+    assert allows(PRINCIPALS["shared"], Action.GET, file, shares, now=NOW) == allowed
+
+
+def test_a_share_with_a_group_lets_its_members_see() -> None:
+    file = a_file(Visibility.SHARED)
+    assert allows(PRINCIPALS["other"], Action.GET, file, [Share("group", "sales")], now=NOW)
+
+
+@pytest.mark.parametrize("type_", ["user", "role", "group"])
+def test_a_share_with_nobody_is_a_share_with_nobody(type_: str) -> None:
+    nameless = Principal(HERE, Kind.USER)
+    assert not allows(nameless, Action.GET, a_file(Visibility.SHARED), [Share(type_, "")], now=NOW)  # type: ignore[arg-type]
+
+
+def test_a_service_owns_no_user_file_and_a_file_without_an_owner_has_no_owner() -> None:
+    assert not owns(PRINCIPALS["secret"], a_file())
+    assert not owns(Principal(HERE, Kind.USER), replace(a_file(), owner=Owner("user")))
+
+
+def test_a_user_does_not_own_what_a_session_of_that_name_owns() -> None:
+    assert not owns(PRINCIPALS["owner"], replace(a_file(), owner=Owner("session", "olga")))
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "refusal"),
+    [
+        ("elsewhere", a_file(Visibility.PUBLIC), FileNotFound),
+        ("elsewhere", a_file(Visibility.PRIVATE), FileNotFound),
+        ("other", a_file(Visibility.PRIVATE), AccessDenied),
+        ("anonymous", a_file(Visibility.PRIVATE), AuthenticationRequired),
+        ("other", a_file(Visibility.PUBLIC, FileState.DELETED), FileNotFound),
+        ("secret", a_file(Visibility.PUBLIC, FileState.PURGED), FileNotFound),
+    ],
+)
+def test_a_refusal_says_no_more_than_the_asker_may_know(
+    name: str, file: File, refusal: type[Exception]
+) -> None:
+    with pytest.raises(refusal):
+        require(PRINCIPALS[name], Action.GET, file, SHARES, now=NOW)
+
+
+def test_what_is_allowed_passes() -> None:
+    require(PRINCIPALS["owner"], Action.PATCH, a_file(Visibility.PRIVATE), now=NOW)
