@@ -8,7 +8,7 @@ import logging
 import sys
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from json.encoder import encode_basestring_ascii as quoted
 from typing import NamedTuple, TextIO
@@ -18,6 +18,8 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+_PIPE_BUF = 4096  # bytes that a pipe takes whole, however many write into it (pipe(7), PIPE_BUF)
+_LONGEST_TARGET = 3_600  # letters of JSON, so that a line fits into that with all else
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -130,13 +132,21 @@ class Line(NamedTuple):
     def __str__(self) -> str:
         return (
             f'{{"time":{self.time:.3f},"id":"{self.id}","client":"{self.client}","method":"{self.method}",'
-            f'"target":{quoted(self.target)},"status":{self.status},"bytes":{self.sent},'
+            f'"target":{_shown(self.target)},"status":{self.status},"bytes":{self.sent},'
             f'"cache":"{self.cache}","ms":{self.seconds * 1000:.2f}}}'
         )
 
 
+def _shown(target: str) -> str:
+    """A target as JSON; the end of a very long one is left out."""
+    shown = quoted(target)
+    return shown if len(shown) <= _LONGEST_TARGET else quoted(f"{target[: _LONGEST_TARGET // 13]}…")
+
+
 class AccessLog:
     """One line of JSON a request. Handlers only append; a task formats and writes a few times a second.
+
+    Several processes may write into one pipe: each write is of whole lines, and small enough to stay whole.
 
     When more than `most` lines wait, because whoever reads them has stopped, new ones are counted and
     dropped: a log must not hold up pictures.
@@ -185,8 +195,21 @@ class AccessLog:
 
     def _write(self, lines: list[Line | str]) -> None:
         stream = self._stream or sys.stdout
-        stream.write("".join(f"{line}\n" for line in lines))
-        stream.flush()
+        for piece in _pieces(f"{line}\n" for line in lines):
+            stream.write(piece)
+            stream.flush()
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[str]:
+    """The same lines, as many at a time as a pipe takes whole; they are ASCII."""
+    piece = ""
+    for line in lines:
+        if len(piece) + len(line) > _PIPE_BUF:
+            yield piece
+            piece = ""
+        piece += line
+    if piece:
+        yield piece
 
 
 class JsonFormatter(logging.Formatter):

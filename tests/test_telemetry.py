@@ -6,7 +6,10 @@ import asyncio
 import io
 import json
 import logging
+import select
 from collections import Counter
+
+import pytest
 
 from imgproxy.telemetry import AccessLog, JsonFormatter, Line, Metrics
 
@@ -51,6 +54,38 @@ async def test_closing_writes_what_is_left() -> None:
     log.add(line(7))
     await log.close()
     assert json.loads(stream.getvalue())["status"] == 7
+
+
+class Pieces(io.StringIO):
+    """Remembers what was written at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+
+    def flush(self) -> None:
+        self.pieces.append(self.getvalue()[sum(map(len, self.pieces)) :])
+
+
+async def test_lines_are_written_whole_and_at_most_as_many_as_a_pipe_keeps_together() -> None:
+    """Several processes write into one pipe (pipe(7), PIPE_BUF)."""
+    stream = Pieces()
+    log = AccessLog(stream)
+    for number in range(200):
+        log.add(line(number, "/" + "x" * (number * 20)))
+    await log.close()
+    assert [json.loads(each)["status"] for each in stream.getvalue().splitlines()] == list(range(200))
+    assert 100 < len(stream.pieces) < 200
+    assert all(0 < len(piece.encode()) <= select.PIPE_BUF and piece.endswith("\n") for piece in stream.pieces)
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "\N{GRINNING FACE}", '"', "\x01"])
+def test_a_line_about_a_target_of_any_length_fits_into_one_piece(letter: str) -> None:
+    said = str(line(200, "/" + letter * 8_190))
+    assert len(said) < select.PIPE_BUF
+    told = json.loads(said)["target"]
+    assert told.endswith("…")
+    assert told[:200] == "/" + letter * 199
 
 
 async def test_a_flood_is_counted_and_not_kept() -> None:
