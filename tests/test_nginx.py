@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +16,7 @@ import pytest
 from imgproxy.dialects.signature import Signer
 from imgproxy.edge import answer, problems
 from imgproxy.edge.admission import Permit
-from imgproxy.image.options import Options
 from imgproxy.image.source import parse_key
-from imgproxy.settings import Settings
 from tests import pictures
 from tests.web import (
     CONFIG,
@@ -50,6 +49,7 @@ LEGACY = "image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"
 
 MISS, HIT = "nginx; fwd=miss", "nginx; hit"
 BYPASS, STALE = "nginx; fwd=bypass", "nginx; hit; detail=stale"
+UPDATING = "nginx; hit; detail=updating"
 EXPIRED, REVALIDATED = "nginx; fwd=stale", "nginx; fwd=stale; fwd-status=304"
 
 SECRET = "s" * 32
@@ -73,7 +73,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """With the settings' defaults; the original `photo.jpg` is there."""
     settings = {
         "IMGPROXY_SIGNING_SECRETS": SECRET,
-        "IMGPROXY_PRESETS": "live=filters:max_age(60)",
+        "IMGPROXY_PRESETS": "live=filters:max_age(60);offer=filters:expire(4102444800000)",
     }
     with ExitStack() as stack:
         behind = stack.enter_context(edge(tmp_path_factory.mktemp("edge"), **settings))
@@ -87,10 +87,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Pictures are fresh for a second, and storage is asked for their version each time."""
     settings = {"IMGPROXY_SHARED_TTL": "1s", "IMGPROXY_SOURCE_TTL": "0s"}
-    changes = {"s-maxage=300,": "s-maxage=1,", "proxy_cache_valid 200 300s;": "proxy_cache_valid 200 1s;"}
     with ExitStack() as stack:
         behind = stack.enter_context(edge(tmp_path_factory.mktemp("edge"), **settings))
-        web = stack.enter_context(nginx(tmp_path_factory.mktemp("nginx"), behind.client.port, changes))
+        web = stack.enter_context(nginx(tmp_path_factory.mktemp("nginx"), behind.client.port))
         yield Site(web, behind)
 
 
@@ -116,25 +115,9 @@ def test_it_has_nothing_that_nginx_has_been_broken_by() -> None:
     tables = re.findall(r"map [^{]*\{([^}]*)\}", words)
     assert len(tables) == words.count('map "') + words.count("map $")
     assert [line for table in tables for line in table.splitlines() if re.match(r'\s*"?~', line)] == []
-    assert re.findall(r"\((?!\?:)", "".join(re.findall(r'~\*? ".*"', words))) == []
-
-
-def test_it_knows_the_freshness_of_the_settings() -> None:
-    settings = Settings.model_construct()
-    freshness = answer.Freshness(int(settings.ttl), int(settings.shared_ttl), int(settings.stale))
-    kept = answer.cache_control(Options(), freshness, 0)
-    text = CONFIG.read_text()
-    assert f'"{kept}" "";' in text
-    assert f"proxy_cache_valid 200 {freshness.shared_ttl}s;" in text
-
-
-def test_it_knows_which_errors_are_kept_and_how_long() -> None:
-    kept = sorted({status for status in problems.STATUSES.values() if status < 500})
-    told = problems.problem(404, "", request_id="").headers["Cache-Control"]
-    seconds = told.removeprefix("public, max-age=")
-    text = CONFIG.read_text()
-    assert f'"{told}" "";' in text
-    assert f"proxy_cache_valid {' '.join(map(str, kept))} {seconds}s;" in text
+    patterns = [re.sub(r"\[[^]]*\]", "", each) for each in re.findall(r'~\*? (".*")', words)]
+    assert len(patterns) == 3
+    assert [each for each in patterns if re.search(r"\((?!\?:)", each)] == []
 
 
 def test_the_document_tells_how_a_tag_is_made() -> None:
@@ -160,6 +143,23 @@ def test_a_picture_is_made_once_and_kept(site: Site) -> None:
     assert {name: second.headers[name] for name in told} == {name: direct.headers[name] for name in told}
 
 
+def test_what_the_edge_tells_nginx_stays_between_them(site: Site) -> None:
+    answers = [site.web.get("/fit-in/59x40/photo.jpg") for _ in range(2)]
+    told = {name for each in answers for name in each.headers if name.startswith("x-accel")}
+    assert (told, site.edge.client.get("/fit-in/59x40/photo.jpg").headers["x-accel-expires"]) == (
+        set(),
+        "300",
+    )
+
+
+def test_what_the_edge_says_nothing_of_is_not_kept(played: tuple[Client, Puppet]) -> None:
+    web, behind = played
+    behind.say(
+        200, b"x", Cache_Control="public, max-age=60, s-maxage=60", Expires="Fri, 01 Jan 2100 00:00:00 GMT"
+    )
+    assert [web.get("/photo.jpg").cache for _ in range(2)] == [MISS] * 2
+
+
 def test_who_has_it_already_is_told_so_without_the_edge(site: Site) -> None:
     known = site.web.get("/fit-in/61x40/photo.jpg")
     asked = site.web.get("/fit-in/61x40/photo.jpg", If_None_Match=known.headers["etag"])
@@ -177,22 +177,39 @@ def test_head_is_get_without_the_body(site: Site) -> None:
 
 @pytest.mark.parametrize(
     "target",
+    ["/60x40/filters:max_age(60)/photo.jpg", "/preset:live/60x40/photo.jpg", "/photo.jpg?w=60&max_age=60"],
+)
+def test_a_url_with_a_freshness_of_its_own_is_kept_for_that_time(site: Site, target: str) -> None:
+    answers = [site.web.get(target) for _ in range(2)]
+    assert [(each.status, each.cache) for each in answers] == [(200, MISS), (200, HIT)]
+    assert site.edge.client.get(target).headers["x-accel-expires"] == "60"
+
+
+def test_and_no_longer(site: Site) -> None:
+    target = "/61x40/filters:max_age(1)/photo.jpg"
+    first = site.web.get(target)
+    again = eventually(lambda: site.web.get(target), REVALIDATED)
+    assert again.body == first.body
+
+
+@pytest.mark.parametrize(
+    ("target", "cache"),
     [
-        "/60x40/filters:max_age(0)/photo.jpg",
-        "/60x40/filters:max_age(60)/photo.jpg",
-        "/60x40/filters:expire(4102444800000)/photo.jpg",
-        "/photo.jpg?w=60&max_age=60",
+        ("/60x40/filters:max_age(0)/photo.jpg", BYPASS),
+        ("/60x40/filters:expire(4102444800000)/photo.jpg", BYPASS),
+        ("/photo.jpg?w=60&expire=4102444800000", BYPASS),
+        ("/photo.jpg?w=60&m%61x_age=0", MISS),
+        ("/preset:offer/60x40/photo.jpg", MISS),
     ],
 )
-def test_what_brings_its_own_freshness_is_passed_on(site: Site, target: str) -> None:
+def test_what_expires_or_is_to_be_kept_nowhere_is_not_kept(site: Site, target: str, cache: str) -> None:
     answers = [site.web.get(target) for _ in range(2)]
-    assert [(each.status, each.cache) for each in answers] == [(200, BYPASS)] * 2
+    assert [(each.status, each.cache) for each in answers] == [(200, cache)] * 2
 
 
-@pytest.mark.parametrize("target", ["/preset:live/60x40/photo.jpg", "/photo.jpg?w=60&m%61x_age=60"])
-def test_and_also_where_nginx_cannot_see_it_coming(site: Site, target: str) -> None:
-    answers = [site.web.get(target) for _ in range(2)]
-    assert [(each.status, each.cache) for each in answers] == [(200, MISS)] * 2
+def test_a_key_may_be_called_like_a_filter(site: Site) -> None:
+    site.put("expire/max_age.jpg")
+    assert [site.web.get("/60x40/expire/max_age.jpg").cache for _ in range(2)] == [MISS, HIT]
 
 
 def test_ranges_get_the_whole(site: Site) -> None:
@@ -298,6 +315,22 @@ def test_what_is_deleted_is_gone_whatever_may_be_stale(hasty: Site) -> None:
     assert [(each.status, each.type) for each in (gone, after)] == [(404, "application/problem+json")] * 2
 
 
+def test_the_old_stands_in_for_the_others_while_one_is_asking(played: tuple[Client, Puppet]) -> None:
+    web, behind = played
+    behind.say(200, b"old", X_Accel_Expires="1")
+    web.get("/photo.jpg")
+    behind.say(500)
+    eventually(lambda: web.get("/photo.jpg"), STALE)
+    behind.say(200, b"new", X_Accel_Expires="60")
+    with ThreadPoolExecutor(1) as pool, behind.silent():
+        asking = pool.submit(web.get, "/photo.jpg")
+        behind.wait_until_asked()
+        other = web.get("/photo.jpg")
+    assert (other.cache, other.body) == (UPDATING, b"old")
+    assert (asking.result().cache, asking.result().body) == (EXPIRED, b"new")
+    assert (web.get("/photo.jpg").cache, web.get("/photo.jpg").body) == (HIT, b"new")
+
+
 def test_without_the_edge_the_old_stands_in_and_the_new_is_refused(hasty: Site) -> None:
     hasty.put("outage.jpg")
     first = {each: hasty.web.get("/60x40/outage.jpg", each) for each in (CHROME, LEGACY)}
@@ -349,7 +382,7 @@ def test_our_errors_are_kept_nowhere(played: tuple[Client, Puppet], status: int)
 
 def test_no_cookie_gets_out(played: tuple[Client, Puppet]) -> None:
     web, behind = played
-    behind.say(200, b"x", Set_Cookie="a=b", Cache_Control="public, max-age=10")
+    behind.say(200, b"x", Set_Cookie="a=b", X_Accel_Expires="10")
     answers = [web.get("/photo.jpg") for _ in range(2)]
     assert [("set-cookie" in each.headers, each.cache) for each in answers] == [(False, MISS)] * 2
 

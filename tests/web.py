@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -170,12 +170,29 @@ class Puppet:
         self.asked: list[bytes] = []
         self.port: int = listening.getsockname()[1]
         self._listening = listening
+        self._may_speak = Event()
+        self._may_speak.set()
+        self._was_asked = Event()
 
     def say(self, status: int, body: bytes = b"", **headers: str) -> None:
         """Answer so from now on."""
         lines = [f"HTTP/1.1 {status} So", f"Content-Length: {len(body)}", "Connection: close"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         self.answer = "\r\n".join([*lines, "", ""]).encode() + body
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Keep whoever asks waiting meanwhile."""
+        self._was_asked.clear()
+        self._may_speak.clear()
+        try:
+            yield
+        finally:
+            self._may_speak.set()
+
+    def wait_until_asked(self) -> None:
+        """Wait for a request since it fell silent."""
+        assert self._was_asked.wait(_PATIENCE), "nobody asked"
 
     def run(self) -> None:
         with suppress(OSError):  # the listening socket is shut down
@@ -186,6 +203,8 @@ class Puppet:
                     while not asked.endswith(b"\r\n\r\n") and (more := connection.recv(65_536)):
                         asked += more
                     self.asked.append(asked)
+                    self._was_asked.set()
+                    self._may_speak.wait(_PATIENCE)
                     connection.sendall(self.answer)
 
 

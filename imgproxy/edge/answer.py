@@ -39,9 +39,11 @@ class Freshness:
 
 def headers(prepared: Prepared, freshness: Freshness, *, now: float, cache_status: str) -> dict[str, str]:
     """The headers of 200 and 304 alike, without those that describe a body."""
+    options = prepared.request.transform.options
     answer = {
         "ETag": etag(prepared),
-        "Cache-Control": cache_control(prepared.request.transform.options, freshness, now),
+        "Cache-Control": cache_control(options, freshness, now),
+        "X-Accel-Expires": str(nginx_seconds(options, freshness)),
         "Cache-Status": f"imgproxy; {cache_status}",
         "Cache-Tag": ",".join(tags(prepared.permits)),
         **SAFE_HEADERS,
@@ -73,6 +75,17 @@ def cache_control(options: Options, freshness: Freshness, now: float) -> str:
         return "private, no-store"
     kept = f", stale-while-revalidate={stale}, stale-if-error={stale}" if stale else ""
     return f"public, max-age={ttl}, s-maxage={shared}{kept}"
+
+
+def nginx_seconds(options: Options, freshness: Freshness) -> int:
+    """How long nginx may keep it: `s-maxage`, and 0 of what expires.
+
+    nginx tells no Age, so browsers would count `max-age` from when they ask, and when it asks again by tag it
+    keeps the old `Cache-Control`: both would go past the end. Nobody else reads it, so it is always sent.
+    """
+    if options.expire is not None:
+        return 0
+    return freshness.shared_ttl if options.max_age is None else options.max_age
 
 
 def tags(permits: Sequence[Permit]) -> list[str]:

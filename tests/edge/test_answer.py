@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imgproxy.edge.admission import Permit
-from imgproxy.edge.answer import Freshness, cache_control, disposition, tags
+from imgproxy.edge.answer import Freshness, cache_control, disposition, nginx_seconds, tags
 from imgproxy.errors import NotFound
 from imgproxy.image.options import Options
 from imgproxy.image.source import parse_key
@@ -40,6 +40,21 @@ def test_nothing_stands_in_for_an_answer_where_the_deployment_wants_none() -> No
 def test_an_expired_url_is_not_found(moment: int) -> None:
     with pytest.raises(NotFound):
         cache_control(Options(expire=moment), FRESH, 1000.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (Options(), 300),
+        (Options(max_age=60), 60),
+        (Options(max_age=4000), 4000),
+        (Options(max_age=0), 0),
+        (Options(expire=99_000_000), 0),
+        (Options(expire=99_000_000, max_age=60), 0),
+    ],
+)
+def test_nginx_keeps_it_as_long_as_cdns_and_never_what_expires(options: Options, expected: int) -> None:
+    assert nginx_seconds(options, FRESH) == expected
 
 
 @pytest.mark.parametrize(

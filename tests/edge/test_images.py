@@ -45,6 +45,7 @@ async def test_a_picture_carries_all_that_browsers_and_cdns_like(edge: Edge) -> 
         "Content-Length": "15",
         "Cache-Control": "public, max-age=3600, s-maxage=300, stale-while-revalidate=86400, "
         "stale-if-error=86400",
+        "X-Accel-Expires": "300",
         "Vary": "Accept",
         "Cache-Status": "imgproxy; fwd=miss; stored",
         "Content-Disposition": 'inline; filename="photo.avif"',
