@@ -150,6 +150,7 @@ def make_metrics(pool: Pool) -> Metrics:
     metrics = Metrics()
     metrics.gauge("imgproxy_jobs_running", "Pictures being made.", lambda: pool.running)
     metrics.gauge("imgproxy_jobs_waiting", "Pictures that wait for a worker.", lambda: pool.waiting)
+    metrics.counts("imgproxy_jobs", "Jobs of workers, by what came of them.", "outcome", pool.outcomes)
     metrics.counts("imgproxy_worker_ends", "Workers that ended, by reason.", "reason", pool.deaths)
     return metrics
 

@@ -17,7 +17,7 @@ import logging
 import math
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -83,6 +83,8 @@ class Pool:
         self._waiting: deque[asyncio.Future[WorkerProcess]] = deque()
         self._mean_seconds = 0.05
         self._closing = False
+        self.outcomes: Counter[str] = Counter()
+        """How many jobs workers were given, by what came of them."""
         self._quiet = asyncio.Event()
         self._crew = Crew(size + spare, command=command, start_seconds=start_seconds, watcher=self)
 
@@ -237,6 +239,7 @@ class Pool:
 
     def _finished(self, worker: WorkerProcess, answered: asyncio.Future[Answer]) -> None:
         """Write down what the worker complained of, and take it back."""
+        self.outcomes[_outcome(answered)] += 1
         if worker.reason is None and (said := worker.complaints()):
             failed = isinstance(answered.result(), EngineFailed)
             _log.log(logging.WARNING if failed else logging.DEBUG, "worker %d said: %s", worker.pid, said)
@@ -294,6 +297,15 @@ class Pool:
     def _refuse_waiting(self, error: ImgproxyError) -> None:
         while self._waiting:
             self._waiting.popleft().set_exception(error)
+
+
+def _outcome(answered: asyncio.Future[Answer]) -> str:
+    """In a word: `made`, the error that the worker told of, or why it ended."""
+    ended = answered.exception()
+    if isinstance(ended, Ended):
+        return ended.reason
+    answer = answered.result()
+    return "made" if isinstance(answer, Rendered) else type(answer).__name__
 
 
 def _blame(reason: Reason, job: Job) -> ImgproxyError:

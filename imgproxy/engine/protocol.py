@@ -58,6 +58,8 @@ class Job:
     """Describe the result instead of writing it."""
     seconds: float = 15
     """The worker's own deadline, from when it begins."""
+    name: str = ""
+    """Jobs of one name give one result, whoever asks; of those under way at once only one need be run."""
 
 
 @dataclass(frozen=True, slots=True)

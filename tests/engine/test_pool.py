@@ -97,6 +97,14 @@ async def test_a_job_comes_back_with_its_bytes() -> None:
     assert 0 <= result.waited_seconds < result.worked_seconds + 1
 
 
+async def test_it_counts_what_became_of_its_jobs() -> None:
+    async with running() as pool:
+        for text in ("echo", "echo", "refuse", "crash"):
+            with suppress(errors.ImgproxyError):
+                await ask(pool, text)
+        assert pool.outcomes == {"made": 2, "UnsupportedImage": 1, "crash": 1}
+
+
 async def test_layers_follow_the_original() -> None:
     async with running() as pool:
         with original("echo") as first, original(" a") as second, original(" b") as third:
