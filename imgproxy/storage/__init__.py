@@ -7,11 +7,15 @@ Every member keeps the promises of `tests/storage/contract.py`. Failures are `er
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
+from imgproxy.errors import BadArgument
 from imgproxy.image.source import Key
+
+MAX_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+MIN_PART_BYTES = 5 * 1024 * 1024  # of every part but the last, ibidem
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,62 @@ class Original:
         self.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part that storage has received."""
+
+    number: int
+    """From 1 to `MAX_PARTS`."""
+    etag: str
+    """As storage gave it, quotes and all."""
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An upload in parts that was begun, and neither completed nor aborted."""
+
+    key: Key
+    upload: str
+    """The id that storage gave it."""
+    begun: float
+    """Seconds since 1970."""
+
+
+class BadParts(BadArgument):
+    """The parts listed are not those received, not in order, too small, or none."""
+
+
+class Multipart(Protocol):
+    """Uploads in parts, each known by its key and the id storage gave it.
+
+    An upload that is not there, or is another key's, is `NotFound`, save in `abort`, where it is success.
+    """
+
+    async def begin(self, key: Key, *, content_type: str | None = None) -> str:
+        """Begin an upload and return its id."""
+
+    async def presign(self, key: Key, upload: str, *, number: int, expires: int) -> str:
+        """Return a URL to which a client puts one part, for `expires` seconds; it is answered an ETag."""
+
+    async def parts(self, key: Key, upload: str) -> list[Part]:
+        """List what has arrived, in order; a part that came twice is what came last."""
+
+    async def complete(self, key: Key, upload: str, parts: Iterable[Part]) -> None:
+        """Make these parts one object, whole or not at all; what is not among them is thrown away.
+
+        Their sizes are not looked at: numbers and ETags are what a client knows. Raise `BadParts` and
+        leave the upload as it was if no object can be made of them.
+        """
+
+    async def abort(self, key: Key, upload: str) -> None:
+        """Throw the parts away; an upload that is not there counts as aborted."""
+
+    def list(self, prefix: str = "") -> AsyncIterator[Unfinished]:
+        """Every unfinished upload to a key that begins with `prefix`, in no order."""
+
+
 class Storage(Protocol):
     """A flat space of keys. An absent object is `NotFound`, save in `delete`, where it is success."""
 
@@ -75,6 +135,26 @@ class Storage(Protocol):
 
     def list(self, prefix: str = "") -> AsyncIterator[tuple[Key, Head]]:
         """Every object whose key begins with `prefix`, in order of key."""
+
+    async def presign(
+        self,
+        method: Literal["GET", "PUT"],
+        key: Key,
+        *,
+        expires: int,
+        content_type: str | None = None,
+        content_length: int | None = None,
+        disposition: str | None = None,
+    ) -> str:
+        """Return a URL that allows one GET or PUT for `expires` seconds (at most 7 days); nobody is asked.
+
+        A PUT must then carry exactly this type and length; a GET is answered with this type and
+        `Content-Disposition`. A path without a host is one of our own (`/-/…`), served by the gateway.
+        """
+
+    @property
+    def multipart(self) -> Multipart:
+        """Uploads in parts."""
 
     async def check(self) -> None:
         """Return if the storage can be reached; else raise saying what failed, in an operator's words."""

@@ -1,62 +1,65 @@
 """A file on its way into a folder: nobody sees it until it is whole.
 
-It lies under `.uploads`, which the folder never serves, until `publish` has brought it to disk and
-given it its name. One thread works on it at a time; `discard` may be asked for while another thread
-is still stuck in `write`, and then waits for it, for closing its descriptor meanwhile would let that
-thread write into whatever file is opened next.
+It lies under `.uploads` or in another place that the folder never serves, until `publish` has brought
+it to disk and given it its name. One thread works on it at a time; `discard` may be asked for while
+another thread is still stuck in `write`, and then waits for it, for closing its descriptor meanwhile
+would let that thread write into whatever file is opened next.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from threading import Lock
 
 from imgproxy.errors import StorageFailed
+from imgproxy.storage.blocks import blocks
 from imgproxy.storage.folder import Folder, names
+from imgproxy.storage.threads import Threads
 
 _UPLOADS = ".uploads"
 _STRETCH = 64 * 1024 * 1024  # copied in one go: a fraction of a second on any disk worth the name
+_BLOCK = 1024 * 1024  # written at once: a thread costs 0.1 ms a time
 _RACES = 100  # each lost one means that a neighbour removed the folder we had just made
 
 
 class Draft:
     """Write, then publish or not, then discard in any case. Every call may block."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, place: Path | None = None) -> None:
+        """Begin a file in `place`, which must be there, or else in a place for all."""
         self._folder = folder
         self._lock = Lock()
-        self._path: Path | None = folder.root / _UPLOADS / secrets.token_hex(16)
-        with _storing():
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path: Path | None = (place or folder.root / _UPLOADS) / secrets.token_hex(16)
+        with storing():
+            if place is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
             # The umask decides who may read it: often a web server beside us.
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
     def write(self, block: bytes) -> None:
         """Append bytes."""
-        with self._lock, _storing():
+        with self._lock, storing():
             view = memoryview(block)
             while view:
                 view = view[os.write(self._descriptor, view) :]
 
     def copy_from(self, descriptor: int, start: int) -> int:
         """Append a stretch of another file within the kernel; return how many bytes, 0 at its end."""
-        with self._lock, _storing():
+        with self._lock, storing():
             return os.sendfile(self._descriptor, descriptor, start, _STRETCH)
 
     def publish(self, key: str) -> os.stat_result:
         """Give the file its name, in place of whatever had it."""
         *parents, name = names(key)
-        with self._lock, _storing():
-            if self._path is None:
-                raise StorageFailed("the object was discarded before it was stored")
-            os.fsync(self._descriptor)
+        with self._lock, storing():
+            path = self._written()
             for _ in range(_RACES):
                 try:
-                    self._move(self._path, tuple(parents), name)
+                    self._move(path, tuple(parents), name)
                     break
                 except FileNotFoundError:
                     continue
@@ -64,15 +67,29 @@ class Draft:
                 raise StorageFailed("the storage keeps losing the folder of the key")
             return os.fstat(self._descriptor)
 
+    def keep(self, name: str) -> os.stat_result:
+        """Give the file a name in the place where it was begun, in place of whatever had it."""
+        with self._lock, storing():
+            path = self._written()
+            path.rename(path.with_name(name))
+            self._path = None
+            return os.fstat(self._descriptor)
+
     def discard(self) -> None:
         """Close the file, and remove it unless it was published; a second call does nothing."""
-        with self._lock, _storing():
+        with self._lock, storing():
             if self._descriptor >= 0:
                 os.close(self._descriptor)
                 self._descriptor = -1
             if self._path:
                 self._path.unlink(missing_ok=True)
                 self._path = None
+
+    def _written(self) -> Path:
+        if self._path is None:
+            raise StorageFailed("the object was discarded before it was stored")
+        os.fsync(self._descriptor)
+        return self._path
 
     def _move(self, path: Path, parents: tuple[str, ...], name: str) -> None:
         with self._folder.entered(parents, make=True) as folder:
@@ -83,8 +100,25 @@ class Draft:
             os.fsync(folder)
 
 
+@asynccontextmanager
+async def drafting(threads: Threads, begin: Callable[..., Draft], *arguments: object) -> AsyncIterator[Draft]:
+    """Lend a draft that `begin` makes in a thread, and discard it unless it was published."""
+    draft = await threads.run(begin, *arguments, late=Draft.discard)
+    try:
+        yield draft
+    finally:
+        await threads.run(draft.discard)
+
+
+async def pour(threads: Threads, chunks: AsyncIterator[bytes], draft: Draft) -> None:
+    """Write what arrives."""
+    async with aclosing(blocks(chunks, size=_BLOCK)) as regrouped:
+        async for block in regrouped:
+            await threads.run(draft.write, block)
+
+
 @contextmanager
-def _storing() -> Iterator[None]:
+def storing() -> Iterator[None]:
     """Let no `OSError` out: when writing, a name that cannot be is a fault, not an absence."""
     try:
         yield

@@ -6,15 +6,19 @@ It keeps every promise of the protocol but one: what it holds is gone with the p
 from __future__ import annotations
 
 import hashlib
+import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from imgproxy.errors import NotFound
 from imgproxy.image.source import Key
-from imgproxy.storage import Head, Original
+from imgproxy.storage import Head, Original, Part, Unfinished
+from imgproxy.storage.assembly import chosen, numbered
 from imgproxy.storage.memfd import Memfd, refuse_above
+from imgproxy.storage.ticket import Tickets
 
 _CHUNK = 256 * 1024
 
@@ -25,10 +29,21 @@ class _Object:
     head: Head
 
 
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    key: Key
+    begun: float
+    content_type: str | None
+    parts: dict[int, tuple[Part, bytes]] = field(default_factory=dict)
+
+
 class MemoryStorage:
     """A flat space of keys that is only in memory."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, tickets: Tickets | None = None, *, clock: Callable[[], float] = time.time) -> None:
+        """Without `tickets`, URLs are signed by a secret that nobody else knows."""
+        self.tickets = tickets or Tickets(secrets.token_bytes(32), clock=clock)
+        self.multipart = MemoryMultipart(self._keep, self.tickets, clock)
         self._objects: dict[Key, _Object] = {}
         self._clock = clock
 
@@ -52,11 +67,7 @@ class MemoryStorage:
 
     async def put(self, key: Key, chunks: AsyncIterator[bytes], *, content_type: str | None = None) -> Head:
         """Store an object once its last chunk is here."""
-        data = b"".join([chunk async for chunk in chunks])
-        version = hashlib.blake2b(data, digest_size=16).hexdigest()
-        head = Head(len(data), version, self._clock(), content_type)
-        self._objects[key] = _Object(data, head)
-        return head
+        return self._keep(key, b"".join([chunk async for chunk in chunks]), content_type)
 
     async def copy(self, source: Key, target: Key) -> Head:
         """Let a second key name the same bytes."""
@@ -73,14 +84,105 @@ class MemoryStorage:
             if key.startswith(prefix) and key in self._objects:
                 yield key, self._objects[key].head
 
+    async def presign(
+        self,
+        method: Literal["GET", "PUT"],
+        key: Key,
+        *,
+        expires: int,
+        content_type: str | None = None,
+        content_length: int | None = None,
+        disposition: str | None = None,
+    ) -> str:
+        """Return the path of a ticket."""
+        return self.tickets.presign(
+            method,
+            key,
+            expires=expires,
+            content_type=content_type,
+            content_length=content_length,
+            disposition=disposition,
+        )
+
     async def check(self) -> None:
         """Return: memory can be reached."""
 
     async def close(self) -> None:
         """Keep everything: a dictionary holds no connection."""
 
+    def _keep(self, key: Key, data: bytes, content_type: str | None) -> Head:
+        head = Head(len(data), _version(data), self._clock(), content_type)
+        self._objects[key] = _Object(data, head)
+        return head
+
     def _find(self, key: Key) -> _Object:
         try:
             return self._objects[key]
         except KeyError:
             raise NotFound("no such object") from None
+
+
+class MemoryMultipart:
+    """Uploads in parts that are only in memory."""
+
+    def __init__(
+        self,
+        keep: Callable[[Key, bytes, str | None], object],
+        tickets: Tickets,
+        clock: Callable[[], float],
+    ) -> None:
+        self._uploads: dict[str, _Upload] = {}
+        self._keep = keep
+        self._tickets = tickets
+        self._clock = clock
+
+    async def begin(self, key: Key, *, content_type: str | None = None) -> str:
+        """Begin an upload and return its id."""
+        upload = secrets.token_hex(16)
+        self._uploads[upload] = _Upload(key, self._clock(), content_type)
+        return upload
+
+    async def presign(self, key: Key, upload: str, *, number: int, expires: int) -> str:
+        """Return the path of a ticket for one part."""
+        return self._tickets.presign_part(key, upload, number=number, expires=expires)
+
+    async def receive(self, key: Key, upload: str, *, number: int, chunks: AsyncIterator[bytes]) -> Part:
+        """Keep one part once its last chunk is here, in place of what had its number."""
+        numbered(number)
+        data = b"".join([chunk async for chunk in chunks])
+        part = Part(number, f'"{_version(data)}"', len(data))
+        self._find(key, upload).parts[number] = (part, data)
+        return part
+
+    async def parts(self, key: Key, upload: str) -> list[Part]:
+        """List what has arrived, in order."""
+        held = self._find(key, upload).parts
+        return [held[number][0] for number in sorted(held)]
+
+    async def complete(self, key: Key, upload: str, parts: Iterable[Part]) -> None:
+        """Join the parts."""
+        found = self._find(key, upload)
+        wanted = chosen(parts, {number: part for number, (part, _) in found.parts.items()})
+        self._keep(key, b"".join(found.parts[part.number][1] for part in wanted), found.content_type)
+        del self._uploads[upload]
+
+    async def abort(self, key: Key, upload: str) -> None:
+        """Forget the parts."""
+        if upload in self._uploads and self._uploads[upload].key == key:
+            del self._uploads[upload]
+
+    async def list(self, prefix: str = "") -> AsyncIterator[Unfinished]:
+        """Every unfinished upload there was when the listing began."""
+        for upload, found in tuple(self._uploads.items()):
+            if found.key.startswith(prefix):
+                yield Unfinished(found.key, upload, found.begun)
+
+    def _find(self, key: Key, upload: str) -> _Upload:
+        found = self._uploads.get(upload)
+        if found is None or found.key != key:
+            raise NotFound("no such upload")
+        return found
+
+
+def _version(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()

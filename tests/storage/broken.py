@@ -8,16 +8,21 @@ HeldStorage    `open` and `read` wait until the test lets them go on, and are co
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Literal
 
 from imgproxy.errors import ImgproxyError, StorageFailed
 from imgproxy.image.source import Key
-from imgproxy.storage import Head, Original
-from imgproxy.storage.memory import MemoryStorage
+from imgproxy.storage import Head, Original, Part, Unfinished
+from imgproxy.storage.memory import MemoryMultipart, MemoryStorage
 
 
 class _Watched(MemoryStorage):
-    """A storage in memory before whose every call something happens."""
+    """A storage in memory before whose every call something happens; parts' calls are `multipart.…`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.multipart = _WatchedMultipart(self)
 
     async def before(self, call: str) -> None:
         """Happen."""
@@ -52,8 +57,63 @@ class _Watched(MemoryStorage):
         async for found in super().list(prefix):
             yield found
 
+    async def presign(
+        self,
+        method: Literal["GET", "PUT"],
+        key: Key,
+        *,
+        expires: int,
+        content_type: str | None = None,
+        content_length: int | None = None,
+        disposition: str | None = None,
+    ) -> str:
+        await self.before("presign")
+        return await super().presign(
+            method,
+            key,
+            expires=expires,
+            content_type=content_type,
+            content_length=content_length,
+            disposition=disposition,
+        )
+
     async def check(self) -> None:
         await self.before("check")
+
+
+class _WatchedMultipart(MemoryMultipart):
+    def __init__(self, storage: _Watched) -> None:
+        super().__init__(storage._keep, storage.tickets, storage._clock)
+        self._storage = storage
+
+    async def begin(self, key: Key, *, content_type: str | None = None) -> str:
+        await self._storage.before("multipart.begin")
+        return await super().begin(key, content_type=content_type)
+
+    async def presign(self, key: Key, upload: str, *, number: int, expires: int) -> str:
+        await self._storage.before("multipart.presign")
+        return await super().presign(key, upload, number=number, expires=expires)
+
+    async def receive(self, key: Key, upload: str, *, number: int, chunks: AsyncIterator[bytes]) -> Part:
+        await self._storage.before("multipart.receive")
+        return await super().receive(key, upload, number=number, chunks=chunks)
+
+    async def parts(self, key: Key, upload: str) -> list[Part]:
+        await self._storage.before("multipart.parts")
+        return await super().parts(key, upload)
+
+    async def complete(self, key: Key, upload: str, parts: Iterable[Part]) -> None:
+        await self._storage.before("multipart.complete")
+        await super().complete(key, upload, parts)
+
+    async def abort(self, key: Key, upload: str) -> None:
+        await self._storage.before("multipart.abort")
+        await super().abort(key, upload)
+
+    async def list(self, prefix: str = "") -> AsyncIterator[Unfinished]:
+        await self._storage.before("multipart.list")
+        async for found in super().list(prefix):
+            yield found
 
 
 class BrokenStorage(_Watched):

@@ -12,7 +12,7 @@ import pytest
 
 from imgproxy.errors import NotFound, SourceTooLarge
 from imgproxy.image.source import Key
-from imgproxy.storage import Storage
+from imgproxy.storage import Storage, Unfinished
 
 PLENTY = 100 * 1024 * 1024
 ABSENT = Key("not/there.jpg")
@@ -60,6 +60,11 @@ async def content(storage: Storage, key: Key, *, start: int = 0, end: int | None
 async def keys(storage: Storage, prefix: str = "") -> list[str]:
     """List the keys of a storage."""
     return [key async for key, _ in storage.list(prefix)]
+
+
+async def unfinished(storage: Storage, prefix: str = "") -> list[Unfinished]:
+    """List the uploads in parts that have not ended."""
+    return [upload async for upload in storage.multipart.list(prefix)]
 
 
 class StorageContract:

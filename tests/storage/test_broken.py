@@ -8,7 +8,7 @@ import pytest
 
 from imgproxy.errors import StorageFailed, StorageSlow
 from tests.storage.broken import BrokenStorage, HeldStorage, SlowStorage
-from tests.storage.contract import KEY, PLENTY, chunked, content, keys, stored
+from tests.storage.contract import KEY, PLENTY, chunked, content, keys, stored, unfinished
 
 
 async def test_broken_storage_fails_as_it_is_told_until_it_is_mended() -> None:
@@ -22,12 +22,22 @@ async def test_broken_storage_fails_as_it_is_told_until_it_is_mended() -> None:
         storage.check(),
         content(storage, KEY),
         keys(storage),
+        storage.presign("GET", KEY, expires=1),
+        storage.multipart.begin(KEY),
+        storage.multipart.presign(KEY, "id", number=1, expires=1),
+        storage.multipart.receive(KEY, "id", number=1, chunks=chunked(b"x")),
+        storage.multipart.parts(KEY, "id"),
+        storage.multipart.complete(KEY, "id", []),
+        storage.multipart.abort(KEY, "id"),
+        unfinished(storage),
     ):
         with pytest.raises(StorageSlow):
             await call
     storage.error = None
     await stored(storage)
-    assert storage.calls == ["head", "open", "put", "copy", "delete", "check", "read", "list", "put"]
+    whole = ["head", "open", "put", "copy", "delete", "check", "read", "list", "presign"]
+    parted = ["begin", "presign", "receive", "parts", "complete", "abort", "list"]
+    assert storage.calls == [*whole, *(f"multipart.{call}" for call in parted), "put"]
 
 
 async def test_broken_storage_may_fail_in_some_calls_only() -> None:

@@ -8,7 +8,7 @@ storage    the promises of a storage, kept with both
 from __future__ import annotations
 
 from imgproxy.storage.s3.client import S3Options
-from imgproxy.storage.s3.multipart import Multipart, Part
+from imgproxy.storage.s3.multipart import Multipart
 from imgproxy.storage.s3.storage import S3Storage
 
-__all__ = ["Multipart", "Part", "S3Options", "S3Storage"]
+__all__ = ["Multipart", "S3Options", "S3Storage"]

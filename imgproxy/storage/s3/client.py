@@ -20,6 +20,7 @@ from botocore import exceptions as boto
 
 from imgproxy.errors import ImgproxyError, NotFound, StorageFailed, StorageSlow
 from imgproxy.image.source import MAX_KEY_BYTES, Key
+from imgproxy.storage import BadParts
 from imgproxy.storage.retry import Retry
 
 
@@ -151,6 +152,9 @@ class Refused(StorageFailed):
 _BY_CODE: dict[str, type[ImgproxyError]] = {
     "NoSuchBucket": StorageFailed,  # a 404 that says nothing of the object
     "InvalidRange": OutOfRange,
+    "InvalidPart": BadParts,
+    "InvalidPartOrder": BadParts,
+    "EntityTooSmall": BadParts,
     "InvalidRequest": Invalid,
     "RequestTimeout": StorageSlow,
 }
@@ -170,6 +174,7 @@ _MESSAGES: dict[type[ImgproxyError], str] = {
     NotFound: "no such object",
     StorageSlow: "the storage did not answer in time",
     Refused: "the storage refused access",
+    BadParts: "the parts are not those received, not in order, or too small",
 }
 
 _PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})

@@ -8,30 +8,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-from imgproxy.errors import ImgproxyError, StorageFailed
+from imgproxy.errors import ImgproxyError, NotFound, StorageFailed
 from imgproxy.image.source import Key
+from imgproxy.storage import MAX_PARTS, BadParts, Part, Unfinished
 
 PART_BYTES = 8 * 1024 * 1024
-MAX_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part that storage has received."""
-
-    number: int
-    """From 1 to `MAX_PARTS`."""
-    etag: str
-    """As storage gave it, quotes and all."""
-    size: int
-    """Bytes."""
 
 
 class Door(Protocol):
     """What is needed of `client`."""
+
+    prefix: str
 
     async def call(
         self, operation: str, *, key: Key | None = None, repeat: bool = True, **parameters: object
@@ -85,6 +74,8 @@ class Multipart:
         Not tried twice: once it has succeeded there is no such upload any more.
         """
         listed = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
+        if not listed:
+            raise BadParts("an object is made of at least one part")
         await self._door.call(
             "complete_multipart_upload",
             key=key,
@@ -94,8 +85,27 @@ class Multipart:
         )
 
     async def abort(self, key: Key, upload: str) -> None:
-        """Throw the parts away."""
-        await self._door.call("abort_multipart_upload", key=key, UploadId=upload)
+        """Throw the parts away; an upload that is not there counts as aborted."""
+        with suppress(NotFound):
+            await self._door.call("abort_multipart_upload", key=key, UploadId=upload)
+
+    async def list(self, prefix: str = "") -> AsyncIterator[Unfinished]:
+        """Every unfinished upload to a key that begins with `prefix`."""
+        after: tuple[str, str] = ("", "")
+        while True:
+            markers: dict[str, Any] = (
+                {"KeyMarker": after[0], "UploadIdMarker": after[1]} if any(after) else {}
+            )
+            page = await self._door.call(
+                "list_multipart_uploads", Prefix=self._door.prefix + prefix, **markers
+            )
+            for listed in page.get("Uploads", ()):
+                yield _unfinished(listed, self._door.prefix)
+            last, after = after, (page.get("NextKeyMarker", ""), page.get("NextUploadIdMarker", ""))
+            if not page.get("IsTruncated"):
+                return
+            if after == last:
+                raise StorageFailed("the storage does not come to an end of its list")
 
     async def store(
         self, key: Key, first: bytes, rest: AsyncIterator[bytes], *, content_type: str | None = None
@@ -117,6 +127,11 @@ class Multipart:
 
 def _part(listed: dict[str, Any]) -> Part:
     return Part(_said(listed, "PartNumber"), _said(listed, "ETag"), _said(listed, "Size"))
+
+
+def _unfinished(listed: dict[str, Any], prefix: str) -> Unfinished:
+    begun = _said(listed, "Initiated").timestamp()
+    return Unfinished(Key(_said(listed, "Key").removeprefix(prefix)), _said(listed, "UploadId"), begun)
 
 
 def _said(answer: dict[str, Any], name: str) -> Any:

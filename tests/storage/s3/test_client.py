@@ -16,6 +16,7 @@ import pytest
 
 from imgproxy.errors import ImgproxyError, NotFound, SourceTooLarge, StorageFailed, StorageSlow
 from imgproxy.image.source import Key
+from imgproxy.storage import Part
 from imgproxy.storage.retry import Retry
 from imgproxy.storage.s3 import S3Options, S3Storage
 from imgproxy.storage.s3.client import passes, translate, translated
@@ -146,7 +147,7 @@ class TestTries:
         assert len(endpoint.requests) == 1
         endpoint.gives(SLOW_DOWN)
         with pytest.raises(StorageFailed):
-            await storage.multipart.complete(KEY, "upload", [])
+            await storage.multipart.complete(KEY, "upload", [Part(1, "e", 1)])
         assert len(endpoint.requests) == 1
 
     async def test_all_other_calls_are_repeated(self, storage: S3Storage, endpoint: Endpoint) -> None:

@@ -8,13 +8,16 @@ import pytest
 
 from imgproxy.errors import StorageFailed
 from imgproxy.image.source import Key
+from imgproxy.storage import Part
 from imgproxy.storage.s3 import multipart
-from imgproxy.storage.s3.multipart import Multipart, Part
+from imgproxy.storage.s3.multipart import Multipart
 from tests.storage.contract import KEY, chunked
 
 
 class FakeDoor:
     """Answer as told, and note what was called."""
+
+    prefix = "below/"
 
     def __init__(self, **answers: Any) -> None:
         self.calls: list[str] = []

@@ -1,0 +1,77 @@
+"""Objects that travel to a folder in parts: what S3 does with them, done with files.
+
+A part is seen when it is whole, and so is the object. They are put together within the kernel; no part is
+ever in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+
+from imgproxy.errors import StorageFailed
+from imgproxy.image.source import Key
+from imgproxy.storage import Part, Unfinished
+from imgproxy.storage.assembly import chosen, numbered
+from imgproxy.storage.draft import Draft, drafting, pour
+from imgproxy.storage.folder import Folder
+from imgproxy.storage.threads import Threads
+from imgproxy.storage.ticket import Tickets
+from imgproxy.storage.uploads import Uploads
+
+
+class LocalMultipart:
+    """Uploads in parts, each known by its key and its id."""
+
+    def __init__(self, folder: Folder, threads: Threads, tickets: Tickets) -> None:
+        self._uploads = Uploads(folder)
+        self._threads = threads
+        self._tickets = tickets
+
+    async def begin(
+        self,
+        key: Key,
+        *,
+        content_type: str | None = None,  # noqa: ARG002 - a file has no place for it
+    ) -> str:
+        """Begin an upload and return its id."""
+        return await self._threads.run(self._uploads.begin, key)
+
+    async def presign(self, key: Key, upload: str, *, number: int, expires: int) -> str:
+        """Return the path of a ticket for one part."""
+        return self._tickets.presign_part(key, upload, number=number, expires=expires)
+
+    async def receive(self, key: Key, upload: str, *, number: int, chunks: AsyncIterator[bytes]) -> Part:
+        """Keep one part once its last chunk is here, in place of what had its number."""
+        numbered(number)
+        async with drafting(self._threads, self._uploads.draft, key, upload) as draft:
+            await pour(self._threads, chunks, draft)
+            return await self._threads.run(self._uploads.keep, draft, key, upload, number)
+
+    async def parts(self, key: Key, upload: str) -> list[Part]:
+        """List what has arrived, in order."""
+        return list((await self._threads.run(self._uploads.held, key, upload)).values())
+
+    async def complete(self, key: Key, upload: str, parts: Iterable[Part]) -> None:
+        """Put parts together; another completion of the same upload meanwhile finds nothing any more."""
+        wanted = chosen(parts, await self._threads.run(self._uploads.held, key, upload))
+        async with drafting(self._threads, self._uploads.draft, key, upload) as draft:
+            for part in wanted:
+                await self._append(draft, key, upload, part)
+            await self._threads.run(self._uploads.publish, draft, key, upload)
+
+    async def abort(self, key: Key, upload: str) -> None:
+        """Throw the parts away."""
+        await self._threads.run(self._uploads.remove, key, upload)
+
+    async def list(self, prefix: str = "") -> AsyncIterator[Unfinished]:
+        """Every unfinished upload there was when the listing began."""
+        for upload in await self._threads.run(self._uploads.list, prefix):
+            yield upload
+
+    async def _append(self, draft: Draft, key: Key, upload: str, part: Part) -> None:
+        start = 0
+        while start < part.size:
+            copied = await self._threads.run(self._uploads.append, draft, key, upload, part, start)
+            if not copied:
+                raise StorageFailed("a part ended before its length")
+            start += copied

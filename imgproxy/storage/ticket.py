@@ -1,0 +1,139 @@
+"""Leave to read or write one object, as a URL path of our own: what S3 calls a presigned URL.
+
+    /-/KEY?expires=&type=&length=&disposition=&upload=&part=&signature=
+
+A ticket is a value, and everything it says is under its signature, the method too. One ticket has one
+signature, compared in constant time and as text: no second spelling of it passes. Pure: the secret and
+the clock are handed in.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
+from typing import Any, Literal
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+from imgproxy.errors import NotSigned
+from imgproxy.image.source import Key
+
+PREFIX = "/-/"
+Method = Literal["GET", "PUT"]
+
+_NUMBERS = {"expires": "expires", "length": "content_length", "part": "part"}
+_TEXTS = {"type": "content_type", "disposition": "disposition", "upload": "upload"}
+_NAMES = {**_NUMBERS, **_TEXTS}
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What may be done, with what, until when."""
+
+    method: Method
+    key: Key
+    expires: int
+    """Seconds since 1970; from then on it is void."""
+    content_type: str | None = None
+    """A PUT must say it, a GET is answered with it."""
+    content_length: int | None = None
+    """Bytes that a PUT must have."""
+    disposition: str | None = None
+    """What a GET is answered as `Content-Disposition`."""
+    upload: str | None = None
+    part: int | None = None
+    """A PUT of one part of this upload."""
+
+
+class Tickets:
+    """Issues tickets, and reads those that it has issued."""
+
+    def __init__(self, secret: bytes, *, clock: Callable[[], float]) -> None:
+        """`clock` tells the seconds since 1970."""
+        self._secret = secret
+        self._clock = clock
+
+    def presign(
+        self,
+        method: Method,
+        key: Key,
+        *,
+        expires: int,
+        content_type: str | None = None,
+        content_length: int | None = None,
+        disposition: str | None = None,
+    ) -> str:
+        """Return the path of a ticket that is good for `expires` seconds, as `Storage.presign` has it."""
+        bound: dict[str, Any] = (
+            {"disposition": disposition} if method == "GET" else {"content_length": content_length}
+        )
+        return self._issue(method, key, expires, content_type=content_type, **bound)
+
+    def presign_part(self, key: Key, upload: str, *, number: int, expires: int) -> str:
+        """Return the path of a ticket for one part, as `Multipart.presign` has it."""
+        return self._issue("PUT", key, expires, upload=upload, part=number)
+
+    def read(self, method: str, target: str) -> Ticket:
+        """Read the raw target of a request; raise `NotSigned` unless its ticket is ours and still good."""
+        ticket = parse(method, target, secret=self._secret)
+        if self._clock() >= ticket.expires:
+            raise NotSigned("the URL has expired")
+        return ticket
+
+    def _issue(self, method: Method, key: Key, expires: int, **bound: Any) -> str:
+        return generate(Ticket(method, key, int(self._clock()) + expires, **bound), secret=self._secret)
+
+
+def generate(ticket: Ticket, *, secret: bytes) -> str:
+    """Write a ticket as a path with a query."""
+    fields = {name: getattr(ticket, field) for name, field in _NAMES.items()}
+    query = {name: value for name, value in fields.items() if value is not None}
+    query["signature"] = _signature(ticket, secret)
+    return f"{PREFIX}{quote(ticket.key)}?{urlencode(query, quote_via=quote)}"
+
+
+def parse(method: str, target: str, *, secret: bytes) -> Ticket:
+    """Read what `generate` wrote, however a client has escaped it; raise `NotSigned` for anything else.
+
+    Who may GET may ask for the headers alone.
+    """
+    path, _, query = target.partition("?")
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, errors="strict")
+        given = dict(pairs)
+        if len(given) != len(pairs) or not path.startswith(PREFIX):
+            raise _refusal()
+        signature = given.pop("signature")
+        ticket = _ticket(method, unquote(path.removeprefix(PREFIX), errors="strict"), given)
+    except (KeyError, TypeError, ValueError):  # UnicodeError is a ValueError
+        raise _refusal() from None
+    if not hmac.compare_digest(signature.encode(), _signature(ticket, secret).encode()):
+        raise _refusal()
+    return ticket
+
+
+def _ticket(method: str, key: str, given: dict[str, str]) -> Ticket:
+    """Make a ticket of a query; raise `KeyError`, `TypeError` or `ValueError` if it is none."""
+    allowed: dict[str, Method] = {"GET": "GET", "HEAD": "GET", "PUT": "PUT"}
+    fields = {_NAMES[name]: _number(text) if name in _NUMBERS else text for name, text in given.items()}
+    return Ticket(method=allowed[method], key=Key(key), **fields)  # type: ignore[arg-type]
+
+
+def _number(text: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return int(text)
+
+
+def _signature(ticket: Ticket, secret: bytes) -> str:
+    said = json.dumps(astuple(ticket), separators=(",", ":")).encode()
+    digest = hmac.digest(secret, said, "sha256")
+    return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _refusal() -> NotSigned:
+    return NotSigned("the URL was not made for this request: it must be used as it was given")
