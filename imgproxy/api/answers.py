@@ -1,0 +1,272 @@
+"""What is answered: one model each, of which the OpenAPI is made, and how a file becomes one.
+
+Times are RFC 3339 in UTC with milliseconds. Who may not see everything of a file gets a `PublicRecord`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from imgproxy.files.model import File, FileState, OwnerType, Share, ShareType, TaskKind, Visibility
+
+
+def instant(milliseconds: int) -> str:
+    """Milliseconds since 1970 as RFC 3339, such as 2026-01-31T12:00:00.000Z."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+
+
+Instant = Annotated[
+    int,
+    PlainSerializer(instant, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-31T12:00:00.000Z"]}),
+]
+"""Milliseconds since 1970 within, RFC 3339 without."""
+
+
+class Body(BaseModel):
+    """An answer's body."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+
+class PresignedUpload(Body):
+    """Where to send the bytes: `method` to `url`, with exactly these `headers`."""
+
+    url: str
+    key: str = Field(examples=["images/4fQx1bTz9KcP0aLmE7uVwR/cat.jpg"])
+    filename: str
+    content_type: str
+    method: Literal["PUT"] = "PUT"
+    headers: dict[str, str] = Field(examples=[{"Content-Type": "image/jpeg"}])
+    expires_in: int = Field(examples=[900])
+    expires_at: Instant
+
+
+class MultipartUpload(Body):
+    """An upload in parts that was begun."""
+
+    upload_id: str
+    key: str
+    filename: str
+
+
+class PresignedPart(Body):
+    """Where to PUT one part; its answer's `ETag` is asked for when the upload is completed."""
+
+    url: str
+    part_number: int
+    expires_in: int = Field(examples=[900])
+    expires_at: Instant
+
+
+class PartStored(Body):
+    """A part that has arrived."""
+
+    part_number: int
+    size: int
+    etag: str
+
+
+class PartsStored(Body):
+    """The parts that have arrived."""
+
+    parts: list[PartStored]
+
+
+class MultipartCompleted(Body):
+    """The upload is whole, and can be registered by its key."""
+
+    key: str
+    location: str = Field(description="Its URL on the image CDN once it is registered and public.")
+
+
+class MultipartAborted(Body):
+    """The upload is given up."""
+
+    success: Literal[True] = True
+    key: str
+
+
+class PublicRecord(Body):
+    """What anybody may know of a file who may see it."""
+
+    id: str = Field(examples=["0199b6c4-5a51-7c3e-9f0e-2b8f6f1d7a10"])
+    key: str = Field(examples=["images/4fQx1bTz9KcP0aLmE7uVwR/cat.jpg"])
+    original_name: str = Field(examples=["cat.jpg"])
+    mime_type: str = Field(examples=["image/jpeg"])
+    size: int = Field(examples=[482113])
+    width: int | None = None
+    height: int | None = None
+    visibility: Visibility
+    bucket: str = Field(examples=["images"])
+    category: str | None = None
+    description: str | None = None
+    alt: str | None = None
+    tags: list[str] = []
+    url: str | None = Field(None, description="On the image CDN; none unless the file is public.")
+    created_at: Instant
+    updated_at: Instant
+
+
+class Record(PublicRecord):
+    """Everything of a file, for its owner and for secret keys."""
+
+    s3_key: str = Field(description="The same as `key`.")
+    owner_type: OwnerType
+    owner_id: str
+    related_entity_id: str | None = None
+    metadata: Mapping[str, Any] = {}
+    state: FileState
+    version: int = Field(description="What `ETag` and `If-Match` count.")
+    deleted_at: Instant | None = None
+    purge_after: Instant | None = Field(None, description="Until when it can be restored.")
+
+
+class Pagination(Body):
+    """Where a page stands. Above 10,000 files `total` and `totalPages` are lower bounds: `totalIsExact`."""
+
+    total: int | None
+    total_is_exact: bool = True
+    page: int
+    limit: int
+    total_pages: int | None
+    has_next_page: bool
+    has_prev_page: bool
+    has_next: bool
+    has_prev: bool
+    next_cursor: str | None = None
+
+
+class FilePage(Body):
+    """One page of files."""
+
+    items: list[Record | PublicRecord]
+    pagination: Pagination
+
+
+class Nothing(Body):
+    """It is done, and there is nothing to say."""
+
+
+class DownloadUrl(Body):
+    """Where the bytes can be had until `expiresAt`."""
+
+    url: str
+    filename: str
+    content_type: str
+    size: int
+    expires_at: Instant
+    download_url: str = Field(description="The same as `url`.")
+    expires_in: int = Field(examples=[3600])
+
+
+class ShareTold(Body):
+    """Someone whom a file is shared with."""
+
+    type: ShareType
+    id: str
+    expires_at: Instant | None = None
+
+
+class SharesTold(Body):
+    """All whom a file is shared with."""
+
+    shares: list[ShareTold]
+
+
+class TaskTold(Body):
+    """Work that was promised, and how often it was tried."""
+
+    id: str
+    kind: TaskKind
+    state: Literal["waiting", "dead"]
+    attempts: int
+    last_error: str | None = None
+    not_before: Instant
+    created_at: Instant
+    dead_at: Instant | None = None
+
+
+class Outbox(Body):
+    """Work that is promised and not done yet."""
+
+    items: list[TaskTold]
+
+
+class ErrorTold(Body):
+    """What is wrong, in the shape of bkend and in that of RFC 9457."""
+
+    code: str = Field(examples=["file/not-found"])
+    message: str
+
+
+class Problem(BaseModel):
+    """Every error's body."""
+
+    model_config = ConfigDict(frozen=True)
+
+    success: Literal[False]
+    error: ErrorTold
+    type: str = Field(examples=["/v1/docs#file-not-found"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str
+    message: str
+    request_id: str
+
+
+def public_record(file: File, *, base: str) -> PublicRecord:
+    """What others may know of a file; `base` is the public origin, such as https://img.example."""
+    return PublicRecord(**_public(file, base))
+
+
+def record(file: File, *, base: str) -> Record:
+    """Everything of a file; `base` is the public origin."""
+    return Record(
+        **_public(file, base),
+        s3_key=file.key,
+        owner_type=file.owner.type,
+        owner_id=file.owner.id,
+        related_entity_id=file.related_entity_id,
+        metadata=file.metadata,
+        state=file.state,
+        version=file.row_version,
+        deleted_at=file.deleted_at,
+        purge_after=file.purge_after,
+    )
+
+
+def _public(file: File, base: str) -> dict[str, Any]:
+    shown = file.visibility is Visibility.PUBLIC and file.state is FileState.READY
+    return {
+        "id": file.id,
+        "key": file.key,
+        "original_name": file.original_name,
+        "mime_type": file.mime_type,
+        "size": file.size,
+        "width": file.width,
+        "height": file.height,
+        "visibility": file.visibility,
+        "bucket": file.collection,
+        "category": file.category,
+        "description": file.description,
+        "alt": file.alt,
+        "tags": list(file.tags),
+        "url": f"{base}/{quote(file.key)}" if shown else None,
+        "created_at": file.created_at,
+        "updated_at": file.updated_at,
+    }
+
+
+def shares_told(shares: list[Share]) -> SharesTold:
+    """The shares of a file."""
+    return SharesTold(
+        shares=[ShareTold(type=each.type, id=each.id, expires_at=each.expires_at) for each in shares]
+    )

@@ -1,0 +1,209 @@
+"""What may be asked: one model each, which validates, and of which the OpenAPI is made.
+
+Bodies are read strictly, as JSON's own types; queries are text, and may name nothing that is not here. Fields
+of bodies that we do not know are left alone, but for a change, where one would believe that it was made.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from imgproxy.api.text import (
+    FileName,
+    KeyText,
+    Line,
+    Metadata,
+    MimeType,
+    Name,
+    PartNumber,
+    Prose,
+    Side,
+    Size,
+    Tags,
+    UploadIdText,
+)
+from imgproxy.files.model import OwnerType, ShareType, Visibility
+
+
+class Body(BaseModel):
+    """A request's body."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, strict=True)
+
+
+class Query(BaseModel):
+    """A request's query."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True, extra="forbid")
+
+
+class NewUpload(Body):
+    """What is going to be uploaded."""
+
+    filename: FileName
+    content_type: MimeType = Field(description="The upload must carry exactly this `Content-Type`.")
+    file_size: Size | None = Field(
+        None, description="Bytes; when told, the URL takes exactly as many.", examples=[482113]
+    )
+    visibility: Visibility | None = Field(None, description="The collection's own unless told.")
+    category: Name | None = Field(
+        None, description="A collection's name, or any label of yours.", examples=["images"]
+    )
+
+
+class MultipartPart(Body):
+    """One part of an upload that is to be signed."""
+
+    upload_id: UploadIdText
+    key: KeyText
+    part_number: PartNumber
+
+
+class MultipartAsked(Query):
+    """The upload whose parts are asked for."""
+
+    upload_id: UploadIdText
+    key: KeyText
+
+
+class MultipartAbort(Body):
+    """The upload that is given up."""
+
+    upload_id: UploadIdText
+    key: KeyText
+
+
+class UploadedPart(Body):
+    """A part that was uploaded, with the `ETag` that its PUT was answered with; S3's own names do too."""
+
+    part_number: PartNumber = Field(validation_alias=AliasChoices("partNumber", "PartNumber"))
+    etag: Line = Field(
+        min_length=1, validation_alias=AliasChoices("etag", "ETag", "eTag"), examples=['"9b2cf5…"']
+    )
+
+
+class MultipartComplete(Body):
+    """The parts that make the file, in their order."""
+
+    upload_id: UploadIdText
+    key: KeyText
+    parts: list[UploadedPart] = Field(min_length=1, max_length=10_000)
+
+
+class Registration(Body):
+    """What was uploaded and is to become a file; what it says of the bytes is checked against them."""
+
+    s3_key: KeyText = Field(
+        validation_alias=AliasChoices("s3Key", "key"), description="The `key` that the upload was given."
+    )
+    original_name: FileName
+    mime_type: MimeType
+    size: Size
+    width: Side | None = Field(None, description="Measured from the bytes; yours is only checked in form.")
+    height: Side | None = None
+    visibility: Visibility | None = Field(None, description="That of the upload unless told.")
+    bucket: Name | None = Field(None, description="The upload's collection, if you name it.")
+    category: Name | None = None
+    description: Prose | None = None
+    alt: Prose | None = Field(None, description="Text for those who do not see the picture.")
+    related_entity_id: Line | None = None
+    tags: Tags | None = None
+    metadata: Metadata | None = None
+
+
+SortBy = Literal["createdAt", "updatedAt", "originalName", "size", "mimeType"]
+
+
+class FileList(Query):
+    """Which files, in which order, and which page of them."""
+
+    page: int = Field(1, ge=1, le=1_000_000, description="From 1; left out when there is a `cursor`.")
+    limit: int = Field(20, ge=1, le=100, description="Files on a page.")
+    sort_by: SortBy = "createdAt"
+    sort_direction: Literal["asc", "desc"] = "desc"
+    visibility: Visibility | None = None
+    owner_type: OwnerType | None = None
+    owner_id: Line | None = None
+    bucket: Name | None = Field(None, description="A collection.")
+    mime_type: MimeType | None = None
+    category: Name | None = None
+    tag: Name | None = None
+    search: Line | None = Field(None, description="Part of a file's name, any case.")
+    cursor: str | None = Field(
+        None,
+        max_length=1024,
+        description="`nextCursor` of the page before; keeps its place while files come and go.",
+    )
+    total: bool = Field(True, description="`false` leaves out the count, which is dear among many.")
+
+
+class FilePatch(Body):
+    """What becomes of a file's fields: what is left out stays, `null` empties, `metadata` is merged."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    original_name: FileName | None = None
+    visibility: Visibility | None = None
+    category: Name | None = None
+    description: Prose | None = None
+    alt: Prose | None = None
+    related_entity_id: Line | None = None
+    tags: Tags | None = None
+    metadata: Metadata | None = Field(
+        None, description="Merged member by member (RFC 7396): `null` removes one; `null` alone removes all."
+    )
+
+    @model_validator(mode="after")
+    def _no_emptying(self) -> FilePatch:
+        for name, shown in (("original_name", "originalName"), ("visibility", "visibility")):
+            if name in self.model_fields_set and getattr(self, name) is None:
+                raise ValueError(f"{shown} cannot be emptied")
+        return self
+
+
+class ShareGiven(Body):
+    """Someone whom a file is shared with."""
+
+    type: ShareType
+    id: Line = Field(min_length=1, examples=["user-42"])
+    expires_at: AwareDatetime | None = Field(None, description="When it ends; never unless told.")
+
+
+class SharesGiven(Body):
+    """All whom a file is shared with from now on."""
+
+    shares: list[ShareGiven] = Field(max_length=500)
+
+
+class ShareRemoved(Query):
+    """The one share to remove; all of them unless told."""
+
+    type: ShareType | None = None
+    id: Line | None = None
+
+
+_MAX_DOWNLOAD_SECONDS = 7 * 24 * 3600  # as long as SigV4 lets a URL live
+
+
+class DownloadAsked(Body):
+    """How the bytes are wanted; nothing needs to be said."""
+
+    expires_in: int | None = Field(None, ge=1, le=_MAX_DOWNLOAD_SECONDS, description="Seconds.")
+    disposition: Literal["attachment", "inline"] = "attachment"
+
+
+class DownloadQuery(Query):
+    """How the bytes are wanted; nothing needs to be said."""
+
+    expires_in: int | None = Field(None, ge=1, le=_MAX_DOWNLOAD_SECONDS, description="Seconds.")
+    disposition: Literal["attachment", "inline"] = "attachment"
+
+
+class OutboxAsked(Query):
+    """Which of the promised work."""
+
+    state: Literal["all", "waiting", "dead"] = "all"
+    limit: int = Field(100, ge=1, le=1000)
