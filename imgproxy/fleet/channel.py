@@ -24,7 +24,7 @@ from imgproxy.fleet import parcel
 _MESSAGE_BYTES = 65_536
 _INLINE_BYTES = 32_768
 """What is longer travels in a memfd: a socket's buffer holds some 200 KB."""
-_MOST_DESCRIPTORS = 64
+_MOST_DESCRIPTORS = 253  # as many as Linux passes at once (unix(7), SCM_RIGHTS)
 
 _ASK, _ANSWER, _FAIL, _CANCEL = "ask", "answer", "fail", "cancel"
 
