@@ -6,9 +6,11 @@ line when its value cannot be. Only `app` and `cli` import this; everybody else 
 
 from __future__ import annotations
 
+import hmac
 import os
 import re
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, ByteSize, Field, ValidationError
@@ -23,6 +25,7 @@ from imgproxy.storage.address import StorageAddress, parse
 PREFIX = "IMGPROXY_"
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?")
+_SECRET_LENGTH = 16  # characters
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, None: 1}
 
 
@@ -69,6 +72,30 @@ def _numbers(low: int, high: int) -> Any:
 
 def _storage(value: Any) -> Any:
     return parse(value) if isinstance(value, str) else value
+
+
+_ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+
+
+def _origin(value: Any) -> Any:
+    if value and not _ORIGIN.fullmatch(value):
+        raise ValueError("https://HOST[:PORT] is expected, without a path")
+    return value
+
+
+def _origins(value: Any) -> Any:
+    found = _words(value)
+    if found == ("*",):
+        return found
+    for each in found:
+        _origin(each)
+    return found
+
+
+def _secret(value: str) -> str:
+    if len(value) < _SECRET_LENGTH:
+        raise ValueError(f"at least {_SECRET_LENGTH} characters are expected")
+    return value
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
@@ -142,6 +169,20 @@ class Settings(BaseSettings):
         "strip",
         description="`strip` all but right colours, leave `copyright` and artist, or `keep` everything",
     )
+    secret: Annotated[str, BeforeValidator(_secret)] = Field(
+        default_factory=token_urlsafe,
+        repr=False,
+        description="what our own upload and download URLs are signed with, the same for every process of a "
+        "deployment; drawn at each start if empty",
+    )
+    public_url: Annotated[str, BeforeValidator(_origin)] = Field(
+        "", description="the origin that clients know us by, such as https://img.example; else the request's"
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = Field(
+        ("*",), description="origins whose pages may upload and call the files API; `*` is any"
+    )
+    presign_ttl: Seconds = Field(900, ge=1, le=604_800, description="how long an upload URL is good for")
+    download_ttl: Seconds = Field(3600, ge=1, le=604_800, description="how long a download URL is good for")
     cache_dir: Path = Field(Path("./data/cache"), description="where results are kept on disk")
     cache_bytes: ByteSize = Field(
         ByteSize(10 * 1024**3), description="results kept on disk, across restarts; 0 keeps none there"
@@ -186,12 +227,16 @@ class Settings(BaseSettings):
             truncate=self.signing_truncate,
         )
 
+    def key_for(self, purpose: str) -> bytes:
+        """A key of its own for one purpose, derived from the deployment's secret."""
+        return hmac.digest(self.secret.encode(), purpose.encode(), "sha256")
+
 
 class SettingsError(Exception):
     """A setting cannot be; the one line says which, what it held and what is expected."""
 
 
-_SECRET = ("signing_secrets", "purge_secret", "storage")  # may hold credentials: never shown
+_SECRET = ("secret", "signing_secrets", "purge_secret", "storage")  # may hold credentials: never shown
 
 
 def read() -> Settings:

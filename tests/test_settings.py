@@ -49,6 +49,14 @@ def test_every_default_works_on_a_laptop() -> None:
         ("QUALITY", "jpeg=75", {Format.JPEG: 75}),
         ("SIGNING_SECRETS", "new, old", ("new", "old")),
         ("ONLY_PRESETS", "0", False),
+        ("PRESIGN_TTL", "15min", 900),
+        ("PUBLIC_URL", "https://img.example:8443", "https://img.example:8443"),
+        (
+            "CORS_ORIGINS",
+            "https://a.example, http://localhost:3000",
+            ("https://a.example", "http://localhost:3000"),
+        ),
+        ("CORS_ORIGINS", "*", ("*",)),
     ],
 )
 def test_values_are_written_as_people_write_them(
@@ -73,6 +81,12 @@ def test_values_are_written_as_people_write_them(
         ("PRESETS", "card=300x200/filters:nope()", "the preset 'card'"),
         ("SIGNING_TRUNCATE", "5", "SIGNING_SECRETS"),
         ("MAX_SIDE", "0", "greater than or equal to 1"),
+        ("PUBLIC_URL", "https://img.example/below", "without a path"),
+        ("PUBLIC_URL", "img.example", "https://HOST"),
+        ("CORS_ORIGINS", "*,https://a.example", "https://HOST"),
+        ("CORS_ORIGINS", "https://a.example/", "without a path"),
+        ("PRESIGN_TTL", "0", "greater than or equal to 1"),
+        ("DOWNLOAD_TTL", "8d", "less than or equal to 604800"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_variable(
@@ -88,6 +102,17 @@ def test_a_wrong_value_is_one_line_that_names_the_variable(
 
 def test_a_secret_is_not_shown_even_when_it_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in refusal(monkeypatch, STORAGE="s4://user:hunter2@bucket")
+
+
+def test_a_short_secret_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refusal(monkeypatch, SECRET="hunter2") == "IMGPROXY_SECRET: at least 16 characters are expected"
+
+
+def test_the_secret_is_drawn_unless_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read().key_for("x") != read().key_for("x")
+    monkeypatch.setenv("IMGPROXY_SECRET", "0123456789abcdef")
+    assert read().key_for("x") == read().key_for("x") != read().key_for("y")
+    assert "0123456789abcdef" not in repr(read())
 
 
 def test_what_would_serve_nothing_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

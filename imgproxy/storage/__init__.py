@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from imgproxy.errors import BadArgument
+from imgproxy.errors import InvalidParts
 from imgproxy.image.source import Key
 
 MAX_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
@@ -75,7 +75,7 @@ class Unfinished:
     """Seconds since 1970."""
 
 
-class BadParts(BadArgument):
+class BadParts(InvalidParts):
     """The parts listed are not those received, not in order, too small, or none."""
 
 
