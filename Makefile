@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test lint bench soak help
+.PHONY: run test lint bench bench-peers bench-record soak help
 
 run: $(VENV)/installed ## start the demo on http://127.0.0.1:8080/
 	@exec $(BIN)/imgproxy serve --demo
@@ -23,14 +23,20 @@ lint: $(VENV)/installed-lint ## check style, types and who imports whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/installed-bench ## measure, and print what was seen
-	$(BIN)/python -m bench
+bench: $(VENV)/installed-test $(VENV)/installed-bench ## measure, and print ratios (20 min; BENCH=--quick, BENCH=--help)
+	$(BIN)/python -m bench $(BENCH)
+
+bench-peers: $(VENV)/installed-bench ## measure what one would pick instead, too (BENCH='--peer imagor=http://...')
+	$(BIN)/python -m bench peers $(BENCH)
+
+bench-record: $(VENV)/installed-test $(VENV)/installed-bench ## measure everything, and keep it in bench/README.md
+	$(BIN)/python -m bench all --markdown bench/README.md --json bench/results.json $(BENCH)
 
 soak: $(VENV)/installed-test ## run for minutes and look for what grows
 	$(BIN)/python -m pytest -m soak
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 # Where libvips has its headers installed, pip would build pyvips against that old library, and the build
 # would take the place of the one that pyvips-binary brings. So pip is shown no headers; and as it may have

@@ -1,26 +1,38 @@
-"""Servers to measure, as processes of their own on free ports of this machine."""
+"""Servers to measure, as processes of their own on free ports of this machine; they end with the bench."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+
+from bench.figure import Missing
+from bench.pictures import Wish
+
+_START = 60.0  # seconds
+_PR_SET_PDEATHSIG = 1
 
 _BARE = """
-import asyncio, sys, uvloop
+import sys, uvloop
 from aiohttp import web
 
-body = bytes(int(sys.argv[2]))
+body = open(sys.argv[2], "rb").read()
 
 
 async def answer(request):
-    return web.Response(body=body, content_type="image/jpeg")
+    return web.Response(body=body, content_type="image/png")
 
 
 async def main():
@@ -29,12 +41,81 @@ async def main():
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", int(sys.argv[1])).start()
-    print("listens", flush=True)
+    import asyncio
     await asyncio.sleep(1e9)
 
 
 uvloop.run(main())
 """
+
+_STATIC = """
+{user}
+pid {folder}/pid;
+worker_processes auto;
+events {{ worker_connections 4096; }}
+http {{
+    access_log {folder}/access.log combined buffer=32k flush=1s;
+    types {{ image/png png; }}
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 1000;
+    open_file_cache max=1000;
+    server {{
+        listen 127.0.0.1:{port} backlog=1024;
+        root {folder};
+    }}
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    admin: int = 0
+    """Where its metrics are."""
+
+    @property
+    def base(self) -> str:
+        """Its base URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def counted(self, metric: str) -> float:
+        """A counter as `/metrics` has it, name and labels; 0 until it is first counted."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{metric} "))
+
+    def descendants(self) -> list[int]:
+        """Process ids of its children and theirs."""
+        found, waiting = [], [self.process.pid]
+        while waiting:
+            tasks = Path(f"/proc/{waiting.pop()}/task")
+            with contextlib.suppress(OSError):
+                children = [int(one) for path in tasks.glob("*/children") for one in path.read_text().split()]
+                found += children
+                waiting += children
+        return found
+
+
+def address(wish: Wish) -> str:
+    """Where imgproxy has a picture."""
+    return f"/fit-in/{wish.width}x0/filters:format({wish.type})/{wish.name}"
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Seconds of the processor that these processes have spent so far."""
+    return sum(map(_cpu_seconds, pids))
+
+
+def _cpu_seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it has ended
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
@@ -45,39 +126,108 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def imgproxy(root: Path, workers: int, **settings: str) -> Iterator[int]:
-    """The product before a folder of public originals; the port."""
-    port = free_port()
+def imgproxy(
+    storage: Path | str,
+    workers: int,
+    *,
+    processes: int = 1,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Running]:
+    """The product before a folder of public originals, or a storage's address; small caches unless told."""
+    port, admin = free_port(), free_port()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("IMGPROXY_")}
     environment = {
-        **os.environ,
-        "IMGPROXY_STORAGE": f"file://{root}",
+        **clean,
+        "IMGPROXY_STORAGE": f"file://{storage}" if isinstance(storage, Path) else storage,
         "IMGPROXY_UNREGISTERED": "public",
         "IMGPROXY_WORKERS": str(workers),
-        "IMGPROXY_ADMIN_PORT": "0",
+        "IMGPROXY_ADMIN_PORT": str(admin),
         "IMGPROXY_CACHE_BYTES": "0",
+        "IMGPROXY_MEMORY_BYTES": "8MiB",
+        "IMGPROXY_PIXELS_BYTES": "0",
         **settings,
     }
-    with _running([sys.executable, "-m", "imgproxy", "serve", "--port", str(port)], environment):
-        yield port
+    command = [sys.executable, "-m", "imgproxy", "serve", "--port", str(port)]
+    if processes > 1:
+        command += ["--edges", str(processes)]
+    with running(command, port, path="/readyz", environment=environment) as process:
+        yield Running(port, process, admin)
+
+
+def edges_are_known() -> bool:
+    """Whether this `serve` can run as several processes."""
+    command = [sys.executable, "-m", "imgproxy", "serve", "--help"]
+    return "--edges" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 @contextlib.contextmanager
-def bare_aiohttp(size: int) -> Iterator[int]:
-    """A handler of aiohttp on uvloop that answers `size` bytes and does nothing else; the port."""
+def bare_aiohttp(body: Path) -> Iterator[Running]:
+    """A handler of aiohttp on uvloop that answers a file's bytes from memory and does nothing else."""
     port = free_port()
-    with _running([sys.executable, "-c", _BARE, str(port), str(size)], dict(os.environ)):
-        yield port
+    with running([sys.executable, "-c", _BARE, str(port), str(body)], port) as process:
+        yield Running(port, process)
 
 
 @contextlib.contextmanager
-def _running(command: list[str], environment: dict[str, str]) -> Iterator[None]:
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        for line in server.stdout:
-            if "listens" in line:
-                break
-        with ThreadPoolExecutor(1) as drain:
-            drain.submit(server.stdout.read)
-            yield
-            server.send_signal(signal.SIGTERM)
-            server.wait(20)
+def static_nginx(folder: Path) -> Iterator[Running]:
+    """An nginx that serves the files of a folder."""
+    port = free_port()
+    user = "user root;" if os.geteuid() == 0 else ""
+    (folder / "static.conf").write_text(_STATIC.format(user=user, folder=folder, port=port))
+    command = [nginx_binary(), "-p", str(folder), "-c", str(folder / "static.conf")]
+    with running([*command, "-e", str(folder / "error.log"), "-g", "daemon off;"], port) as process:
+        yield Running(port, process)
+
+
+def nginx_binary() -> str:
+    """Where nginx is; raise `Missing`."""
+    found = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    module = Path("/usr/lib/nginx/modules/ngx_http_cache_purge_module.so")
+    if found is None or not module.exists():
+        raise Missing("nginx is not installed: apt-get install nginx libnginx-mod-http-cache-purge")
+    return found
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str], port: int, *, path: str = "/", environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command while the block lasts, which begins when it answers; raise `RuntimeError`."""
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=_end_with_parent,
+    )
+    try:
+        wait_for(process, f"http://127.0.0.1:{port}{path}")
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_for(process: subprocess.Popen[bytes], url: str) -> None:
+    """Wait until a server answers anything; raise `RuntimeError` if it ends before."""
+    end = time.monotonic() + _START
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310  to ourselves
+            return
+        except urllib.error.HTTPError as error:
+            if error.code != 503:  # not ready yet
+                return
+        except OSError:
+            pass
+        time.sleep(0.005)
+    raise RuntimeError(f"{process.args!r} does not answer on {url}")
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end it if the bench is killed and cannot (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

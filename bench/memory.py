@@ -1,0 +1,63 @@
+"""Memory: what the server and its workers hold after 2,000, 10,000 and 20,000 misses.
+
+Resident set size (RSS). JPEGs of 0.3 MP to 40 to 400 px, no two alike; the caches on disk and in memory hold
+16 MB, so that they are full by the first look and what grows after it is a leak. Workers are replaced by age,
+so theirs goes up and down.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench import load
+from bench.figure import Aim, Row, Run, say
+from bench.pictures import NAMES, Wish, many
+from bench.servers import Running, address, imgproxy
+
+_LOOKS = (2_000, 10_000, 20_000)
+_QUICK = (500, 1_000, 2_000)
+_STEP = 500
+_WIDTHS = range(40, 400)  # 64 names in each are 23,040
+_CACHES = {"IMGPROXY_MEMORY_BYTES": "16MiB", "IMGPROXY_CACHE_BYTES": "16MiB"}
+_AIMS = (Aim("against the first", "≤", 1.05), Aim("against the first", "≥", 0.95))
+
+
+def measure(run: Run) -> Iterator[Row]:
+    """A row for each look."""
+    looks = _QUICK if run.quick else _LOOKS
+    root = many("small.jpg", run.folder("memory"))
+    wishes = _wishes()
+    caches = {**_CACHES, "IMGPROXY_CACHE_DIR": str(run.folder("memory cache"))}
+    first = 0.0
+    with imgproxy(root, run.workers, settings=caches) as server:
+        for done in range(_STEP, looks[-1] + 1, _STEP):
+            load.pictures(
+                server.base, address, wishes, connections=2 * run.workers, count=_STEP, fresh=b"fwd=miss"
+            )
+            held = _held(server)
+            say(f"memory, {done} misses: " + ", ".join(f"{name} {value:.1f}" for name, value in held.items()))
+            if done in looks:
+                first = first or held["server MB"]
+                grown = {"against the first": held["server MB"] / first}
+                yield Row(f"{done:,} misses", {**held, **grown}, _AIMS if done > looks[0] else ())
+
+
+def _wishes() -> Iterator[Wish]:
+    """More pictures than are asked for, none like another: 64 names in every width from 40 to 400 px."""
+    for width, index in itertools.product(_WIDTHS, range(NAMES)):
+        yield Wish(f"small-{index}.jpg", width, "jpeg")
+
+
+def _held(server: Running) -> dict[str, float]:
+    workers = [_rss(pid) for pid in server.descendants()]
+    return {"server MB": _rss(server.process.pid), "workers MB": sum(workers)}
+
+
+def _rss(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # it has ended
+        return 0.0
+    return sum(int(line.split()[1]) / 1000 * 1.024 for line in lines if line.startswith("VmRSS:"))
