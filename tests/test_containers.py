@@ -1,17 +1,17 @@
 """Dockerfile and compose.yaml without an engine: every name in them is one that exists.
 
-What an engine would find out by building is found here by reading: sources, commands, ports, settings.
+What an engine would find out by building is found here by reading: sources, commands, ports, settings; what
+it would find out by running, `.ci/containers` does.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml
@@ -19,58 +19,40 @@ import yaml
 from imgproxy import settings
 from imgproxy.cli import parser
 from imgproxy.storage.address import parse as storage_address
+from tests import dockerfile
+from tests.dockerfile import ROOT
 from tests.services import _binary as weed
 from tests.web import puppet
 
-ROOT = Path(__file__).parent.parent
 NGINX = (ROOT / "nginx.conf").read_text()
 
-KNOWN = {*settings.variables(), "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MALLOC_ARENA_MAX", "PATH"}
+KNOWN = {
+    *settings.variables(),
+    "IMGPROXY_DATABASE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "MALLOC_ARENA_MAX",
+    "PATH",
+}
 BUILDERS = {"build-essential", "gcc", "g++", "make", "cmake", "git", "pkg-config", "rustc"}
 
 
-class Step(NamedTuple):
-    """One instruction."""
-
-    word: str
-    text: str
-
-    @property
-    def command(self) -> list[str]:
-        """The words of the form that no shell reads."""
-        found = json.loads(self.text[self.text.index("[") :])
-        assert all(isinstance(word, str) for word in found)
-        return list(found)
-
-
-def stages() -> dict[str, list[Step]]:
-    """The Dockerfile's steps by stage, FROM first."""
-    lines = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.startswith("#")]
-    found: dict[str, list[Step]] = {}
-    for instruction in "\n".join(lines).replace("\\\n", " ").splitlines():
-        if not instruction.strip():
-            continue
-        word, text = instruction.split(None, 1)
-        if word == "FROM":
-            name = re.fullmatch(r"\S+ AS (\w+)", text)
-            assert name, instruction
-            current = found.setdefault(name[1], [])
-        current.append(Step(word, " ".join(text.split())))
-    return found
-
-
-STAGES = stages()
+STAGES = dockerfile.stages()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
 
 def texts(stage: str, word: str) -> list[str]:
-    return [step.text for step in STAGES[stage] if step.word == word]
+    return dockerfile.texts(STAGES[stage], word)
 
 
-def step(stage: str, word: str) -> Step:
-    (found,) = (each for each in STAGES[stage] if each.word == word)
-    return found
+def step(stage: str, word: str) -> dockerfile.Step:
+    return dockerfile.only(STAGES[stage], word)
+
+
+def interpolated(text: str) -> str:
+    """A value as Compose reads it where nothing is set."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
 # -- Dockerfile --------------------------------------------------------------------------------------------
@@ -219,7 +201,8 @@ def test_the_edge_may_do_no_more_than_it_needs() -> None:
 
 
 def test_the_settings_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    environment = {name: str(value) for name, value in SERVICES["imgproxy"]["environment"].items()}
+    given = SERVICES["imgproxy"]["environment"]
+    environment = {name: interpolated(str(value)) for name, value in given.items()}
     assert set(environment) <= KNOWN
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -229,6 +212,47 @@ def test_the_settings_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"-bucket={bucket}" in SERVICES["seaweedfs"]["command"]
     assert endpoint == "http://seaweedfs:8333"
     assert set(SERVICES["seaweedfs"]["networks"]) & set(SERVICES["imgproxy"]["networks"])
+
+
+def test_the_records_lie_where_the_edge_looks_for_them() -> None:
+    service = SERVICES["postgres"]
+    told = {name: interpolated(value) for name, value in service["environment"].items()}
+    user, password = told["POSTGRES_USER"], told["POSTGRES_PASSWORD"]
+    url = interpolated(SERVICES["imgproxy"]["environment"]["IMGPROXY_DATABASE"])
+    assert url == f"postgresql://{user}:{password}@postgres:5432/{user}"
+    assert service["networks"] == ["back"]
+    assert "ports" not in service
+
+
+def test_the_records_outlive_their_container() -> None:
+    """From version 18 on the image's volume is the parent of the former one, which it leaves empty."""
+    service = SERVICES["postgres"]
+    _, version = service["image"].split(":")
+    assert int(version) >= 18
+    assert [volume.split(":")[1] for volume in service["volumes"]] == ["/var/lib/postgresql"]
+
+
+def test_what_is_asked_before_a_service_depends_on_it_is_its_readiness() -> None:
+    for service in SERVICES.values():
+        for name, wanted in service.get("depends_on", {}).items():
+            assert wanted["condition"] == "service_healthy"
+            built = SERVICES[name].get("build", {}).get("target")
+            assert step(built, "HEALTHCHECK") if built else SERVICES[name]["healthcheck"]["test"][0] == "CMD"
+
+
+def test_postgres_is_asked_by_the_way_that_the_edge_takes() -> None:
+    command = SERVICES["postgres"]["healthcheck"]["test"][1:]
+    assert (command[0], command[command.index("-h") + 1]) == ("pg_isready", "127.0.0.1")
+
+
+def test_every_password_can_be_set() -> None:
+    secret = re.compile(r"(\$\{\w+:-)?only-for-this-machine")
+    text = (ROOT / "compose.yaml").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert {found[1] for line in lines for found in secret.finditer(line)} == {
+        "${S3_SECRET_KEY:-",
+        "${DATABASE_PASSWORD:-",
+    }
 
 
 def test_the_store_is_told_what_it_understands() -> None:
@@ -242,6 +266,36 @@ def test_the_store_is_told_what_it_understands() -> None:
 
 
 def test_what_compose_says_of_the_grace_period_is_enough() -> None:
-    drain = re.search(r"_DRAIN_SECONDS = (\d+)", (ROOT / "imgproxy" / "app.py").read_text())
-    assert drain
-    assert int(SERVICES["imgproxy"]["stop_grace_period"].removesuffix("s")) > int(drain[1])
+    sources = "".join(path.read_text() for path in (ROOT / "imgproxy").glob("*.py"))
+    (drain,) = re.findall(r"_DRAIN_SECONDS = (\d+)", sources)
+    assert int(SERVICES["imgproxy"]["stop_grace_period"].removesuffix("s")) >= int(drain) + 10
+
+
+# -- without an engine -------------------------------------------------------------------------------------
+
+
+def containers(*arguments: str) -> list[str]:
+    """What the script says that runs the Dockerfile's lines."""
+    command = [sys.executable, str(ROOT / ".ci" / "containers"), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+def test_the_script_has_a_line_for_each_of_the_edges_steps() -> None:
+    steps = [f"{step.word} {step.text}" for stage in ("build", "imgproxy") for step in STAGES[stage]]
+    listed = [
+        re.fullmatch(r"containers: +(run|not run|instead)  (.+)", line) for line in containers("--list")
+    ]
+    assert [found and found[2].partition(": /")[0] for found in listed] == steps
+
+
+def test_the_script_leaves_out_what_needs_root_and_nothing_else() -> None:
+    left_out = {line.split("  ")[1].split()[0] for line in containers("--list") if ": not run  " in line}
+    ran = [line for line in containers("--list") if "   run  RUN " in line]
+    assert left_out == {"RUN", "USER"}
+    assert [line.count("pip install") for line in ran] == [1]
+
+
+def test_the_script_has_a_help_worth_reading() -> None:
+    told = "\n".join(containers("--help"))
+    assert "--list" in told
+    assert "SIGTERM" in told
