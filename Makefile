@@ -23,10 +23,10 @@ lint: $(VENV)/installed-lint ## check style, types and who imports whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/installed-test $(VENV)/installed-bench ## measure, and print ratios (20 min; BENCH=--quick, BENCH=--help)
+bench: $(VENV)/installed-test $(VENV)/installed-bench ## measure, and print ratios (20 minutes; BENCH=--help)
 	$(BIN)/python -m bench $(BENCH)
 
-bench-peers: $(VENV)/installed-bench ## measure what one would pick instead, too (BENCH='--peer imagor=http://...')
+bench-peers: $(VENV)/installed-bench ## measure what one would pick instead, too
 	$(BIN)/python -m bench peers $(BENCH)
 
 bench-record: $(VENV)/installed-test $(VENV)/installed-bench ## measure everything, and keep it in bench/README.md
@@ -36,7 +36,7 @@ soak: $(VENV)/installed-test ## run for minutes and look for what grows
 	$(BIN)/python -m pytest -m soak
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 # Where libvips has its headers installed, pip would build pyvips against that old library, and the build
 # would take the place of the one that pyvips-binary brings. So pip is shown no headers; and as it may have

@@ -29,6 +29,7 @@ from bench import (
     startup,
 )
 from bench.figure import Figure, Missing, Row, Run, say
+from bench.pictures import kept
 from bench.report import Result
 
 FIGURES: tuple[Figure, ...] = (
@@ -49,11 +50,11 @@ _UNASKED = tuple(figure.name for figure in FIGURES if figure.name != "peers")  #
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and print what was seen. That an aim was missed is a result, and no failure."""
+    """Measure and print; 1 if a figure was left out. That an aim was missed is a result, and no failure."""
     asked = _parser().parse_args(arguments)
     on = machine.describe()
     results = []
-    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+    with tempfile.TemporaryDirectory(dir=kept(), prefix="run-") as scratch:
         for figure in FIGURES:
             if figure.name in asked.figures or "all" in asked.figures:
                 folder = Path(scratch) / figure.name
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 results.append(_measured(figure, run))
                 print(report.markdown(results[-1], on), end="\n\n", flush=True)
                 _keep(asked, results, on)
-    return 0
+    return 1 if any(result.left_out for result in results) else 0
 
 
 def _measured(figure: Figure, run: Run) -> Result:
@@ -70,7 +71,7 @@ def _measured(figure: Figure, run: Run) -> Result:
     rows: list[Row] = []
     try:
         rows.extend(figure.measure(run))
-    except Missing as error:
+    except (Missing, OSError, RuntimeError) as error:
         say(f"{figure.name} is left out: {error}")
         return Result(figure, rows, str(error))
     return Result(figure, rows)
@@ -91,8 +92,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Measure this imgproxy against what it is made of, in rounds by turns, on this machine.",
         epilog="figures:\n"
         + "\n".join(f"  {figure.name:{width}}  {figure.title}" for figure in FIGURES)
-        + "\n\nAll but `peers` are measured unless some are named; `all` are all. Progress goes to standard error, tables go"
-        "\nto standard output. A peer that you start yourself has to read the originals in"
+        + "\n\nAll but `peers` are measured unless some are named; `all` are all. Progress goes to standard"
+        "\nerror, tables go to standard output. A peer that you start yourself has to read the originals in"
         f"\n{peers.folder()}; it is one of {', '.join(peers.ADDRESSES)}.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

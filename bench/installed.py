@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.figure import Missing, Run, say
-from bench.pictures import KEPT
+from bench.pictures import kept
 from bench.servers import free_port, running
 
 _THUMBOR = "thumbor>=7.8,<8"
@@ -35,7 +35,7 @@ AVIF_QUALITY = 63
 @contextlib.contextmanager
 def thumbor(run: Run, root: Path) -> Iterator[str]:
     """Run thumbor from PyPI; its base URL."""
-    folder = KEPT / "thumbor"
+    folder = kept() / "thumbor"
     port = free_port()
     config = run.scratch / "thumbor.conf"
     config.write_text(_CONFIG.format(root=str(root)))
@@ -56,7 +56,7 @@ def _thumbor(folder: Path) -> Path:
 @contextlib.contextmanager
 def ipx(run: Run, root: Path) -> Iterator[str]:
     """Run IPX from npm; its base URL."""
-    folder = KEPT / "ipx"
+    folder = kept() / "ipx"
     port = free_port()
     _install_ipx(folder)
     shutil.copy(Path(__file__).with_name("ipx.mjs"), folder)  # beside its node_modules
@@ -78,11 +78,11 @@ def _install_ipx(folder: Path) -> None:
 def versions() -> dict[str, str]:
     """The versions of those that are installed."""
     found = {}
-    if (pip := KEPT / "thumbor" / "bin" / "pip").exists():
+    if (pip := kept() / "thumbor" / "bin" / "pip").exists():
         listed = json.loads(_run([str(pip), "list", "--format", "json"]))
         packages = {each["name"].lower(): each["version"] for each in listed}
         found["thumbor"] = f"{packages['thumbor']} (Pillow {packages['pillow']})"
-    modules = KEPT / "ipx" / "node_modules"
+    modules = kept() / "ipx" / "node_modules"
     if (modules / "ipx").exists():
         ours, sharp = (json.loads((modules / name / "package.json").read_text()) for name in ("ipx", "sharp"))
         found["IPX"] = (

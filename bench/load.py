@@ -41,7 +41,7 @@ class Answer:
     body: bytes
 
 
-class WrongAnswer(Exception):
+class WrongAnswer(RuntimeError):
     """A server answered something else than what it was asked for, so its numbers mean nothing."""
 
 

@@ -17,7 +17,7 @@ from bench import installed, load
 from bench.figure import Missing, Row, Run, in_turn, medians, say
 from bench.load import Address
 from bench.misses import SIZES
-from bench.pictures import KEPT, Wish, many, unique
+from bench.pictures import Wish, kept, many, unique
 from bench.servers import address, imgproxy
 
 _ROUNDS = 3
@@ -53,7 +53,7 @@ SELF_INSTALLED = {"thumbor": installed.thumbor, "ipx": installed.ipx}
 
 def folder() -> Path:
     """Where a peer that somebody else starts has to find the originals."""
-    return KEPT / "peers"
+    return kept() / "peers"
 
 
 def measure(run: Run) -> Iterator[Row]:
@@ -74,10 +74,8 @@ def measure(run: Run) -> Iterator[Row]:
 
 def _originals() -> Path:
     root = folder()
-    if not root.exists():
-        root.mkdir(parents=True)
-        many("medium.jpg", root)
-    return root
+    root.mkdir(exist_ok=True)
+    return many("medium.jpg", root)
 
 
 def _row(run: Run, servers: dict[str, tuple[str, Address]], type_: str, width: int) -> Row:

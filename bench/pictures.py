@@ -18,7 +18,7 @@ import pyvips
 from bench.figure import say
 
 KEPT = Path(__file__).parent.parent / ".bench"
-"""What is worth keeping between runs; git does not look into it."""
+"""What is worth keeping between runs, and on one disk with what is not, to link; git does not look in."""
 
 NAMES = 64
 """Under how many names one original is served, so that what is known of one is of no use for the next."""
@@ -62,13 +62,19 @@ SET: tuple[Drawing, ...] = (
 )
 
 
+def kept() -> Path:
+    """The folder `KEPT`, made if it is not there."""
+    KEPT.mkdir(exist_ok=True)
+    (KEPT / ".gitignore").write_text("*\n")
+    return KEPT
+
+
 def originals() -> Path:
     """The folder of the set, drawn if it is not there."""
-    folder = KEPT / "originals"
+    folder = kept() / "originals"
     drawn = folder / f".drawn-{_formula()}"
     if not drawn.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        (KEPT / ".gitignore").write_text("*\n")
+        folder.mkdir(exist_ok=True)
         for drawing in SET:
             say(f"drawing {drawing.name}, {drawing.pixels / 1e6:g} MP")
             _draw(drawing).write_to_file(str(folder / drawing.name), keep="none", **drawing.options)
@@ -80,7 +86,9 @@ def many(name: str, folder: Path) -> Path:
     """Put one original of the set into a folder under `NAMES` names; return the folder."""
     stem, _, ending = name.partition(".")
     for index in range(NAMES):
-        os.link(originals() / name, folder / f"{stem}-{index}.{ending}")
+        place = folder / f"{stem}-{index}.{ending}"
+        place.unlink(missing_ok=True)
+        os.link(originals() / name, place)
     return folder
 
 

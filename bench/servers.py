@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -138,6 +139,7 @@ def imgproxy(
     clean = {name: value for name, value in os.environ.items() if not name.startswith("IMGPROXY_")}
     environment = {
         **clean,
+        "PYTHONPATH": str(Path(__file__).parent.parent),
         "IMGPROXY_STORAGE": f"file://{storage}" if isinstance(storage, Path) else storage,
         "IMGPROXY_UNREGISTERED": "public",
         "IMGPROXY_WORKERS": str(workers),
@@ -192,40 +194,55 @@ def nginx_binary() -> str:
 def running(
     command: Sequence[str], port: int, *, path: str = "/", environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command while the block lasts, which begins when it answers; raise `RuntimeError`."""
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=_end_with_parent,
-    )
-    try:
-        wait_for(process, f"http://127.0.0.1:{port}{path}")
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
+    """Run a command while the block lasts, which begins when it answers; raise `RuntimeError`.
+
+    It gets a process group, to end what it leaves behind, but no session: Linux shares the processor out by
+    session (autogroup), and its `nice` would count for nothing.
+    """
+    with tempfile.TemporaryFile() as words:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=words,
+            process_group=0,
+            preexec_fn=_end_with_parent,
+        )
         try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            if not _answers(process, f"http://127.0.0.1:{port}{path}"):
+                words.seek(0)
+                raise RuntimeError(f"{command[0]} does not answer: {words.read().decode()[-500:]}")
+            yield process
+        finally:
+            _end(process)
 
 
-def wait_for(process: subprocess.Popen[bytes], url: str) -> None:
-    """Wait until a server answers anything; raise `RuntimeError` if it ends before."""
+def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
+    """Wait until a server answers anything but that it is not ready; return whether it did while it lived."""
     end = time.monotonic() + _START
     while process.poll() is None and time.monotonic() < end:
         try:
             urllib.request.urlopen(url, timeout=5).close()  # noqa: S310  to ourselves
-            return
+            return True
         except urllib.error.HTTPError as error:
-            if error.code != 503:  # not ready yet
-                return
+            if error.code != 503:
+                return True
         except OSError:
             pass
         time.sleep(0.005)
-    raise RuntimeError(f"{process.args!r} does not answer on {url}")
+    return False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a server, and then whatever of its group is left (thumbor's children stay behind)."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _end_with_parent() -> None:
