@@ -105,7 +105,7 @@ class DiskTier:
     async def put(self, key: ResultKey, entry: Entry) -> None:
         """Keep an entry; return when it is written, or will not be."""
         size = len(entry.body) + _OVERHEAD
-        if self._closed or size > self._largest or not self._undropped.isdisjoint(entry.sources):
+        if self._closed or not self.fits(entry) or not self._undropped.isdisjoint(entry.sources):
             return
         with self._lock:
             if self._queued + size > self._queue:
@@ -131,6 +131,10 @@ class DiskTier:
         self._undropped.discard(source)
         if trash is not None:
             self._later(self._keeper.clear, trash)
+
+    def fits(self, entry: Entry) -> bool:
+        """Whether an entry is small enough to be kept here."""
+        return len(entry.body) + _OVERHEAD <= self._largest
 
     async def close(self) -> None:
         """Wait for what is being written."""

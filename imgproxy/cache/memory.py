@@ -49,9 +49,12 @@ class MemoryTier:
         return self._entries.get(key)
 
     async def put(self, key: ResultKey, entry: Entry) -> None:
-        if len(entry.body) + _OVERHEAD <= self._largest:
+        if self.fits(entry):
             self._entries[key] = entry
 
     async def drop(self, source: str) -> None:
         for key in list(self._entries.by_source.get(source, ())):
             del self._entries[key]
+
+    def fits(self, entry: Entry) -> bool:
+        return len(entry.body) + _OVERHEAD <= self._largest

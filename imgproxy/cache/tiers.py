@@ -47,6 +47,9 @@ class Tier(Protocol):
     async def drop(self, source: str) -> None:
         """Forget every result that this original is part of."""
 
+    def fits(self, entry: Entry) -> bool:
+        """Whether an entry is small enough to be kept here."""
+
 
 @runtime_checkable
 class QuickTier(Tier, Protocol):
@@ -90,6 +93,10 @@ class Tiers:
                 await self._put(self._tiers[:index], key, entry)
                 return Found(entry, tier.name)
         return None
+
+    def fits(self, entry: Entry) -> bool:
+        """Whether an entry is small enough for any tier."""
+        return any(tier.fits(entry) for tier in self._tiers)
 
     async def put(self, key: ResultKey, entry: Entry) -> None:
         """Keep an entry in every tier."""

@@ -2,19 +2,21 @@
 
 A registered file's record is the authority. Objects without a record follow the deployment: refused, or
 public with the version that storage tells; that is believed for a while, and one question serves all who
-wait. While storage cannot tell, what it said last still holds (RFC 5861, stale-if-error), so that what is
-in a cache is served on. Unknown, private and deleted are one answer, `NotFound`.
+wait. Who can do with an old word is given storage's last, and storage is asked behind their back (RFC 5861,
+stale-while-revalidate); while it cannot tell, its last word holds for all (stale-if-error). Unknown, private
+and deleted are one answer, `NotFound`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from cachetools import LRUCache, TTLCache
 
 from imgproxy.cache.flight import Flights
+from imgproxy.edge.errands import Errands
 from imgproxy.errors import NotFound, SourceError
 from imgproxy.files.access import Access, Record
 from imgproxy.files.model import Visibility
@@ -54,7 +56,9 @@ class Permit:
     """Seconds since 1970."""
     tenant: str = ""
     purges: int = 0
-    """How often the key was purged; what was made before the last time is not served."""
+    """Which purge of the key was the last; what was made before it is not served."""
+    old: bool = field(default=False, compare=False)
+    """Whether it goes by a word of storage's that is being asked for anew."""
 
 
 def _absent() -> NotFound:
@@ -74,46 +78,55 @@ class Admission:
         timer: Callable[[], float],
         stale: float = 0,
     ) -> None:
-        """`ttl` is for how many seconds storage's word is believed, `stale` for how many when it is down."""
+        """`ttl` is for how many seconds storage's word is believed, `stale` for how many it is put up with.
+
+        Without a `ttl` storage is asked each time, and nothing old is put up with but while it is down.
+        """
         self._access = access
         self._storage = storage
         self._unregistered = unregistered
         self._known: TTLCache[Key, Permit] = TTLCache(_ENTRIES, ttl, timer)
         self._absent: TTLCache[Key, bool] = TTLCache(_ENTRIES, min(ttl, _ABSENT_SECONDS), timer)
         self._last: TTLCache[Key, Permit] = TTLCache(_ENTRIES, stale, timer)
+        self._before: TTLCache[Key, Permit] = TTLCache(_ENTRIES, stale, timer)
+        self._lenient = ttl > 0
+        self._errands = Errands()
         self._flights: Flights[Permit] = Flights()
         self._purges: LRUCache[Key, int] = LRUCache(_ENTRIES)
 
-    async def admit(self, key: Key) -> Permit:
-        """Leave to serve a key now; raise `NotFound`, or a `SourceError` when storage cannot tell."""
+    async def admit(self, key: Key, *, old: bool = False) -> Permit:
+        """Leave to serve a key now; raise `NotFound`, or a `SourceError` when storage cannot tell.
+
+        `old` says that leave by an old word will do, so that nobody has to wait for storage.
+        """
         record = await self._access.look(key)
         if record is not None:
+            self._forget_storage(key)  # nothing of it is believed again, should the record go
             if record.visibility is not Visibility.PUBLIC:
                 raise _absent()
             return self._permit(record)
         if not self._unregistered or key.startswith(RESERVED_PREFIXES) or key in self._absent:
             raise _absent()
-        known = self._known.get(key)
-        if known is not None:
-            return known
-        asked = key, self._purges.get(key, 0)
-        permit, _ = await self._flights.run(asked, lambda: self._ask(key))
-        return permit
+        known = self._known.get(key) or (self._old(key) if old else None)
+        return known if known is not None else await self._join(key, self._purges.get(key, 0))
 
     def at_hand(self, key: Key) -> Permit | None:
-        """Leave to serve a key now as far as memory knows; None means that `admit` must be asked."""
+        """Leave to serve a key now as far as memory knows, if old; None means that `admit` must be asked."""
         record = self._access.at_hand(key)
         if record is None:
-            return self._known.get(key) if self._unregistered else None
+            return (self._known.get(key) or self._old(key)) if self._unregistered else None
         if record.visibility is not Visibility.PUBLIC:
             return None
         return self._permit(record)
 
-    def purge(self, key: Key) -> None:
-        """Void every permit for a key that was given until now, and ask storage anew."""
-        self._purges[key] = self._purges.get(key, 0) + 1
-        self._last.pop(key, None)
-        self.forget(key)
+    def purge(self, key: Key, number: int | None = None) -> None:
+        """Void every permit for a key that was given until now, and ask storage anew.
+
+        `number` is the purge's where several processes purge alike: larger than all before, of whatever key.
+        """
+        before = self._purges.get(key, 0)
+        self._purges[key] = before + 1 if number is None else max(before, number)
+        self._forget_storage(key)
 
     def _permit(self, record: Record) -> Permit:
         purges = self._purges.get(record.key, 0)
@@ -121,15 +134,61 @@ class Admission:
 
     def forget(self, key: Key) -> None:
         """Ask storage anew for the next request: the object is known to have changed."""
-        self._known.pop(key, None)
-        self._absent.pop(key, None)
+        last = self._last.get(key)
+        self._forget_storage(key)
+        if last is not None:
+            self._before[key] = last
 
-    async def _ask(self, key: Key) -> Permit:
+    def before(self, permits: Sequence[Permit]) -> list[tuple[Permit, ...]]:
+        """What stood in the place of these: where one has changed, it by itself, then all together.
+
+        A version before counts if it was only the bytes that changed, and not longer ago than `stale`.
+        """
+        changed = {permit: before for permit in permits if (before := self._version_before(permit))}
+        steps = [{permit: before} for permit, before in changed.items()]
+        if len(changed) > 1:
+            steps.append(changed)
+        return [tuple([step.get(permit, permit) for permit in permits]) for step in steps]
+
+    def voided(self, permit: Permit) -> bool:
+        """Whether its key was purged since it was given."""
+        return self._purges.get(permit.key, 0) != permit.purges
+
+    async def close(self) -> None:
+        """Ask no more."""
+        await self._errands.close()
+
+    def _version_before(self, permit: Permit) -> Permit | None:
+        before = self._before.get(permit.key)
+        if before is None or (before.generation, before.purges) != (permit.generation, permit.purges):
+            return None
+        return before if before.version != permit.version else None
+
+    def _forget_storage(self, key: Key) -> None:
+        for words in (self._known, self._absent, self._last, self._before):
+            words.pop(key, None)
+
+    def _old(self, key: Key) -> Permit | None:
+        """Leave by storage's last word; storage is asked for a new one meanwhile."""
+        last = self._last.get(key) if self._lenient else None
+        if last is None:
+            return None
+        purges = self._purges.get(key, 0)
+        self._errands.begin((key, purges), lambda: self._join(key, purges))
+        return replace(last, old=True)
+
+    async def _join(self, key: Key, purges: int) -> Permit:
+        permit, _ = await self._flights.run((key, purges), lambda: self._ask(key, purges))
+        return permit
+
+    async def _ask(self, key: Key, purges: int) -> Permit:
+        """Storage's word; it is not remembered if the key was purged since it was asked for."""
         try:
             head = await self._storage.head(key)
         except NotFound:
-            self._absent[key] = True
-            self._last.pop(key, None)
+            if self._purges.get(key, 0) == purges:
+                self._forget_storage(key)
+                self._absent[key] = True
             raise _absent() from None
         except SourceError:
             last = self._last.get(key)
@@ -137,6 +196,13 @@ class Admission:
                 raise
             self._known[key] = last
             return last
-        permit = Permit(key, head.version, 0, head.modified, purges=self._purges.get(key, 0))
-        self._known[key] = self._last[key] = permit
+        permit = Permit(key, head.version, 0, head.modified, purges=purges)
+        if self._purges.get(key, 0) == purges:
+            self._note(permit)
         return permit
+
+    def _note(self, permit: Permit) -> None:
+        last = self._last.get(permit.key)
+        if last is not None and last.version != permit.version:
+            self._before[permit.key] = last
+        self._known[permit.key] = self._last[permit.key] = permit

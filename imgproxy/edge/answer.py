@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate, parsedate_to_datetime
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -22,6 +22,7 @@ from imgproxy.image.formats import TRAITS, Format
 from imgproxy.image.options import Options
 from imgproxy.image.source import Key
 
+_HASTY_SECONDS = 10
 _NAME = re.compile(r"[^\w .()+-]", re.ASCII)
 
 
@@ -86,6 +87,21 @@ def nginx_seconds(options: Options, freshness: Freshness) -> int:
     if options.expire is not None:
         return 0
     return freshness.shared_ttl if options.max_age is None else options.max_age
+
+
+def hasty(options: Options, freshness: Freshness, now: float) -> dict[str, str]:
+    """The headers of freshness where a newer answer is on its way: caches in front ask again in seconds.
+
+    The seconds are those of a client's error: enough that a busy page does not come back for each picture,
+    and what was overwritten is not looked at for longer than it takes to think of reloading.
+    """
+    brief = Freshness(min(freshness.ttl, _HASTY_SECONDS), min(freshness.shared_ttl, _HASTY_SECONDS), 0)
+    if options.max_age is not None:
+        options = replace(options, max_age=min(options.max_age, _HASTY_SECONDS))
+    return {
+        "Cache-Control": cache_control(options, brief, now),
+        "X-Accel-Expires": str(nginx_seconds(options, brief)),
+    }
 
 
 def tags(permits: Sequence[Permit]) -> list[str]:

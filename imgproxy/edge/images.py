@@ -15,13 +15,14 @@ from time import perf_counter
 
 from aiohttp import HttpVersion11, web
 
+from imgproxy.cache.tiers import Entry
 from imgproxy.dialects import Grammar, ImageRequest
 from imgproxy.dialects.signature import Signer
 from imgproxy.edge import answer, problems
 from imgproxy.edge.answer import Freshness
 from imgproxy.edge.purge import Purge
-from imgproxy.edge.render import Renderer
-from imgproxy.edge.warm import DateLine, Memory, Written, as_response
+from imgproxy.edge.render import Hit, Prepared, Renderer
+from imgproxy.edge.warm import DateLine, Memory, Written, as_response, overridden
 from imgproxy.errors import AskerError, ImgproxyError, NotFound, NotSigned
 from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output, negotiate
@@ -125,12 +126,13 @@ class Images:
                 return None
             asked.cache = "hit"
             return Written(304, warm.unchanged + common + b"\r\n", b"", send_body=False)
-        found = self._renderer.at_hand(warm.prepared)
-        if found is None:
+        hit = self._renderer.at_hand(warm.prepared)
+        if hit is None:
             return None
         asked.cache = "hit"
-        body = found.entry.body
-        head = b"%b%bContent-Length: %d\r\n\r\n" % (warm.ok, common, len(body))
+        body = hit.found.entry.body
+        ok = overridden(warm.ok, self._hasty(warm.prepared)) if hit.old else warm.ok
+        head = b"%b%bContent-Length: %d\r\n\r\n" % (ok, common, len(body))
         return Written(200, head, body, send_body=http.method == "GET")
 
     async def _answer(self, asked: _Asked) -> web.Response:
@@ -155,38 +157,50 @@ class Images:
 
     async def _serve(self, asked: _Asked, request: ImageRequest, output: Output) -> web.Response:
         http = asked.http
-        prepared = await self._renderer.prepare(request, output)
-        headers = answer.headers(
-            prepared, self._policy.freshness, now=self._clock(), cache_status="hit; detail=validator"
-        )
-        if answer.not_modified(
-            prepared, http.headers.get("If-None-Match"), http.headers.get("If-Modified-Since")
-        ):
+        tags, since = http.headers.get("If-None-Match"), http.headers.get("If-Modified-Since")
+        hit = None
+        if tags is None and since is None:
+            prepared, hit = await self._renderer.look(request, output)
+        else:  # who asks by a tag has a picture to show meanwhile, and wants storage's word of now
+            prepared = await self._renderer.prepare(request, output)
+        headers = self._headers(prepared, "hit; detail=validator")
+        if answer.not_modified(prepared, tags, since):
             asked.cache = "hit"
             return web.Response(status=304, headers=headers)
-        key = request.source if isinstance(request.source, str) else None
-        found = await self._renderer.cached(prepared)
-        if found is not None:
-            asked.cache = "hit"
-            unchanged = dict(headers)
-            headers["Cache-Status"] = f"imgproxy; hit; detail={found.tier}"
-            picture = _picture(found.entry.body, found.entry.mime, headers, request, key)
-            headers["Cache-Status"] = "imgproxy; hit; detail=memory"
-            self._warm.put(
-                http.raw_path, http.headers.get("Accept"), prepared, ok=headers, unchanged=unchanged
-            )
-            return picture
+        hit = hit or await self._renderer.cached(prepared)
+        if hit is not None:
+            return self._hit(asked, hit, headers)
         if http.method == "HEAD":
-            return _unmade(headers, answer.likely_mime(prepared, key), request, key)
+            return _unmade(headers, prepared)
+        earlier = await self._renderer.earlier(prepared)
+        if earlier is not None:
+            return self._earlier(asked, earlier)
         asked.cache = "miss"
         prepared, made = await self._renderer.make(prepared)
-        headers = answer.headers(
-            prepared,
-            self._policy.freshness,
-            now=self._clock(),
-            cache_status="fwd=miss; collapsed" if made.collapsed else "fwd=miss; stored",
-        )
-        return _picture(made.entry.body, made.entry.mime, headers, request, key)
+        how = "; collapsed" if made.collapsed else "; stored" if made.kept else ""
+        return _picture(made.entry, self._headers(prepared, ""), prepared, f"fwd=miss{how}")
+
+    def _hit(self, asked: _Asked, hit: Hit, headers: dict[str, str]) -> web.Response:
+        asked.cache = "hit"
+        prepared, found, old = hit
+        picture = _picture(found.entry, headers, prepared, f"hit; detail={found.tier}")
+        accept = asked.http.headers.get("Accept")
+        ok = {**picture.headers, "Cache-Status": "imgproxy; hit; detail=memory"}
+        self._warm.put(asked.http.raw_path, accept, prepared, ok=ok, unchanged=headers)
+        if old:
+            picture.headers.update(self._hasty(prepared))
+        return picture
+
+    def _earlier(self, asked: _Asked, hit: Hit) -> web.Response:
+        asked.cache = "hit"
+        headers = self._headers(hit.prepared, "") | self._hasty(hit.prepared)
+        return _picture(hit.found.entry, headers, hit.prepared, "hit; detail=stale")
+
+    def _headers(self, prepared: Prepared, cache_status: str) -> dict[str, str]:
+        return answer.headers(prepared, self._policy.freshness, now=self._clock(), cache_status=cache_status)
+
+    def _hasty(self, prepared: Prepared) -> dict[str, str]:
+        return answer.hasty(prepared.request.transform.options, self._policy.freshness, self._clock())
 
     def _read_once(self, target: str) -> ImageRequest:
         """Read and authenticate a target; once more with needless escapes undone (imagor issue 258)."""
@@ -241,20 +255,23 @@ def _request_id(http: web.BaseRequest) -> str:
     return given if given is not None and _REQUEST_ID.fullmatch(given) else token_hex(8)
 
 
-def _picture(
-    body: bytes, mime: str, headers: dict[str, str], request: ImageRequest, key: Key | None
-) -> web.Response:
-    headers["Content-Type"] = mime
-    headers["Content-Disposition"] = answer.disposition(request.transform.options, key, mime)
-    return web.Response(body=body, headers=headers)
+def _picture(entry: Entry, headers: dict[str, str], prepared: Prepared, cache_status: str) -> web.Response:
+    headers = {**headers, **_body_headers(prepared, entry.mime), "Cache-Status": f"imgproxy; {cache_status}"}
+    return web.Response(body=entry.body, headers=headers)
 
 
-def _unmade(
-    headers: dict[str, str], mime: str | None, request: ImageRequest, key: Key | None
-) -> web.Response:
+def _unmade(headers: dict[str, str], prepared: Prepared) -> web.Response:
     """HEAD of a picture that is in no cache: making it only to count its bytes would cost a decode."""
-    headers["Cache-Status"] = "imgproxy; fwd=miss"
-    if mime is not None:
-        headers["Content-Type"] = mime
-        headers["Content-Disposition"] = answer.disposition(request.transform.options, key, mime)
-    return web.Response(headers=headers)
+    mime = answer.likely_mime(prepared, _key(prepared))
+    known = {} if mime is None else _body_headers(prepared, mime)
+    return web.Response(headers={**headers, **known, "Cache-Status": "imgproxy; fwd=miss"})
+
+
+def _body_headers(prepared: Prepared, mime: str) -> dict[str, str]:
+    options = prepared.request.transform.options
+    return {"Content-Type": mime, "Content-Disposition": answer.disposition(options, _key(prepared), mime)}
+
+
+def _key(prepared: Prepared) -> Key | None:
+    source = prepared.request.source
+    return source if isinstance(source, str) else None

@@ -2,7 +2,8 @@
 
 A request is prepared without a byte moving (who may see it, in which version, under which key), answered
 from a cache if it can be, and made if it must be, once for all who ask at the same time. What was made
-is kept and answered only if everything it was made from is still as it was.
+is kept and answered only if everything it was made from is still as it was. When an object has been
+overwritten, the picture of its version before may stand in while the new one is made.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from imgproxy.cache.flight import Flights
 from imgproxy.cache.key import Ingredient, ResultKey, result_key
 from imgproxy.cache.tiers import Entry, Found, Tiers
 from imgproxy.dialects import ImageRequest
 from imgproxy.edge.admission import Admission, Permit
+from imgproxy.edge.errands import Errands
 from imgproxy.edge.originals import Originals
 from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.pool import Result
 from imgproxy.engine.protocol import Encoding, Job
-from imgproxy.errors import ImgproxyError, NotFound, SourceError, StorageFailed
+from imgproxy.errors import ImgproxyError, NotFound, OurError, SourceError, StorageFailed
 from imgproxy.image.formats import TRAITS
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling
@@ -63,6 +65,20 @@ class Prepared:
     """The original's, if it is no plain colour, then the layers'."""
     key: ResultKey
 
+    @property
+    def old(self) -> bool:
+        """Whether it goes by an old word of storage's, so that it should be asked for again soon."""
+        return any(permit.old for permit in self.permits)
+
+
+class Hit(NamedTuple):
+    """A picture that was in a cache; of an earlier version, if `prepared` is not what was asked for."""
+
+    prepared: Prepared
+    found: Found
+    old: bool
+    """Whether storage may know better by now, so that it should be asked for again soon."""
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -71,6 +87,8 @@ class Made:
     entry: Entry
     collapsed: bool
     """Whether somebody else's request made it."""
+    kept: bool
+    """Whether a cache has room for it."""
 
 
 class _Changed(Exception):
@@ -99,33 +117,66 @@ class Renderer:
         self._recipe = recipe
         self._metrics = metrics
         self._flights: Flights[Entry] = Flights()
+        self._errands = Errands()
         self._puts: set[asyncio.Task[None]] = set()
 
-    async def prepare(self, request: ImageRequest, output: Output) -> Prepared:
-        """Ask who may see it and name the result; raise `NotFound` for what is not public."""
-        keys = request.keys if not isinstance(request.source, str) else (request.source, *request.keys)
-        permits = tuple([await self._admission.admit(key) for key in keys])
-        key = result_key(
-            [Ingredient(permit.key, f"{permit.generation}:{permit.version}") for permit in permits],
-            transform=f"{request.params.image if not permits else ''};{request.transform.canonical()}",
-            output=output.canonical(),
-            answer=request.answer,
-            encoder=self._recipe.encoder,
-        )
-        return Prepared(request, output, permits, key)
+    async def prepare(self, request: ImageRequest, output: Output, *, old: bool = False) -> Prepared:
+        """Ask who may see it and name the result; raise `NotFound` for what is not public.
 
-    async def cached(self, prepared: Prepared) -> Found | None:
+        `old` says that an old word of storage's will do.
+        """
+        keys = request.keys if not isinstance(request.source, str) else (request.source, *request.keys)
+        permits = tuple([await self._admission.admit(key, old=old) for key in keys])
+        return self._named(request, output, permits)
+
+    async def look(self, request: ImageRequest, output: Output) -> tuple[Prepared, Hit | None]:
+        """What is asked for, and the answer if a cache has it: by an old word of storage's, else by a new."""
+        prepared = await self.prepare(request, output, old=True)
+        hit = await self.cached(prepared)
+        if hit is None and prepared.old:
+            prepared = await self.prepare(request, output)
+            hit = await self.cached(prepared)
+        return prepared, hit
+
+    async def cached(self, prepared: Prepared) -> Hit | None:
         """The answer, if a cache has it and nothing has changed while it was looked for."""
         found = await self._tiers.get(prepared.key, prepared.permits[0].key if prepared.permits else "")
-        return found if found is not None and await self._still_permitted(prepared) else None
+        if found is None or not await self._still_permitted(prepared, old=True):
+            return None
+        return Hit(prepared, found, prepared.old)
 
-    def at_hand(self, prepared: Prepared) -> Found | None:
+    async def earlier(self, prepared: Prepared) -> Hit | None:
+        """The answer of the version before, if a cache has it, while a new one is made with nobody waiting.
+
+        None also if a new one cannot be made for its original's sake: then that is the answer.
+        """
+        for permits in self._admission.before(prepared.permits):
+            before = self._named(prepared.request, prepared.output, permits)
+            found = await self._tiers.get(before.key, permits[0].key)
+            if found is not None:
+                break
+        else:
+            return None
+        if self._refused(prepared) or not await self._still_permitted(prepared):
+            return None
+        self._errands.begin(prepared.key, partial(self.make, prepared))
+        return Hit(before, found, old=True)
+
+    def at_hand(self, prepared: Prepared) -> Hit | None:
         """The answer, if memory has it and every permit still holds as far as memory knows."""
-        return self._tiers.at_hand(prepared.key) if self.still_at_hand(prepared) else None
+        old = False
+        for permit in prepared.permits:
+            held = self._admission.at_hand(permit.key)
+            if held != permit:
+                return None
+            old = old or held.old
+        found = self._tiers.at_hand(prepared.key)
+        return None if found is None else Hit(prepared, found, old)
 
     def still_at_hand(self, prepared: Prepared) -> bool:
-        """Whether every permit still holds as far as memory knows."""
-        return all(self._admission.at_hand(permit.key) == permit for permit in prepared.permits)
+        """Whether every permit still holds as far as memory knows, and none by an old word."""
+        held = [self._admission.at_hand(permit.key) for permit in prepared.permits]
+        return held == list(prepared.permits) and not any(permit.old for permit in held if permit)
 
     async def make(self, prepared: Prepared) -> tuple[Prepared, Made]:
         """The answer, made now or with somebody else's request.
@@ -142,17 +193,17 @@ class Renderer:
                     self._admission.forget(permit.key)
             else:
                 if await self._still_permitted(prepared):
-                    return prepared, Made(entry, joined)
+                    return prepared, Made(entry, joined, self._tiers.fits(entry))
             prepared = await self.prepare(prepared.request, prepared.output)
         raise StorageFailed("the original keeps changing while it is read")
 
-    async def purge(self, key: Key) -> None:
+    async def purge(self, key: Key, number: int | None = None) -> None:
         """Drop an original and all that was made of it; when this returns, nothing of it is served again.
 
         What is under way is made anew from storage before it is answered, for its permit is void. What was
         being kept meanwhile is waited for, and dropped too.
         """
-        self._admission.purge(key)
+        self._admission.purge(key, number)
         self._originals.purge(key)
         await self._tiers.drop(key)
         if self._puts:
@@ -160,14 +211,34 @@ class Renderer:
             await self._tiers.drop(key)
 
     async def close(self) -> None:
-        """Wait for what is being kept."""
+        """Wait for what is being kept; give up what nobody waits for."""
+        await self._errands.close()
+        await self._admission.close()
         await asyncio.gather(*self._puts, return_exceptions=True)
         self._originals.close()
 
+    def _named(self, request: ImageRequest, output: Output, permits: tuple[Permit, ...]) -> Prepared:
+        key = result_key(
+            [Ingredient(permit.key, f"{permit.generation}:{permit.version}") for permit in permits],
+            transform=f"{request.params.image if not permits else ''};{request.transform.canonical()}",
+            output=output.canonical(),
+            answer=request.answer,
+            encoder=self._recipe.encoder,
+        )
+        return Prepared(request, output, permits, key)
+
+    def _refused(self, prepared: Prepared) -> bool:
+        """Whether it is known that the bytes of the original are at fault."""
+        try:
+            self._memo.check(source=_blamed(prepared), job=prepared.key)
+        except OurError:
+            return False
+        except ImgproxyError:
+            return True
+        return False
+
     async def _make(self, prepared: Prepared) -> Entry:
-        # which of several originals is at fault is not known, so only one that is alone is remembered
-        alone = prepared.permits[0] if len(prepared.permits) == 1 else None
-        source = f"{alone.key}@{alone.version}" if alone else prepared.key
+        source = _blamed(prepared)
         self._memo.check(source=source, job=prepared.key)
         try:
             result = await self._fetch_and_run(prepared)
@@ -198,6 +269,7 @@ class Renderer:
                 plain=plain.colour if plain else None,
                 layers=prepared.request.keys,
                 meta=prepared.request.answer == "meta",
+                name=_name(prepared),
             )
             result = await self._engine.run(job, original, descriptors)
         self._metrics.rendered(
@@ -207,9 +279,10 @@ class Renderer:
         )
         return result
 
-    async def _still_permitted(self, prepared: Prepared) -> bool:
+    async def _still_permitted(self, prepared: Prepared, *, old: bool = False) -> bool:
         """Whether nothing has changed since; raise `NotFound` for what is not public any more."""
-        return all([await self._admission.admit(each.key) == each for each in prepared.permits])
+        permits = tuple([await self._admission.admit(each.key, old=old) for each in prepared.permits])
+        return permits == prepared.permits and not any(map(self._admission.voided, permits))
 
     def _keep(self, prepared: Prepared, entry: Entry) -> None:
         """Put into the caches what may still be served, without making anybody wait for it."""
@@ -222,6 +295,17 @@ class Renderer:
         task = asyncio.create_task(put())
         self._puts.add(task)
         task.add_done_callback(self._puts.discard)
+
+
+def _blamed(prepared: Prepared) -> str:
+    """What a failure is remembered of: which of several originals is at fault is not known."""
+    alone = prepared.permits[0] if len(prepared.permits) == 1 else None
+    return f"{alone.key}@{alone.version}" if alone else prepared.key
+
+
+def _name(prepared: Prepared) -> str:
+    """What a job is called in all processes: the picture, and the purges that its originals are read after."""
+    return f"{prepared.key}@{'.'.join(str(permit.purges) for permit in prepared.permits)}"
 
 
 def _require_versions(permits: Sequence[Permit], borrowed: Sequence[Original]) -> None:

@@ -63,6 +63,13 @@ def _head(status: str, headers: Mapping[str, str]) -> bytes:
     return f"HTTP/1.1 {status}\r\n{''.join(lines)}".encode("latin-1")
 
 
+def overridden(head: bytes, headers: Mapping[str, str]) -> bytes:
+    """A head that says something else of these names."""
+    kept = (line for line in head.splitlines() if line.partition(b":")[0].decode("latin-1") not in headers)
+    lines = (f"{name}: {value}".encode("latin-1") for name, value in headers.items())
+    return b"\r\n".join([*kept, *lines, b""])
+
+
 class DateLine:
     """The Date header of now, formatted once a second."""
 

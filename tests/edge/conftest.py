@@ -121,6 +121,8 @@ class Choices:
     grammar: Grammar = field(default_factory=Grammar)
     storage: MemoryStorage | None = None
     purge_secret: str = ""
+    stale: float = 0
+    memory: int = 1_000_000
 
 
 MakeEdge = Callable[..., Awaitable[Edge]]
@@ -135,11 +137,18 @@ async def make_edge(aiohttp_client: Any) -> MakeEdge:
         storage, access = choices.storage or MemoryStorage(), MemoryAccess()
         engine, clock, metrics, log = CountingEngine(), Clock(), Metrics(), io.StringIO()
         access_log = AccessLog(log)
-        admission = Admission(access, storage, unregistered=choices.unregistered, ttl=60, timer=clock)
+        admission = Admission(
+            access,
+            storage,
+            unregistered=choices.unregistered,
+            ttl=60,
+            timer=clock,
+            stale=choices.stale,
+        )
         renderer = Renderer(
             admission=admission,
             originals=Originals(storage, limit=100_000, keep=1_000_000),
-            tiers=Tiers([MemoryTier(1_000_000)]),
+            tiers=Tiers([MemoryTier(choices.memory)]),
             engine=engine,
             memo=FailureMemo(seconds=60, entries=100, timer=clock),
             recipe=Recipe(Encoding(), Ceiling(1_000_000, 10, 8192), "test"),
@@ -157,6 +166,7 @@ async def make_edge(aiohttp_client: Any) -> MakeEdge:
         )
         application = web.Application()
         application.router.add_route("*", "/{target:(?s:.*)}", images.handle)
+        application.on_cleanup.append(lambda _: renderer.close())
         client = await aiohttp_client(application)
         return Edge(client, storage, access, engine, clock, metrics, log, access_log, admission)
 

@@ -177,3 +177,92 @@ async def test_a_purge_takes_the_last_word_too() -> None:
     storage.error = StorageFailed("down")
     with pytest.raises(StorageFailed):
         await asked.admit(KEY)
+
+
+class Held(MemoryStorage):
+    """A storage that tells what it had when it was asked, once it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def head(self, key: Key):  # type: ignore[no-untyped-def]
+        found = self._objects.get(key)
+        self.reached.set()
+        await self.go_on.wait()
+        if found is None:
+            raise NotFound("no such object")
+        return found.head
+
+
+async def test_what_was_asked_before_a_purge_is_not_believed_after_it() -> None:
+    storage = Held()
+    await storage.put(KEY, bytes_of(b"x"))
+    asked = admission(storage)
+    before = asyncio.create_task(asked.admit(KEY))
+    await storage.reached.wait()
+    asked.purge(KEY)
+    await storage.put(KEY, bytes_of(b"other"))
+    storage.go_on.set()
+    permit = await before
+    assert asked.voided(permit)
+    assert (await asked.admit(KEY)).version == (await storage.head(KEY)).version != permit.version
+
+
+async def test_nobody_is_found_gone_by_what_was_asked_before_a_purge() -> None:
+    storage = Held()
+    asked = admission(storage)
+    before = asyncio.create_task(asked.admit(KEY))
+    await storage.reached.wait()
+    asked.purge(KEY)
+    await storage.put(KEY, bytes_of(b"x"))
+    storage.go_on.set()
+    with pytest.raises(NotFound):
+        await before
+    assert await asked.admit(KEY)
+
+
+async def test_who_can_do_with_an_old_word_does_not_wait_for_a_new_one() -> None:
+    storage, clock = Watched(), Clock()
+    await storage.put(KEY, bytes_of(b"x"))
+    asked = admission(storage, clock=clock)
+    fresh = await asked.admit(KEY, old=True)
+    clock.now = 61
+    old = await asked.admit(KEY, old=True)
+    assert (old == fresh, old.old, fresh.old, storage.asked) == (True, True, False, 1)
+    new = await asked.admit(KEY)
+    assert (new.old, storage.asked) == (False, 2)
+    await asked.close()
+
+
+async def test_where_storage_is_asked_each_time_nothing_old_is_given() -> None:
+    storage = Watched()
+    await storage.put(KEY, bytes_of(b"x"))
+    asked = Admission(MemoryAccess(), storage, unregistered=True, ttl=0, timer=Clock(), stale=3600)
+    permits = [await asked.admit(KEY, old=True) for _ in range(3)]
+    assert (storage.asked, asked.at_hand(KEY), permits[0].old) == (3, None, False)
+
+
+async def test_the_versions_before_are_told_one_by_one_and_then_together() -> None:
+    storage, other = MemoryStorage(), parse_key("logo.png")
+    asked = admission(storage)
+    versions = []
+    for body in (b"old", b"new"):
+        for key in (KEY, other):
+            await storage.put(key, bytes_of(body))
+            asked.forget(key)
+        versions.append(tuple([await asked.admit(key) for key in (KEY, other)]))
+    (photo, logo), now = versions
+    assert asked.before(now) == [(photo, now[1]), (now[0], logo), (photo, logo)]
+    assert asked.before(now[:1]) == [(photo,)]
+    asked.purge(KEY)
+    assert asked.before([await asked.admit(KEY), now[1]]) == [(await asked.admit(KEY), logo)]
+
+
+async def test_an_object_that_was_only_thought_to_have_changed_has_no_version_before() -> None:
+    storage = MemoryStorage()
+    await storage.put(KEY, bytes_of(b"x"))
+    asked = admission(storage)
+    await asked.admit(KEY)
+    asked.forget(KEY)
+    assert asked.before([await asked.admit(KEY)]) == []

@@ -68,6 +68,13 @@ async def test_the_second_answer_comes_from_memory_with_the_same_validator(edge:
     assert len(edge.engine.jobs) == 1
 
 
+async def test_what_no_cache_has_room_for_is_not_called_stored(make_edge: MakeEdge) -> None:
+    edge = await make_edge(memory=1_000)
+    await edge.store("photo.jpg")
+    answers = [await edge.get("/300x200/photo.jpg") for _ in range(2)]
+    assert {each.headers["Cache-Status"] for each in answers} == {"imgproxy; fwd=miss"}
+
+
 async def test_the_same_picture_asked_two_ways_is_made_once(edge: Edge) -> None:
     ways = ["/300x200/photo.jpg", "/unsafe/300x200/photo.jpg", "/300x200/center/middle/photo.jpg"]
     ways += [

@@ -23,7 +23,7 @@ from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.source import Key, parse_key
-from imgproxy.storage import Original
+from imgproxy.storage import Head, Original
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.telemetry import Metrics
 from tests.edge.conftest import Clock, CountingEngine
@@ -59,14 +59,30 @@ class Held(MemoryTier):
         await super().put(key, entry)
 
 
+class HeldHead(MemoryStorage):
+    """A storage that does not say at once what it has at `held`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: Key | None = None
+        self.reached, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def head(self, key: Key) -> Head:
+        if key == self.held:
+            self.reached.set()
+            await self.go_on.wait()
+        return await super().head(key)
+
+
 class Kitchen:
     """A renderer and its parts. Objects need no record, so storage tells their versions."""
 
     def __init__(self, storage: MemoryStorage | None = None, tier: MemoryTier | None = None) -> None:
         self.storage, self.access = storage or MemoryStorage(), MemoryAccess()
         self.engine = CountingEngine()
+        self.admission = Admission(self.access, self.storage, unregistered=True, ttl=60, timer=Clock())
         self.renderer = Renderer(
-            admission=Admission(self.access, self.storage, unregistered=True, ttl=60, timer=Clock()),
+            admission=self.admission,
             originals=Originals(self.storage, limit=100_000),
             tiers=Tiers([tier or MemoryTier(1_000_000)]),
             engine=self.engine,
@@ -148,6 +164,23 @@ async def test_an_object_that_changes_between_permit_and_fetch_is_prepared_anew(
     assert made.entry.body == b"replaced at 300"
     assert after == await kitchen.prepare("/300x200/photo.jpg") != before
     assert (await kitchen.is_kept(before), await kitchen.is_kept(after)) == (False, True)
+
+
+async def test_a_purge_of_one_while_another_is_asked_for_is_not_missed() -> None:
+    storage = HeldHead()
+    kitchen = Kitchen(storage)
+    await kitchen.store(PHOTO, b"photo")
+    await kitchen.store(LOGO, b"logo")
+    await kitchen.body(MARKED)
+    prepared = await kitchen.prepare(MARKED)
+    assert await kitchen.is_kept(prepared)
+    storage.held = LOGO
+    kitchen.admission.forget(LOGO)
+    looking = asyncio.create_task(kitchen.renderer.cached(prepared))
+    await storage.reached.wait()
+    await kitchen.renderer.purge(PHOTO)
+    storage.go_on.set()
+    assert await looking is None
 
 
 @pytest.mark.parametrize("changed", [PHOTO, LOGO])

@@ -1,0 +1,75 @@
+"""What nobody waits for is done once, fails quietly, and ends with its owner."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from imgproxy.edge.errands import Errands
+from imgproxy.errors import Overloaded
+
+
+class Work:
+    """Waits until it is let go, counts, and ends as it is told."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.begun = self.ended = 0
+        self.reached, self.left, self.go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.error = error
+
+    async def __call__(self) -> None:
+        self.begun += 1
+        self.reached.set()
+        try:
+            await self.go_on.wait()
+            if self.error is not None:
+                raise self.error
+        finally:
+            self.ended += 1
+            self.left.set()
+
+
+async def until_ended(work: Work) -> None:
+    work.go_on.set()
+    await asyncio.wait_for(work.left.wait(), 10)
+    work.left.clear()
+    await asyncio.sleep(0)
+
+
+async def test_one_errand_of_a_name_runs_at_a_time() -> None:
+    errands, work, other = Errands(), Work(), Work()
+    errands.begin("a", work)
+    errands.begin("a", work)
+    errands.begin("b", other)
+    await until_ended(work)
+    await until_ended(other)
+    assert (work.begun, other.begun) == (1, 1)
+
+
+@pytest.mark.parametrize("error", [None, Overloaded("full"), ZeroDivisionError()])
+async def test_one_that_has_ended_may_begin_anew_however_it_ended(error: Exception | None) -> None:
+    errands, work = Errands(), Work(error)
+    errands.begin("a", work)
+    await until_ended(work)
+    errands.begin("a", work)
+    await until_ended(work)
+    assert work.begun == 2
+
+
+async def test_an_ordinary_failure_is_told_nobody_and_a_defect_is(caplog: pytest.LogCaptureFixture) -> None:
+    errands = Errands()
+    for error in (Overloaded("full"), ZeroDivisionError("by what")):
+        errands.begin(error, work := Work(error))
+        await until_ended(work)
+        await errands.close()
+    assert [record.message for record in caplog.records] == ["a defect behind the answers"]
+
+
+async def test_closing_ends_what_is_under_way_and_what_has_not_begun() -> None:
+    errands, work, late = Errands(), Work(), Work()
+    errands.begin("a", work)
+    await work.reached.wait()
+    errands.begin("b", late)
+    await errands.close()
+    assert (work.ended, late.begun, len(asyncio.all_tasks())) == (1, 0, 1)
