@@ -5,15 +5,11 @@ Order of construction is order of dependency; closing goes backwards. No logic.
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import logging
-import os
-import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
 from aiohttp import web
@@ -31,28 +27,19 @@ from imgproxy.edge.render import Recipe, Renderer
 from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.pool import Pool
 from imgproxy.engine.protocol import Encoding
-from imgproxy.errors import EngineFailed
 from imgproxy.files.access import MemoryAccess
+from imgproxy.fleet.alone import Alone
+from imgproxy.fleet.words import Fleet
 from imgproxy.image.plan import Ceiling
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
 from imgproxy.storage.address import make
 from imgproxy.telemetry import AccessLog, Metrics
 
-_log = logging.getLogger(__name__)
-
 _FAILURE_SECONDS = 60.0
 _FAILURES = 16_384
 _CACHED_FILES = 1_000_000  # inodes run out before bytes where pictures are small
 _FREE_BYTES = 1024**3  # left to others on the cache's disk
-_KEEPALIVE_SECONDS = 75.0  # longer than a proxy's 60, so that it is the proxy who closes idle connections
-_DRAIN_SECONDS = 15.0
-_LONGEST_LINE = 8190
-_LOOPBACK = "127.0.0.1"
-
-
-class CannotListen(Exception):
-    """The address or port is taken, or not ours to take; one line says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +55,26 @@ class Server:
 
 @asynccontextmanager
 async def assemble(settings: Settings, *, pages: Sequence[web.RouteDef] = ()) -> AsyncIterator[Server]:
-    """Build every part and start the workers; take all down again when the context ends.
+    """Build a server that is one process, and start its workers; take all down when the context ends.
 
     `pages` are routes that go before the images', such as the demo's.
     """
-    storage = await make(settings.storage)
     pool = make_pool(settings)
-    metrics = make_metrics(pool)
+    try:
+        await pool.start()
+        edge = assemble_edge(settings, fleet=Alone(pool), metrics=make_metrics(pool), pages=pages)
+        async with edge as server:
+            yield server
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def assemble_edge(
+    settings: Settings, *, fleet: Fleet, metrics: Metrics, pages: Sequence[web.RouteDef] = ()
+) -> AsyncIterator[Server]:
+    """Build every part of an edge but what its fleet has for all."""
+    storage = await make(settings.storage)
     disk = make_disk(settings, metrics)
     access = MemoryAccess()
     renderer = Renderer(
@@ -88,22 +88,21 @@ async def assemble(settings: Settings, *, pages: Sequence[web.RouteDef] = ()) ->
         ),
         originals=Originals(storage, limit=settings.max_source_bytes, keep=settings.memory_bytes // 4),
         tiers=Tiers([MemoryTier(settings.memory_bytes), *([disk] if disk else [])]),
-        engine=pool,
+        engine=fleet,
         memo=FailureMemo(seconds=_FAILURE_SECONDS, entries=_FAILURES),
         recipe=recipe(settings),
         metrics=metrics,
     )
+    fleet.subscribe("purge", renderer.purge)
+    purge = Purge(partial(fleet.spread, "purge"), secret=settings.purge_secret)
     access_log = AccessLog()
-    images = make_images(settings, renderer, metrics, access_log)
-    health = Health({"storage": storage.check, "workers": lambda: _someone_works(pool)})
+    images = make_images(settings, renderer, metrics, access_log, purge)
+    health = Health({"storage": storage.check, "workers": fleet.check})
     try:
-        await pool.start()
         access_log.start()
         yield Server(
-            public=_application(
-                *pages, *health.routes(), web.route("*", r"/{target:(?s:.*)}", images.handle)
-            ),
-            admin=_application(*health.routes(), metrics_route(metrics)),
+            public=application(*pages, *health.routes(), web.route("*", r"/{target:(?s:.*)}", images.handle)),
+            admin=application(*health.routes(), metrics_route(metrics.told)),
             health=health,
             access=access,
             storage=storage,
@@ -112,12 +111,13 @@ async def assemble(settings: Settings, *, pages: Sequence[web.RouteDef] = ()) ->
         await renderer.close()
         if disk is not None:
             await disk.close()
-        await pool.close()
         await storage.close()
         await access_log.close()
 
 
-def make_images(settings: Settings, renderer: Renderer, metrics: Metrics, access_log: AccessLog) -> Images:
+def make_images(
+    settings: Settings, renderer: Renderer, metrics: Metrics, access_log: AccessLog, purge: Purge
+) -> Images:
     """The edge's handler."""
     return Images(
         grammar=settings.grammar,
@@ -131,18 +131,13 @@ def make_images(settings: Settings, renderer: Renderer, metrics: Metrics, access
         metrics=metrics,
         access_log=access_log,
         clock=time.time,
-        purge=Purge(renderer.purge, secret=settings.purge_secret) if settings.purge_secret else None,
+        purge=purge if settings.purge_secret else None,
     )
 
 
 def make_pool(settings: Settings, *, size: int | None = None, spare: int = 1) -> Pool:
     """The workers, not started yet; `size` of them, or as many as the settings say."""
     return Pool(size or settings.workers, settings.queue, settings.deadline, spare=spare)
-
-
-async def _someone_works(pool: Pool) -> None:
-    if not pool.running and not pool.idle:
-        raise EngineFailed("no worker is alive")
 
 
 def make_metrics(pool: Pool) -> Metrics:
@@ -181,86 +176,8 @@ def recipe(settings: Settings) -> Recipe:
     )
 
 
-def _application(*routes: web.AbstractRouteDef) -> web.Application:
-    application = web.Application(client_max_size=0)
-    application.router.add_routes(routes)
-    return application
-
-
-async def run(
-    settings: Settings,
-    *,
-    host: str,
-    port: int,
-    pages: Sequence[web.RouteDef] = (),
-    prepare: Callable[[Server], Awaitable[None]] | None = None,
-    announce: Callable[[], None] = lambda: None,
-) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is under way; a second signal stops at once.
-
-    `prepare` is called before anybody is listened to, `announce` once somebody can be.
-    """
-    async with assemble(settings, pages=pages) as server:
-        _calm_collector()
-        if prepare is not None:
-            await prepare(server)
-        public = _runner(server.public)
-        admin = _runner(server.admin)
-        try:
-            await _listen(public, host, port)
-            if settings.admin_port:
-                await _listen(admin, _LOOPBACK, settings.admin_port)
-            told = _listen_to_signals()
-            announce()
-            await told.wait()
-            server.health.drain()
-            _log.info("draining: no new connections, %.0f s for what is under way", _DRAIN_SECONDS)
-        finally:
-            await public.cleanup()
-            await admin.cleanup()
-
-
-def _calm_collector() -> None:
-    """Let Python look for cycles less often: what a request leaves behind is freed by its last reference."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-
-
-def _runner(application: web.Application) -> web.AppRunner:
-    return web.AppRunner(
-        application,
-        access_log=None,
-        handle_signals=False,
-        handler_cancellation=True,
-        keepalive_timeout=_KEEPALIVE_SECONDS,
-        lingering_time=2,
-        max_field_size=_LONGEST_LINE,
-        max_line_size=_LONGEST_LINE,
-        shutdown_timeout=_DRAIN_SECONDS,
-    )
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port, backlog=1024).start()
-    except OSError as error:
-        raise CannotListen(f"{host}:{port} cannot be listened on: {os.strerror(error.errno or 0)}") from error
-
-
-def _listen_to_signals() -> asyncio.Event:
-    """Set at the first signal; from then on the default holds, so that a second one ends the process."""
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
-
-    def tell() -> None:
-        for each in signals:
-            loop.remove_signal_handler(each)
-            signal.signal(each, signal.SIG_DFL)
-        told.set()
-
-    for each in signals:
-        loop.add_signal_handler(each, tell)
-    return told
+def application(*routes: web.AbstractRouteDef) -> web.Application:
+    """What answers on one port; no request has a body."""
+    made = web.Application(client_max_size=0)
+    made.router.add_routes(routes)
+    return made

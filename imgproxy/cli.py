@@ -12,13 +12,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import uvloop
 
-from imgproxy import app, doctor
+from imgproxy import app, doctor, serve
 from imgproxy.console import demo
 from imgproxy.dialects import ImageRequest
 from imgproxy.edge.purge import path_of
@@ -28,11 +29,12 @@ from imgproxy.files.model import Visibility
 from imgproxy.image.negotiate import negotiate
 from imgproxy.image.source import Plain, parse_key
 from imgproxy.settings import Settings, SettingsError, read, variables
-from imgproxy.storage.address import LocalAddress
+from imgproxy.storage.address import LocalAddress, MemoryAddress
 from imgproxy.telemetry import log_to_stderr
 
 _DEMO_PRESETS = "card=fit-in/300x200/filters:quality(80);face=160x160/smart"
 _PURGE_SECONDS = 30
+_MOST_EDGES = 64
 _DEMO_VARIABLES = {"IMGPROXY_PRESETS": _DEMO_PRESETS}
 
 
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SettingsError, UsageError) as error:
         print(f"imgproxy: {error}", file=sys.stderr)
         return 2
-    except (ImgproxyError, app.CannotListen) as error:
+    except (ImgproxyError, serve.CannotListen) as error:
         print(f"imgproxy: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -65,12 +67,28 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    serve = _command(commands, "serve", _serve, "serve pictures over HTTP until told to stop")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    serve.add_argument("--port", type=int, default=8080, help="port to listen on (default %(default)s)")
-    serve.add_argument(
+    run = _command(commands, "serve", _serve, "serve pictures over HTTP until told to stop")
+    run.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    run.add_argument("--port", type=int, default=8080, help="port to listen on (default %(default)s)")
+    run.add_argument(
         "--demo", action="store_true", help="draw some public pictures and show them on a page at /"
     )
+    run.add_argument(
+        "--edges",
+        type=_edges,
+        default=1,
+        metavar="N",
+        help="processes that answer requests, for machines where one is not enough: some 10,000 pictures a "
+        "second from memory each. They share the port, IMGPROXY_WORKERS, the cache on disk, purges, and "
+        "pictures under way; each has its part of IMGPROXY_MEMORY_BYTES. One that crashes is replaced "
+        "(default %(default)s)",
+    )
+    edge = commands.add_parser("edge")  # no help: `serve --edges` starts it, and nobody else can
+    edge.set_defaults(run=_edge)
+    edge.add_argument("--channel", type=int, required=True)
+    edge.add_argument("--listeners", type=_numbers, required=True)
+    edge.add_argument("--edges", type=int, required=True)
+    edge.add_argument("--demo", nargs="+", default=[], metavar="KEY")
     sign = _command(
         commands, "sign", _sign, "print a signed URL path, by the first of IMGPROXY_SIGNING_SECRETS"
     )
@@ -104,27 +122,64 @@ def _serve(asked: argparse.Namespace) -> int:
         for name, value in _DEMO_VARIABLES.items():
             os.environ.setdefault(name, value)
     settings = read()
+    if asked.edges > 1 and isinstance(settings.storage, MemoryAddress):
+        raise UsageError("--edges needs a storage that processes can share: IMGPROXY_STORAGE is memory://")
     log_to_stderr()
     keys = _draw(settings) if asked.demo else []
     base = f"http://{asked.host}:{asked.port}"
-
-    async def register(server: app.Server) -> None:
-        for name in keys:
-            key = parse_key(name)
-            head = await server.storage.head(key)
-            server.access.register(key, Visibility.PUBLIC, version=head.version, modified=head.modified)
 
     def announce() -> None:
         for caption, url in demo.urls(base, keys) if keys else ():
             print(f"{caption:16} {url}")
         print(f"imgproxy listens on {base}{'/' if keys else ''}", flush=True)
 
-    pages = demo.routes(demo.page("", keys)) if keys else ()
-    serving = app.run(
-        settings, host=asked.host, port=asked.port, pages=pages, prepare=register, announce=announce
-    )
+    if asked.edges == 1:
+        serving = serve.run(
+            settings,
+            host=asked.host,
+            port=asked.port,
+            pages=demo.pages(keys),
+            prepare=partial(_register, keys),
+            announce=announce,
+        )
+    else:
+        serving = serve.run_edges(
+            settings,
+            host=asked.host,
+            port=asked.port,
+            edges=asked.edges,
+            arguments=["--demo", *keys] if keys else [],
+            announce=announce,
+        )
     uvloop.run(serving)
     return 0
+
+
+def _edge(asked: argparse.Namespace) -> int:
+    """One of the processes that `serve --edges` starts."""
+    log_to_stderr()
+    seat = serve.Seat(asked.channel, asked.listeners, asked.edges)
+    register = partial(_register, asked.demo)
+    uvloop.run(serve.run_edge(read(), seat, pages=demo.pages(asked.demo), prepare=register))
+    return 0
+
+
+async def _register(keys: Sequence[str], server: app.Server) -> None:
+    """Make the demo's pictures public."""
+    for name in keys:
+        key = parse_key(name)
+        head = await server.storage.head(key)
+        server.access.register(key, Visibility.PUBLIC, version=head.version, modified=head.modified)
+
+
+def _edges(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_EDGES:
+        raise argparse.ArgumentTypeError(f"a number from 1 to {_MOST_EDGES} is expected, not '{text}'")
+    return int(text)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(",")))
 
 
 def _draw(settings: Settings) -> list[str]:

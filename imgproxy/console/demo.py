@@ -95,6 +95,11 @@ def page(base: str, keys: Sequence[str]) -> str:
     )
 
 
+def pages(keys: Sequence[str]) -> Sequence[web.RouteDef]:
+    """The route of the page about the pictures at these keys, if there are any."""
+    return routes(page("", keys)) if keys else ()
+
+
 def routes(page_text: str) -> list[web.RouteDef]:
     """The page's one route."""
     headers = {

@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from imgproxy.telemetry import Metrics
-
 _HEADERS = {"Cache-Control": "no-store", "Server": "imgproxy"}
 
 
@@ -42,11 +40,11 @@ class Health:
         return [web.get("/healthz", self.healthz), web.get("/readyz", self.readyz)]
 
 
-def metrics_route(metrics: Metrics) -> web.RouteDef:
-    """For the admin port only."""
+def metrics_route(told: Callable[[], Awaitable[tuple[str, bytes]]]) -> web.RouteDef:
+    """For the admin port only; `told` gives the content type and the text."""
 
     async def show(_request: web.Request) -> web.Response:
-        kind, text = metrics.text()
+        kind, text = await told()
         return web.Response(body=text, headers={"Content-Type": kind, **_HEADERS})
 
     return web.get("/metrics", show)

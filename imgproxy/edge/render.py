@@ -304,7 +304,7 @@ def _blamed(prepared: Prepared) -> str:
 
 
 def _name(prepared: Prepared) -> str:
-    """What a job is called in all processes: the picture, and the purges that its originals are read after."""
+    """What a job is called in every process: its picture, and after which purges it was begun."""
     return f"{prepared.key}@{'.'.join(str(permit.purges) for permit in prepared.permits)}"
 
 

@@ -20,7 +20,7 @@ async def failing() -> None:
 
 def application(health: Health) -> web.Application:
     application = web.Application()
-    application.add_routes([*health.routes(), metrics_route(Metrics())])
+    application.add_routes([*health.routes(), metrics_route(Metrics().told)])
     return application
 
 
