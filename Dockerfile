@@ -47,7 +47,9 @@ RUN apt-get update \
 
 COPY --from=build /opt/imgproxy /opt/imgproxy
 
-# Arenas of malloc are kept per thread and hold what was freed; workers set their own.
+# Arenas of malloc are kept per thread and hold what was freed; workers set the same for themselves. Resident
+# after 3,000 pictures, glibc 2.36: the server 100 MB without it, 93 with, 99 by jemalloc 5.3; a worker 100, 73
+# and 79, and 6 % more CPU by jemalloc. Giving back all from 128 KiB up: 48, for 4 % more CPU; not worth it.
 ENV PATH=/opt/imgproxy/bin:/usr/local/bin:/usr/bin:/bin \
     MALLOC_ARENA_MAX=2
 
