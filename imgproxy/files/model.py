@@ -61,6 +61,16 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class Tenant:
+    """Whose data it is; nobody of one tenant learns of another's."""
+
+    id: TenantId
+    name: str
+    created_at: int
+    disabled_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """What files of one kind may be, and what becomes of them."""
 
@@ -100,6 +110,8 @@ class Upload:
     """Storage's own name of a multipart upload."""
     file_id: FileId | None = None
     """What it became."""
+    claimed_at: int | None = None
+    """When whoever is completing it began; long ago means that he never ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +190,24 @@ class Task:
     last_error: str | None = None
     dead_at: int | None = None
     """When it was given up, after the last try; an operator may have it tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A request with an Idempotency-Key, and its answer if it has one."""
+
+    request_sha256: bytes
+    created_at: int
+    status: int | None = None
+    """None while it is being worked on."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """An object that no row names; removed if a later pass of the sweep finds it so again."""
+
+    object_key: Key
+    first_seen: int
+    size: int

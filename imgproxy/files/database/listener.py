@@ -1,0 +1,77 @@
+"""LISTEN on a connection of its own, held for as long as somebody listens (PostgreSQL's NOTIFY).
+
+A connection that is half dead says nothing, so after a while of silence it is asked for a sign of life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+
+from imgproxy.files.database import Notice
+from imgproxy.files.repository.changes import CHANNEL
+
+_PAUSE = 0.25  # seconds between attempts to connect
+_QUIET = 5.0  # seconds of silence after which the connection must show that it lives
+_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+_LOST = Notice("lost")
+
+
+class Listener:
+    """Tells each who asks of every change; `connect` opens a connection that nobody else uses."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Any]]) -> None:
+        self._connect = connect
+        self._closed = asyncio.Event()
+
+    async def told(self) -> AsyncIterator[Notice]:
+        """Yield `listening`, keys as they change, `lost`, and so on, until closed."""
+        while not self._closed.is_set():
+            try:
+                connection = await self._connect()
+            except _FAILURES:
+                await self._wait(_PAUSE)
+                continue
+            try:
+                async for notice in self._notices(connection):
+                    yield notice
+            finally:
+                connection.terminate()
+
+    async def close(self) -> None:
+        """End every `told`."""
+        self._closed.set()
+
+    async def _notices(self, connection: Any) -> AsyncIterator[Notice]:
+        """What one connection says; it ends with `lost`."""
+        came: asyncio.Queue[Notice] = asyncio.Queue()
+        connection.add_termination_listener(lambda _connection: came.put_nowait(_LOST))
+        try:
+            await connection.add_listener(CHANNEL, lambda *said: came.put_nowait(Notice("key", said[-1])))
+        except _FAILURES:
+            return
+        yield Notice("listening")
+        while True:
+            notice = await self._next(connection, came)
+            yield notice
+            if notice is _LOST:
+                return
+
+    async def _next(self, connection: Any, came: asyncio.Queue[Notice]) -> Notice:
+        while not self._closed.is_set():
+            with suppress(TimeoutError):
+                return await asyncio.wait_for(came.get(), _QUIET)
+            try:
+                await connection.execute("SELECT 1", timeout=_QUIET)
+            except _FAILURES:
+                return _LOST
+        return _LOST
+
+    async def _wait(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), seconds)

