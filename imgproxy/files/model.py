@@ -30,10 +30,15 @@ class Visibility(StrEnum):
 
 
 class UploadState(StrEnum):
-    """How far an upload has come; it only moves on, and the last three are ends."""
+    """How far an upload has come; the last three are ends.
+
+    It goes back once only: what was being completed and is refused, or fails, is `issued` again.
+    """
 
     ISSUED = "issued"
     COMPLETING = "completing"
+    PUBLISHED = "published"
+    """A file already, though nobody has registered it: `IMGPROXY_PUBLISH=auto`."""
     CONSUMED = "consumed"
     ABORTED = "aborted"
     EXPIRED = "expired"
