@@ -1,0 +1,133 @@
+"""The same request, sent again because its answer was lost, is done once and answered twice.
+
+As draft-ietf-httpapi-idempotency-key-header-07 has it: 409 while the first is being worked on, 422 when the
+key comes with another request, and the first one's answer for a day. Only what succeeded is remembered: what
+failed has changed nothing and may be tried again under the same key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from imgproxy.api.reply import Reply
+from imgproxy.errors import ImgproxyError, InvalidRequest, KeyReused, StillRunning
+from imgproxy.files.model import Remembered, TenantId
+from imgproxy.files.principal import Principal
+
+_log = logging.getLogger(__name__)
+
+HEADER = "Idempotency-Key"
+KEPT_MS = 24 * 3600 * 1000
+ABANDONED_MS = 60 * 1000
+"""Who has begun and not ended after this has crashed; the same key may begin anew."""
+
+_LONGEST = 255
+
+
+class Replies(Protocol):
+    """Where requests are remembered."""
+
+    async def remember(
+        self, tenant: TenantId, principal: str, key: str, *, request_sha256: bytes, now: int, expires_at: int
+    ) -> Remembered | None:
+        """Begin a request: None if it is new, or what is remembered of the first one with this key."""
+
+    async def answer(self, tenant: TenantId, principal: str, key: str, remembered: Remembered) -> None:
+        """Keep the answer of a request that has begun."""
+
+    async def forget(self, tenant: TenantId, principal: str, key: str) -> None:
+        """Forget a request that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    tenant: TenantId
+    principal: str
+    key: str
+
+
+class Once:
+    """Does what has a key once."""
+
+    def __init__(self, replies: Replies, *, clock: Callable[[], int]) -> None:
+        """`clock` tells milliseconds since 1970."""
+        self._replies = replies
+        self._clock = clock
+
+    async def run(
+        self, principal: Principal, key: str, fingerprint: bytes, work: Callable[[], Awaitable[Reply]]
+    ) -> Reply:
+        """Do `work`, or give the answer that it had; raise `StillRunning` or `KeyReused`."""
+        place = _Place(principal.tenant, principal.name, key)
+        first = await self._begin(place, fingerprint)
+        if first is not None:
+            return _replay(first, fingerprint)
+        try:
+            reply = await work()
+        except BaseException:
+            await self._forget(place)
+            raise
+        await self._keep(
+            place, Remembered(fingerprint, self._clock(), reply.status, reply.headers, reply.body)
+        )
+        return reply
+
+    async def _keep(self, place: _Place, reply: Remembered) -> None:
+        """Remember what is done; that it could not be is no reason to say it is not done."""
+        try:
+            await self._replies.answer(place.tenant, place.principal, place.key, reply)
+        except ImgproxyError as error:
+            _log.warning("an answer could not be remembered: %s", error)
+
+    async def _forget(self, place: _Place) -> None:
+        try:
+            await self._replies.forget(place.tenant, place.principal, place.key)
+        except ImgproxyError as error:
+            _log.warning("a request could not be forgotten: %s", error)
+
+    async def _begin(self, place: _Place, fingerprint: bytes) -> Remembered | None:
+        """None if the work is ours to do."""
+        first = await self._remember(place, fingerprint)
+        abandoned = self._clock() - ABANDONED_MS
+        if first is None or first.status is not None or first.created_at > abandoned:
+            return first
+        await self._forget(place)
+        return await self._remember(place, fingerprint)
+
+    async def _remember(self, place: _Place, fingerprint: bytes) -> Remembered | None:
+        now = self._clock()
+        return await self._replies.remember(
+            place.tenant,
+            place.principal,
+            place.key,
+            request_sha256=fingerprint,
+            now=now,
+            expires_at=now + KEPT_MS,
+        )
+
+
+def _replay(first: Remembered, fingerprint: bytes) -> Reply:
+    if first.request_sha256 != fingerprint:
+        raise KeyReused(f"{HEADER}: this key has come with another request already; draw a new one")
+    if first.status is None:
+        raise StillRunning(f"{HEADER}: a request with this key is being worked on")
+    return Reply(first.status, dict(first.headers), first.body, replayed=True)
+
+
+def parse_key(value: str) -> str:
+    """The key of a header, which may stand in quotes (RFC 8941 strings); raise `InvalidRequest`."""
+    text = value.strip()
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        text = text[1:-1]
+    if not text or len(text) > _LONGEST or not text.isascii() or not text.isprintable():
+        raise InvalidRequest(f"{HEADER}: from 1 to {_LONGEST} printable ASCII characters are expected")
+    return text
+
+
+def fingerprint_of(method: str, target: str, body: bytes) -> bytes:
+    """What makes two requests the same."""
+    return hashlib.sha256(b"\0".join((method.encode(), target.encode(), body))).digest()

@@ -1,0 +1,247 @@
+"""The door of the files API: every request goes the same way, whatever endpoint it is for.
+
+    who asks (401) -> how often (429) -> may they call this (403) -> what is sent (413, 415, 400)
+    -> once (409, 422) -> the endpoint -> its answer, or a problem
+
+Every answer has a request id; every error becomes a problem here and nowhere else. What changes something is
+finished even if the client has left: half a change would be found by nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from secrets import token_hex
+from time import perf_counter
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from imgproxy.api import idempotency, problems
+from imgproxy.api.auth import Authenticator, Caller, require
+from imgproxy.api.cors import Cors
+from imgproxy.api.endpoints import FORM, JSON, Bound, Call
+from imgproxy.api.idempotency import Once
+from imgproxy.api.limits import Allowance, Rate, read_body
+from imgproxy.api.read import read_json, read_query
+from imgproxy.api.reply import Reply, reply, written
+from imgproxy.errors import ImgproxyError, RateLimited
+from imgproxy.files.principal import Kind
+from imgproxy.telemetry import AccessLog, Line, Metrics
+
+_log = logging.getLogger(__name__)
+
+_SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Server": "imgproxy",
+}
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_CHANGES = ("POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One request under way."""
+
+    http: web.Request
+    id: str
+    begun: float = field(default_factory=perf_counter)
+    allowance: Allowance | None = None
+
+
+class _Refusal(Exception):
+    """What is no endpoint's business: nothing is here, not by this method, not in this type."""
+
+    def __init__(self, found: problems.Told, detail: str, **headers: str) -> None:
+        super().__init__(detail)
+        self.found = found
+        self.headers = headers
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What every request passes."""
+
+    authenticator: Authenticator
+    rate: Rate
+    cors: Cors
+    once: Once
+    metrics: Metrics
+    access_log: AccessLog
+    clock: Callable[[], float]
+    """Seconds since 1970, for the log."""
+    public_url: str = ""
+    """The origin that URLs in answers begin with; that of the request unless told."""
+    _finishing: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def routes(self, endpoints: Iterable[Bound]) -> list[web.RouteDef]:
+        """One route for each path, and one for what is none of them."""
+        by_path: dict[str, list[Bound]] = {}
+        for bound in endpoints:
+            by_path.setdefault(bound.endpoint.path, []).append(bound)
+        found = [web.route("*", path, _Path(self, here).handle) for path, here in by_path.items()]
+        return [*found, web.route("*", r"/v1{tail:(?:/(?s:.*))?}", _Path(self, ()).handle)]
+
+    async def close(self) -> None:
+        """Wait until every change that was begun has ended."""
+        if self._finishing:
+            await asyncio.wait(self._finishing)
+
+    async def finish(self, work: Awaitable[Reply]) -> Reply:
+        """Await work that goes on if whoever asked for it does not wait."""
+        task = asyncio.ensure_future(work)
+        self._finishing.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._finishing.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen: whoever still waits is told, and nobody else needs to be
+
+
+class _Path:
+    """The endpoints of one path."""
+
+    def __init__(self, door: Door, endpoints: Sequence[Bound]) -> None:
+        self._door = door
+        self._by_method: dict[str, list[Bound]] = {}
+        for bound in endpoints:
+            self._by_method.setdefault(bound.endpoint.method, []).append(bound)
+        if "GET" in self._by_method:
+            self._by_method["HEAD"] = self._by_method["GET"]
+
+    async def handle(self, http: web.Request) -> web.StreamResponse:
+        """Answer any request for this path."""
+        asked = _Asked(http, _request_id(http))
+        accept = http.headers.get("Accept", "")
+        try:
+            response = await self._respond(asked)
+        except ImgproxyError as error:
+            response = problems.answer_to(error, request_id=asked.id, accept=accept)
+            if response.status >= 500:
+                _log.warning("%s %s: %s", asked.id, type(error).__name__, error.__cause__ or error)
+        except _Refusal as refusal:
+            response = problems.problem(refusal.found, str(refusal), request_id=asked.id, accept=accept)
+            response.headers.update(refusal.headers)
+        except Exception:
+            _log.exception("%s a defect", asked.id)
+            detail = "the request could not be answered"
+            response = problems.problem(problems.DEFECT, detail, request_id=asked.id, accept=accept)
+        self._dress(asked, response)
+        self._tell(asked, response)
+        return response
+
+    async def _respond(self, asked: _Asked) -> web.Response:
+        http, door = asked.http, self._door
+        if http.method == "OPTIONS" and self._by_method:
+            return self._preflight(http)
+        bound = self._choose(http)
+        caller = await door.authenticator.identify(http.headers)
+        self._count(asked, caller)
+        require(caller, bound.endpoint.needs)
+        raw = b"" if bound.endpoint.media == FORM else await _json_body(http, bound)
+        call = self._read(http, bound, caller, raw)
+        key = http.headers.get(idempotency.HEADER) if bound.endpoint.creates else None
+        if key is None:
+            work = _reply(bound, call)
+        else:
+            print_ = idempotency.fingerprint_of(http.method, http.path_qs, raw or _length(http))
+            work = door.once.run(
+                caller.principal, idempotency.parse_key(key), print_, lambda: _reply(bound, call)
+            )
+        return written(http, await (door.finish(work) if http.method in _CHANGES else work))
+
+    def _choose(self, http: web.Request) -> Bound:
+        if not self._by_method:
+            raise _Refusal(problems.NO_ENDPOINT, "there is nothing here; /v1/docs says what there is")
+        offered = self._by_method.get(http.method)
+        if offered is None:
+            allow = ", ".join(sorted({*self._by_method, "OPTIONS"}))
+            raise _Refusal(problems.NO_METHOD, f"{allow} can be asked for here", Allow=allow)
+        kind = http.content_type if hdrs.CONTENT_TYPE in http.headers else JSON
+        streamed = next((each for each in offered if each.endpoint.media == kind == FORM), None)
+        return streamed or next((each for each in offered if each.endpoint.media == JSON), offered[0])
+
+    def _count(self, asked: _Asked, caller: Caller) -> None:
+        """Whoever is nobody in particular is counted by address: a page's key is in many hands."""
+        anonymous = caller.principal.kind is Kind.ANONYMOUS
+        asked.allowance = self._door.rate.take(f"{caller.name}\n{asked.http.remote if anonymous else ''}")
+        if asked.allowance is not None and asked.allowance.retry_after:
+            wait = asked.allowance.retry_after
+            raise RateLimited(f"too many requests: come again in {wait} s", retry_after=wait)
+
+    def _read(self, http: web.Request, bound: Bound, caller: Caller, raw: bytes) -> Call[Any]:
+        endpoint = bound.endpoint
+        given = None
+        if endpoint.takes is not None:
+            in_query = endpoint.asks_in_query
+            given = read_query(endpoint.takes, http.query) if in_query else read_json(endpoint.takes, raw)
+        base = self._door.public_url or f"{http.scheme}://{http.headers.get(hdrs.HOST, 'localhost')}"
+        return Call(caller.principal, given, http.match_info, base, http)
+
+    def _preflight(self, http: web.Request) -> web.Response:
+        methods = {*self._by_method, "OPTIONS"}
+        headers = {"Allow": ", ".join(sorted(methods)), "Cache-Control": "no-store"}
+        headers.update(self._door.cors.preflight(http.headers.get("Origin"), methods))
+        return web.Response(status=204, headers=headers)
+
+    def _dress(self, asked: _Asked, response: web.Response) -> None:
+        headers = response.headers
+        headers.update(_SAFE_HEADERS)
+        headers["X-Request-Id"] = asked.id
+        for name, value in self._door.cors.headers(asked.http.headers.get("Origin")).items():
+            headers[name] = value
+        if asked.allowance is not None:
+            headers.update(asked.allowance.headers)
+
+    def _tell(self, asked: _Asked, response: web.Response) -> None:
+        http = asked.http
+        body = response.body
+        sent = len(body) if isinstance(body, bytes) and http.method != "HEAD" else 0
+        seconds = perf_counter() - asked.begun
+        self._door.metrics.answered(response.status, "api", sent, seconds)
+        self._door.access_log.add(
+            Line(
+                self._door.clock(),
+                asked.id,
+                http.remote,
+                http.method,
+                http.raw_path,
+                response.status,
+                sent,
+                "api",
+                seconds,
+            )
+        )
+
+
+async def _json_body(http: web.Request, bound: Bound) -> bytes:
+    """The body, of the type that we read; none where none is read."""
+    if bound.endpoint.takes is None or bound.endpoint.asks_in_query:
+        return b""
+    raw = await read_body(http)
+    kind = http.content_type
+    if raw and hdrs.CONTENT_TYPE in http.headers and kind != JSON and not kind.endswith("+json"):
+        raise _Refusal(problems.NO_MEDIA, f"Content-Type: {JSON} is expected", Accept=JSON)
+    return raw
+
+
+async def _reply(bound: Bound, call: Call[Any]) -> Reply:
+    return reply(await bound.call(call), status=bound.endpoint.status)
+
+
+def _length(http: web.Request) -> bytes:
+    """What is known of a streamed body before it is read."""
+    return str(http.content_length).encode()
+
+
+def _request_id(http: web.Request) -> str:
+    """The id that a proxy in front gave, if it is one, or a new one."""
+    given = http.headers.get("X-Request-Id")
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else token_hex(8)
