@@ -70,14 +70,15 @@ class Site(NamedTuple):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """With the settings' defaults; the original `photo.jpg` is there."""
+    """With the settings' defaults, and time for a slow machine; the original `photo.jpg` is there."""
+    patient = {f"proxy_cache_lock_{word} 2s;": f"proxy_cache_lock_{word} 60s;" for word in ("timeout", "age")}
     settings = {
         "IMGPROXY_SIGNING_SECRETS": SECRET,
         "IMGPROXY_PRESETS": "live=filters:max_age(60);offer=filters:expire(4102444800000)",
     }
     with ExitStack() as stack:
         behind = stack.enter_context(edge(tmp_path_factory.mktemp("edge"), **settings))
-        web = stack.enter_context(nginx(tmp_path_factory.mktemp("nginx"), behind.client.port))
+        web = stack.enter_context(nginx(tmp_path_factory.mktemp("nginx"), behind.client.port, patient))
         made = Site(web, behind)
         made.put("photo.jpg")
         yield made
