@@ -195,13 +195,16 @@ class Parent:
                     await self._check()
                 case Join():
                     edge.joined = True
-                    return [Notice(*about, number) for about, number in self._remembered.items()]
+                    return [Notice(*about, number) for number, about in self._in_order()]
                 case Listening():
                     edge.listening.set()
                     self._changed.set()
             return None
 
         return answer
+
+    def _in_order(self) -> list[tuple[int, tuple[Kind, Key]]]:
+        return sorted((number, about) for about, number in self._remembered.items())
 
     async def _spread_whole(self, asked: Spread) -> None:
         """What is begun is finished, even if who asked for it leaves."""

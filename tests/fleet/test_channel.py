@@ -14,6 +14,7 @@ import pytest
 from imgproxy.errors import BrokenImage, EngineFailed, Overloaded
 from imgproxy.fleet.channel import Channel, Gone, Lent
 from tests.engine.jobs import original
+from tests.fleet.processes import descriptors
 
 LONG = 5 * 1024 * 1024
 
@@ -57,7 +58,7 @@ async def nothing(_question: Any, _lent: Lent) -> None:
 async def pair(other: Other | None = None) -> AsyncIterator[tuple[Channel, Channel, Other]]:
     """Our end, the other, and who answers there; afterwards no descriptor is left."""
     await asyncio.to_thread(str)
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not read
+    before = descriptors()
     one, two = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     other = other or Other()
     ours, theirs = Channel(one, nothing), Channel(two, other)
@@ -66,7 +67,7 @@ async def pair(other: Other | None = None) -> AsyncIterator[tuple[Channel, Chann
     finally:
         await ours.close()
         await theirs.close()
-        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+        assert descriptors() == before
 
 
 async def test_each_question_gets_its_own_answer() -> None:

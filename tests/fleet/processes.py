@@ -1,0 +1,41 @@
+"""What is left of processes and descriptors, and waiting for what happens in other processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Wait for what must come to be; the test fails if it does not within 20 s."""
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110  what is awaited is in other processes
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def nothing_left() -> AsyncIterator[None]:
+    """Afterwards there is no process and no descriptor more than before."""
+    await asyncio.to_thread(str)  # the loop has its own
+    before, others = descriptors(), children()
+    yield
+    assert children() <= others
+    assert descriptors() == before
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def children() -> set[int]:
+    found: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError):  # a thread has ended since
+            found.update(int(pid) for pid in (task / "children").read_text().split())
+    return found
+
+
+def exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
