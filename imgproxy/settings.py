@@ -26,6 +26,8 @@ PREFIX = "IMGPROXY_"
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?")
 _SECRET_LENGTH = 16  # characters
+_JWT_SECRET_BYTES = 32  # as many as HS256 makes (RFC 7518 §3.2)
+_URL = re.compile(r"https?://[^\s/?#@]+([/?][^\s#]*)?")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, None: 1}
 
 
@@ -95,6 +97,18 @@ def _origins(value: Any) -> Any:
 def _secret(value: str) -> str:
     if len(value) < _SECRET_LENGTH:
         raise ValueError(f"at least {_SECRET_LENGTH} characters are expected")
+    return value
+
+
+def _jwt_secret(value: str) -> str:
+    if value and len(value.encode()) < _JWT_SECRET_BYTES:
+        raise ValueError(f"at least {_JWT_SECRET_BYTES} bytes are expected")
+    return value
+
+
+def _url(value: str) -> str:
+    if value and not _URL.fullmatch(value):
+        raise ValueError("an address such as https://issuer.example/.well-known/jwks.json is expected")
     return value
 
 
@@ -183,6 +197,21 @@ class Settings(BaseSettings):
     )
     presign_ttl: Seconds = Field(900, ge=1, le=604_800, description="how long an upload URL is good for")
     download_ttl: Seconds = Field(3600, ge=1, le=604_800, description="how long a download URL is good for")
+    jwt_secret: Annotated[str, BeforeValidator(_jwt_secret)] = Field(
+        "", repr=False, description="what bearer tokens are signed with (HS256); empty believes none of these"
+    )
+    jwks_url: Annotated[str, BeforeValidator(_url)] = Field(
+        "", description="where the public keys are of whoever issues bearer tokens (RS, PS, ES, EdDSA)"
+    )
+    jwt_issuer: str = Field("", description="`iss` that tokens must have; any if empty")
+    jwt_audience: str = Field("", description="`aud` that tokens must have; any if empty")
+    jwt_tenant_claim: str = Field(
+        "tenant", min_length=1, description="claim that names the tenant, or the way to it: `org.id`"
+    )
+    api_rate: int = Field(
+        6000, ge=0, le=10_000_000,
+        description="requests a minute that one key, user or address may make of the files API; 0: any",
+    )  # fmt: skip
     cache_dir: Path = Field(Path("./data/cache"), description="where results are kept on disk")
     cache_bytes: ByteSize = Field(
         ByteSize(10 * 1024**3), description="results kept on disk, across restarts; 0 keeps none there"
@@ -236,7 +265,13 @@ class SettingsError(Exception):
     """A setting cannot be; the one line says which, what it held and what is expected."""
 
 
-_SECRET = ("secret", "signing_secrets", "purge_secret", "storage")  # may hold credentials: never shown
+_SECRET = (  # may hold credentials: never shown
+    "secret",
+    "jwt_secret",
+    "signing_secrets",
+    "purge_secret",
+    "storage",
+)
 
 
 def read() -> Settings:

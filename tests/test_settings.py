@@ -127,3 +127,17 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_every_variable_says_what_it_means() -> None:
     assert all(text for text in variables().values())
+
+
+def test_a_jwt_secret_that_hs256_could_not_use_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = "IMGPROXY_JWT_SECRET: at least 32 bytes are expected"
+    assert refusal(monkeypatch, JWT_SECRET="short-and-secret") == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["issuer.example/keys", "ftp://issuer.example/", "https://user@issuer.example"]
+)
+def test_an_address_that_can_have_no_keys_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refusal(monkeypatch, JWKS_URL=url).startswith(f"IMGPROXY_JWKS_URL={url}: an address such as")

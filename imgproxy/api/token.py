@@ -21,9 +21,6 @@ from imgproxy.errors import AuthenticationRequired
 LEEWAY = 30
 """Seconds by which clocks may differ."""
 
-MIN_SECRET = 32
-"""Bytes of a secret: as many as HS256 makes (RFC 7518 §3.2)."""
-
 _LONGEST = 4096
 _REMEMBERED = 4096
 _LONGEST_NAME = 255
