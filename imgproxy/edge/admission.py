@@ -26,6 +26,7 @@ RESERVED_PREFIXES = ("staging/", "files/")
 """Where the files API keeps its own objects; they are served through their records or not at all."""
 
 _ENTRIES = 65_536
+_OVERWRITTEN = 8_192  # objects whose version before is remembered; some 0.5 KB each
 _ABSENT_SECONDS = 5.0  # how long «not there» is believed: an upload must not stay invisible
 
 
@@ -88,7 +89,7 @@ class Admission:
         self._known: TTLCache[Key, Permit] = TTLCache(_ENTRIES, ttl, timer)
         self._absent: TTLCache[Key, bool] = TTLCache(_ENTRIES, min(ttl, _ABSENT_SECONDS), timer)
         self._last: TTLCache[Key, Permit] = TTLCache(_ENTRIES, stale, timer)
-        self._before: TTLCache[Key, Permit] = TTLCache(_ENTRIES, stale, timer)
+        self._before: TTLCache[Key, Permit] = TTLCache(_OVERWRITTEN, stale, timer)
         self._lenient = ttl > 0
         self._errands = Errands()
         self._flights: Flights[Permit] = Flights()

@@ -266,3 +266,17 @@ async def test_an_object_that_was_only_thought_to_have_changed_has_no_version_be
     await asked.admit(KEY)
     asked.forget(KEY)
     assert asked.before([await asked.admit(KEY)]) == []
+
+
+async def test_a_registered_file_has_no_version_before_though_it_had_one_without_a_record() -> None:
+    storage, access = MemoryStorage(), MemoryAccess()
+    asked = admission(storage, access)
+    for body in (b"old", b"new"):
+        await storage.put(KEY, bytes_of(body))
+        asked.forget(KEY)
+        permit = await asked.admit(KEY)
+    assert len(asked.before([permit])) == 1
+    access.register(KEY, Visibility.PUBLIC, version=permit.version, modified=0)
+    registered = asked.at_hand(KEY)
+    assert registered is not None
+    assert asked.before([registered]) == []
