@@ -11,6 +11,7 @@ from io import StringIO
 import jwt
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
 from imgproxy.api.auth import Authenticator
@@ -204,6 +205,8 @@ class Shell:
     replies: RepliesInMemory
     clock: Clock
     metrics: Metrics
+    left: asyncio.Event
+    """Set when a client has left before it was answered."""
 
 
 def token(**claims: object) -> str:
@@ -243,10 +246,20 @@ async def running(
         clock=clock,
         public_url=public_url,
     )
-    application = web.Application(client_max_size=0)
+    left = asyncio.Event()
+
+    @web.middleware
+    async def noticing(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except asyncio.CancelledError:
+            left.set()
+            raise
+
+    application = web.Application(client_max_size=0, middlewares=[noticing])
     application.router.add_routes(door.routes(THINGS.bind(part)))
     # aiohttp cancels its handlers when a client leaves, as the real server is told to
     server = TestServer(application)
     async with TestClient(server) as client:
-        yield Shell(client, door, part, keys, replies, clock, metrics)
+        yield Shell(client, door, part, keys, replies, clock, metrics, left)
         await door.close()

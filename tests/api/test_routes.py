@@ -229,11 +229,7 @@ async def test_a_change_is_finished_though_the_client_has_left(shell: Shell) -> 
     await shell.part.reached.wait()
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
-    runner = shell.client.server.runner
-    assert runner is not None
-    assert runner.server is not None
-    while runner.server.connections:
-        await asyncio.sleep(0.01)
+    await shell.left.wait()
     shell.part.hold.set()
     await shell.door.close()
     assert shell.part.calls == ["x"]
