@@ -14,6 +14,8 @@ from importlib.metadata import version
 
 from aiohttp import web
 
+from imgproxy.api.cors import Cors
+from imgproxy.api.gateway import Gateway
 from imgproxy.cache.disk import DiskTier
 from imgproxy.cache.memory import MemoryTier
 from imgproxy.cache.tiers import Tiers
@@ -34,6 +36,9 @@ from imgproxy.image.plan import Ceiling
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
 from imgproxy.storage.address import make
+from imgproxy.storage.local import LocalStorage
+from imgproxy.storage.memory import MemoryStorage
+from imgproxy.storage.ticket import Tickets
 from imgproxy.telemetry import AccessLog, Metrics
 
 _FAILURE_SECONDS = 60.0
@@ -74,7 +79,7 @@ async def assemble_edge(
     settings: Settings, *, fleet: Fleet, metrics: Metrics, pages: Sequence[web.RouteDef] = ()
 ) -> AsyncIterator[Server]:
     """Build every part of an edge but what its fleet has for all."""
-    storage = await make(settings.storage)
+    storage = await make(settings.storage, Tickets(settings.key_for("tickets"), clock=time.time))
     disk = make_disk(settings, metrics)
     access = MemoryAccess()
     renderer = Renderer(
@@ -101,7 +106,12 @@ async def assemble_edge(
     try:
         access_log.start()
         yield Server(
-            public=application(*pages, *health.routes(), web.route("*", r"/{target:(?s:.*)}", images.handle)),
+            public=application(
+                *pages,
+                *health.routes(),
+                *gateway_routes(settings, storage, access_log),
+                web.route("*", r"/{target:(?s:.*)}", images.handle),
+            ),
             admin=application(*health.routes(), metrics_route(metrics.told)),
             health=health,
             access=access,
@@ -133,6 +143,14 @@ def make_images(
         clock=time.time,
         purge=purge if settings.purge_secret else None,
     )
+
+
+def gateway_routes(settings: Settings, storage: Storage, access_log: AccessLog) -> list[web.RouteDef]:
+    """Where clients put and get the objects of a storage that they cannot reach themselves."""
+    if not isinstance(storage, LocalStorage | MemoryStorage):
+        return []
+    cors = Cors(settings.cors_origins)
+    return Gateway(storage, cors=cors, access_log=access_log, clock=time.time).routes()
 
 
 def make_pool(settings: Settings, *, size: int | None = None, spare: int = 1) -> Pool:

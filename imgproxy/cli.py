@@ -143,6 +143,7 @@ def _serve(asked: argparse.Namespace) -> int:
             announce=announce,
         )
     else:
+        os.environ["IMGPROXY_SECRET"] = settings.secret  # edges honour one another's URLs
         serving = serve.run_edges(
             settings,
             host=asked.host,

@@ -20,6 +20,7 @@ from imgproxy.storage import Storage
 from imgproxy.storage.local import LocalStorage
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.storage.s3 import S3Options, S3Storage
+from imgproxy.storage.ticket import Tickets
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 _PARAMETERS = ("region", "endpoint", "public_endpoint", "path_style")
@@ -54,13 +55,16 @@ def parse(url: str) -> StorageAddress:
     raise ValueError("expected file://DIR, s3://BUCKET[/PREFIX] or memory://")
 
 
-async def make(address: StorageAddress) -> Storage:
-    """Return the storage at an address; it is not asked anything yet, see `Storage.check`."""
+async def make(address: StorageAddress, tickets: Tickets | None = None) -> Storage:
+    """Return the storage at an address; it is not asked anything yet, see `Storage.check`.
+
+    Where clients reach the storage through us, `tickets` sign its URLs.
+    """
     match address:
         case LocalAddress(root):
-            return LocalStorage(root)
+            return LocalStorage(root, tickets)
         case MemoryAddress():
-            return MemoryStorage()
+            return MemoryStorage(tickets)
         case S3Options():
             return await S3Storage.connect(address)
 

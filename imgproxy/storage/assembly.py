@@ -14,15 +14,20 @@ from imgproxy.storage import MAX_PARTS, MIN_PART_BYTES, BadParts, Part
 
 def chosen(asked: Iterable[Part], held: Mapping[int, Part]) -> list[Part]:
     """Return what storage holds of the parts asked for, or raise `BadParts`."""
+    found = [_received(part, held) for part in in_order(asked)]
+    if any(part.size < MIN_PART_BYTES for part in found[:-1]):
+        raise BadParts(f"every part but the last has at least {MIN_PART_BYTES} bytes")
+    return found
+
+
+def in_order(asked: Iterable[Part]) -> list[Part]:
+    """Return the parts asked for, or raise `BadParts`: not every server that speaks S3 minds."""
     wanted = list(asked)
     if not wanted:
         raise BadParts("an object is made of at least one part")
     if any(later.number <= earlier.number for earlier, later in pairwise(wanted)):
         raise BadParts("the parts are not in order of their numbers")
-    found = [_received(part, held) for part in wanted]
-    if any(part.size < MIN_PART_BYTES for part in found[:-1]):
-        raise BadParts(f"every part but the last has at least {MIN_PART_BYTES} bytes")
-    return found
+    return wanted
 
 
 def numbered(number: int) -> None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import io
 import mmap
 import os
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 
+import aiohttp
 import pytest
+from yarl import URL
 
-from imgproxy.errors import NotFound, SourceTooLarge
+from imgproxy.errors import ImgproxyError, NotFound, SourceTooLarge
 from imgproxy.image.source import Key
-from imgproxy.storage import Storage, Unfinished
+from imgproxy.storage import MIN_PART_BYTES, BadParts, Part, Storage, Unfinished
 
 PLENTY = 100 * 1024 * 1024
 ABSENT = Key("not/there.jpg")
@@ -65,6 +71,258 @@ async def keys(storage: Storage, prefix: str = "") -> list[str]:
 async def unfinished(storage: Storage, prefix: str = "") -> list[Unfinished]:
     """List the uploads in parts that have not ended."""
     return [upload async for upload in storage.multipart.list(prefix)]
+
+
+@dataclass
+class Browser:
+    """A client that knows nothing but the URLs it is given."""
+
+    http: aiohttp.ClientSession
+    """Its base is where paths without a host are served."""
+
+    async def put(self, url: str, data: bytes, **headers: str) -> tuple[int, str]:
+        """PUT; return status and ETag. Header names are written with underscores."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.http.put(
+            URL(url, encoded=True), data=io.BytesIO(data), headers=named, skip_auto_headers=["Content-Type"]
+        ) as answer:
+            return answer.status, answer.headers.get("ETag", "")
+
+    async def get(self, url: str, **headers: str) -> tuple[int, Mapping[str, str], bytes]:
+        """GET; return status, headers and body."""
+        async with self.http.get(URL(url, encoded=True), headers=headers) as answer:
+            return answer.status, answer.headers, await answer.read()
+
+
+@asynccontextmanager
+async def browsing(base: str | None = None) -> AsyncIterator[Browser]:
+    """Lend a client."""
+    async with aiohttp.ClientSession(base) as http:
+        yield Browser(http)
+
+
+class PresignContract:
+    """What the URLs of every storage promise; give fixtures `storage` and `browser`."""
+
+    async def test_put_url_stores_what_it_was_signed_for(self, storage: Storage, browser: Browser) -> None:
+        url = await storage.presign("PUT", KEY, expires=60, content_type="image/png", content_length=5)
+        status, etag = await browser.put(url, b"01234", Content_Type="image/png")
+        assert (status, etag[0], etag[-1]) == (200, '"', '"')
+        assert await content(storage, KEY) == b"01234"
+
+    @pytest.mark.parametrize(
+        ("data", "kind"), [(b"01234", "text/html"), (b"012345", "image/png"), (b"0123", "image/png")]
+    )
+    async def test_put_url_refuses_anything_else(
+        self, storage: Storage, browser: Browser, data: bytes, kind: str
+    ) -> None:
+        url = await storage.presign("PUT", KEY, expires=60, content_type="image/png", content_length=5)
+        assert (await browser.put(url, data, Content_Type=kind))[0] == 403
+        assert await keys(storage) == []
+
+    async def test_put_url_without_type_and_length_takes_any(
+        self, storage: Storage, browser: Browser
+    ) -> None:
+        url = await storage.presign("PUT", KEY, expires=60)
+        assert (await browser.put(url, b"x", Content_Type="a/b"))[0] == 200
+        assert (await browser.put(url, b"0123456789"))[0] == 200
+        assert await content(storage, KEY) == b"0123456789"
+
+    @pytest.mark.parametrize("spelling", SPELLINGS)
+    async def test_urls_name_any_key(self, storage: Storage, browser: Browser, spelling: str) -> None:
+        put = await storage.presign("PUT", Key(spelling), expires=60)
+        assert (await browser.put(put, spelling.encode()))[0] == 200
+        status, _, body = await browser.get(await storage.presign("GET", Key(spelling), expires=60))
+        assert (status, body) == (200, spelling.encode())
+        assert await keys(storage) == [spelling]
+
+    async def test_get_url_answers_with_the_type_and_name_signed(
+        self, storage: Storage, browser: Browser
+    ) -> None:
+        await stored(storage)
+        name = "attachment; filename=\"a b.png\"; filename*=UTF-8''%C3%A4.png"
+        url = await storage.presign("GET", KEY, expires=60, content_type="image/png", disposition=name)
+        status, headers, body = await browser.get(url)
+        assert (status, body) == (200, b"0123456789")
+        assert (headers["Content-Type"], headers["Content-Disposition"]) == ("image/png", name)
+
+    @pytest.mark.parametrize(
+        ("asked", "status", "range_", "expected"),
+        [
+            ("bytes=2-4", 206, "bytes 2-4/10", b"234"),
+            ("bytes=7-", 206, "bytes 7-9/10", b"789"),
+            ("bytes=-3", 206, "bytes 7-9/10", b"789"),
+            ("bytes=5-99", 206, "bytes 5-9/10", b"56789"),
+        ],
+    )
+    async def test_get_url_gives_ranges(
+        self, storage: Storage, browser: Browser, asked: str, status: int, range_: str, expected: bytes
+    ) -> None:
+        await stored(storage)
+        url = await storage.presign("GET", KEY, expires=60)
+        told, headers, body = await browser.get(url, Range=asked)
+        assert (told, headers["Content-Range"], body) == (status, range_, expected)
+
+    async def test_get_url_refuses_a_range_behind_the_end(self, storage: Storage, browser: Browser) -> None:
+        await stored(storage)
+        url = await storage.presign("GET", KEY, expires=60)
+        assert (await browser.get(url, Range="bytes=10-"))[0] == 416
+
+    async def test_url_is_for_one_method(self, storage: Storage, browser: Browser) -> None:
+        await stored(storage)
+        get = await storage.presign("GET", KEY, expires=60)
+        put = await storage.presign("PUT", KEY, expires=60)
+        assert (await browser.put(get, b"evil"))[0] == (await browser.get(put))[0] == 403
+        assert await content(storage, KEY) == b"0123456789"
+
+    async def test_url_is_for_one_key(self, storage: Storage, browser: Browser) -> None:
+        await stored(storage, Key("folder/other.jpg"))
+        url = await storage.presign("GET", KEY, expires=60)
+        assert (await browser.get(url.replace("picture.jpg", "other.jpg")))[0] == 403
+
+    async def test_url_of_an_absent_object_is_404(self, storage: Storage, browser: Browser) -> None:
+        assert (await browser.get(await storage.presign("GET", ABSENT, expires=60)))[0] == 404
+
+
+class MultipartContract:
+    """What uploads in parts promise; give fixtures `storage` and `browser`."""
+
+    replaces_parts = True
+    """Whether a part that came twice is at once only what came last."""
+
+    async def send(self, storage: Storage, browser: Browser, upload: str, number: int, data: bytes) -> Part:
+        url = await storage.multipart.presign(KEY, upload, number=number, expires=60)
+        status, etag = await browser.put(url, data)
+        assert status == 200
+        return Part(number, etag, len(data))
+
+    async def test_parts_become_one_object(self, storage: Storage, browser: Browser) -> None:
+        blocks = [os.urandom(MIN_PART_BYTES), os.urandom(MIN_PART_BYTES + 1), b"tail"]
+        upload = await storage.multipart.begin(KEY, content_type="image/png")
+        sent = [await self.send(storage, browser, upload, 10 * at, blocks[at - 1]) for at in (3, 1, 2)]
+        parts = sorted(sent, key=lambda part: part.number)
+        assert await storage.multipart.parts(KEY, upload) == parts
+        assert await keys(storage) == []
+        await storage.multipart.complete(KEY, upload, parts)
+        assert await content(storage, KEY) == b"".join(blocks)
+        assert await keys(storage) == [KEY]
+        assert await unfinished(storage) == []
+
+    async def test_part_that_comes_again_takes_the_place_of_the_first(
+        self, storage: Storage, browser: Browser
+    ) -> None:
+        upload = await storage.multipart.begin(KEY)
+        first = await self.send(storage, browser, upload, 1, b"first try")
+        again = await self.send(storage, browser, upload, 1, b"second")
+        if self.replaces_parts:
+            assert await storage.multipart.parts(KEY, upload) == [again]
+            with pytest.raises(BadParts):
+                await storage.multipart.complete(KEY, upload, [first])
+        await storage.multipart.complete(KEY, upload, [again])
+        assert await content(storage, KEY) == b"second"
+
+    async def test_etags_may_come_back_without_their_quotes(self, storage: Storage, browser: Browser) -> None:
+        upload = await storage.multipart.begin(KEY)
+        part = await self.send(storage, browser, upload, 1, b"x")
+        await storage.multipart.complete(KEY, upload, [replace(part, etag=part.etag.strip('"'))])
+        assert await content(storage, KEY) == b"x"
+
+    async def test_parts_left_out_are_not_in_the_object(self, storage: Storage, browser: Browser) -> None:
+        upload = await storage.multipart.begin(KEY)
+        await self.send(storage, browser, upload, 1, b"not wanted")
+        second = await self.send(storage, browser, upload, 2, b"wanted")
+        await storage.multipart.complete(KEY, upload, [second])
+        assert await content(storage, KEY) == b"wanted"
+
+    @pytest.mark.parametrize("lie", ["none", "order", "twice", "etag", "missing", "small"])
+    async def test_bad_lists_of_parts_are_refused_and_change_nothing(
+        self, storage: Storage, browser: Browser, lie: str
+    ) -> None:
+        upload = await storage.multipart.begin(KEY)
+        size = 100 if lie == "small" else MIN_PART_BYTES
+        one = await self.send(storage, browser, upload, 1, bytes(size))
+        two = await self.send(storage, browser, upload, 2, b"tail")
+        lists = {
+            "none": [],
+            "order": [two, one],
+            "twice": [one, one],
+            "etag": [replace(one, etag=f'"{"0" * 32}"'), two],
+            "missing": [one, two, Part(3, two.etag, 4)],
+            "small": [one, two],
+        }
+        with pytest.raises(BadParts):
+            await storage.multipart.complete(KEY, upload, lists[lie])
+        assert await keys(storage) == []
+        assert len(await storage.multipart.parts(KEY, upload)) == 2
+
+    async def test_aborted_upload_is_not_there(self, storage: Storage, browser: Browser) -> None:
+        upload = await storage.multipart.begin(KEY)
+        part = await self.send(storage, browser, upload, 1, b"x")
+        url = await storage.multipart.presign(KEY, upload, number=2, expires=60)
+        await storage.multipart.abort(KEY, upload)
+        await storage.multipart.abort(KEY, upload)
+        assert (await browser.put(url, b"late"))[0] == 404
+        with pytest.raises(NotFound):
+            await storage.multipart.parts(KEY, upload)
+        with pytest.raises(NotFound):
+            await storage.multipart.complete(KEY, upload, [part])
+        assert await keys(storage) == []
+        assert await unfinished(storage) == []
+
+    async def test_completed_upload_is_not_there(self, storage: Storage, browser: Browser) -> None:
+        upload = await storage.multipart.begin(KEY)
+        part = await self.send(storage, browser, upload, 1, b"x")
+        await storage.multipart.complete(KEY, upload, [part])
+        await storage.multipart.abort(KEY, upload)
+        with pytest.raises(NotFound):
+            await storage.multipart.parts(KEY, upload)
+        assert await content(storage, KEY) == b"x"
+
+    async def test_upload_is_of_one_key(self, storage: Storage, browser: Browser) -> None:
+        upload = await storage.multipart.begin(KEY)
+        part = await self.send(storage, browser, upload, 1, b"x")
+        with pytest.raises(ImgproxyError):
+            await storage.multipart.complete(Key("folder/other.jpg"), upload, [part])
+        with pytest.raises(NotFound):
+            await storage.multipart.parts(Key("folder/other.jpg"), upload)
+        await storage.multipart.abort(Key("folder/other.jpg"), upload)
+        assert await storage.multipart.parts(KEY, upload) == [part]
+        assert await keys(storage) == []
+
+    @pytest.mark.parametrize("upload", ["0" * 32, "x", "..", "", "a/b", ".", "\u2028"])
+    async def test_upload_that_never_was_is_not_there(self, storage: Storage, upload: str) -> None:
+        with pytest.raises(ImgproxyError):
+            await storage.multipart.parts(KEY, upload)
+        with pytest.raises(ImgproxyError):
+            await storage.multipart.complete(KEY, upload, [Part(1, '"e"', 1)])
+
+    async def test_unfinished_uploads_are_listed_by_prefix(self, storage: Storage) -> None:
+        uploads = {}
+        for key in ("staging/a/1", "staging/a/2", "staging/ab/1"):
+            uploads[key] = await storage.multipart.begin(Key(key))
+        found = await unfinished(storage, "staging/a/")
+        assert {upload.key: upload.upload for upload in found} == {
+            key: uploads[key] for key in ("staging/a/1", "staging/a/2")
+        }
+        assert all(abs(upload.begun - time.time()) < 3600 for upload in found)
+        assert await unfinished(storage, "elsewhere/") == []
+        assert len(await unfinished(storage)) == 3
+
+    async def test_completion_replaces_what_was_there(self, storage: Storage, browser: Browser) -> None:
+        await stored(storage, data=b"old")
+        upload = await storage.multipart.begin(KEY)
+        part = await self.send(storage, browser, upload, 1, b"new")
+        assert await content(storage, KEY) == b"old"
+        await storage.multipart.complete(KEY, upload, [part])
+        assert await content(storage, KEY) == b"new"
+
+    async def test_racing_parts_are_each_whole(self, storage: Storage, browser: Browser) -> None:
+        blocks = {number: bytes([number]) * (100_000 + number) for number in range(1, 9)}
+        upload = await storage.multipart.begin(KEY)
+        sent = await asyncio.gather(
+            *(self.send(storage, browser, upload, number, data) for number, data in blocks.items())
+        )
+        assert await storage.multipart.parts(KEY, upload) == sent
 
 
 class StorageContract:

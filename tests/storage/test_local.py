@@ -16,7 +16,19 @@ from imgproxy.errors import NotFound, StorageFailed, StorageSlow
 from imgproxy.image.source import Key
 from imgproxy.storage import Original, Storage
 from imgproxy.storage.local import LocalStorage
-from tests.storage.contract import KEY, PLENTY, StorageContract, chunked, content, keys, stored
+from tests.storage.contract import (
+    KEY,
+    PLENTY,
+    Browser,
+    MultipartContract,
+    PresignContract,
+    StorageContract,
+    chunked,
+    content,
+    keys,
+    stored,
+)
+from tests.storage.served import served
 
 
 @pytest.fixture
@@ -29,6 +41,20 @@ async def storage(root: Path) -> AsyncIterator[Storage]:
     storage = LocalStorage(root)
     yield storage
     await storage.close()
+
+
+@pytest.fixture
+async def browser(storage: LocalStorage) -> AsyncIterator[Browser]:
+    async with served(storage) as browser:
+        yield browser
+
+
+class TestPresigned(PresignContract):
+    pass
+
+
+class TestMultipart(MultipartContract):
+    pass
 
 
 class TestLocalStorage(StorageContract):

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from imgproxy.errors import ImgproxyError, NotFound, StorageFailed
 from imgproxy.image.source import Key
-from imgproxy.storage import MAX_PARTS, BadParts, Part, Unfinished
+from imgproxy.storage import MAX_PARTS, Part, Unfinished
+from imgproxy.storage.assembly import in_order
 
+_EPOCH = datetime.fromtimestamp(0, UTC)
 PART_BYTES = 8 * 1024 * 1024
 
 
@@ -59,23 +62,21 @@ class Multipart:
 
     async def parts(self, key: Key, upload: str) -> list[Part]:
         """List what has arrived, in order; `NotFound` if there is no such upload."""
-        found: list[Part] = []
+        found: list[dict[str, Any]] = []
         while True:
-            after = found[-1].number if found else 0
+            after = _said(found[-1], "PartNumber") if found else 0
             page = await self._door.call("list_parts", key=key, UploadId=upload, PartNumberMarker=after)
-            news = [_part(listed) for listed in page.get("Parts", ())]
+            news = page.get("Parts", ())
             found += news
             if not page.get("IsTruncated") or not news or len(found) > MAX_PARTS:
-                return found
+                return _last_of_each(found)
 
     async def complete(self, key: Key, upload: str, parts: Iterable[Part]) -> None:
         """Make the parts one object.
 
         Not tried twice: once it has succeeded there is no such upload any more.
         """
-        listed = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
-        if not listed:
-            raise BadParts("an object is made of at least one part")
+        listed = [{"PartNumber": part.number, "ETag": part.etag} for part in in_order(parts)]
         await self._door.call(
             "complete_multipart_upload",
             key=key,
@@ -123,6 +124,13 @@ class Multipart:
             with suppress(ImgproxyError):  # the first error tells more than that its cleaning up failed
                 await self.abort(key, upload)
             raise
+
+
+def _last_of_each(listed: Iterable[dict[str, Any]]) -> list[Part]:
+    """Read a list of parts; SeaweedFS lists one that came twice twice, in any order."""
+    by_age = sorted(listed, key=lambda one: one.get("LastModified", _EPOCH))
+    latest = {part.number: part for part in map(_part, by_age)}
+    return [latest[number] for number in sorted(latest)]
 
 
 def _part(listed: dict[str, Any]) -> Part:

@@ -1,0 +1,107 @@
+"""GET and HEAD of an object, whole or a range of it: what resumed downloads and players ask for.
+
+Who holds the URL may have the bytes, and nobody else may keep them: `private, no-store`. Whatever they are,
+nothing of them runs: the type is the one that was signed, and the page that shows it is in a sandbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from email.utils import formatdate
+from typing import Protocol
+
+from aiohttp import web
+
+from imgproxy.api.ranges import OutOfRange, Span, requested
+from imgproxy.errors import ImgproxyError
+from imgproxy.image.source import Key
+from imgproxy.storage import Head
+from imgproxy.storage.ticket import Ticket
+
+_log = logging.getLogger(__name__)
+
+_ANY = "application/octet-stream"
+_SAFE = {
+    "Cache-Control": "private, no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Referrer-Policy": "no-referrer",  # the URL is a credential
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Source(Protocol):
+    """What is needed of a storage here."""
+
+    async def head(self, key: Key) -> Head:
+        """Describe an object."""
+
+    def read(self, key: Key, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Stream bytes `start` to `end`."""
+
+
+async def deliver(
+    storage: Source, ticket: Ticket, http: web.Request, *, common: dict[str, str], patience: float
+) -> web.StreamResponse:
+    """Answer a GET or HEAD. A client that takes no byte for `patience` seconds is gone."""
+    head = await storage.head(ticket.key)
+    headers = {**common, **_SAFE, **_describe(head, ticket)}
+    if _is_current(http.headers.get("If-None-Match"), headers["ETag"]):
+        return web.Response(status=304, headers=headers)
+    try:
+        span = _span(http, head, headers)
+    except OutOfRange:
+        headers = {**common, **_SAFE, "Content-Range": f"bytes */{head.size}"}
+        return web.Response(status=416, headers=headers)
+    response = web.StreamResponse(status=206 if span else 200, headers=headers)
+    if span:
+        response.headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{head.size}"
+    sent = span or Span(0, head.size)
+    response.content_length = sent.end - sent.start
+    await response.prepare(http)
+    if http.method == "GET" and response.content_length:
+        await _send(storage.read(ticket.key, start=sent.start, end=sent.end), response, http, patience)
+    return response
+
+
+def _describe(head: Head, ticket: Ticket) -> dict[str, str]:
+    described = {
+        "Accept-Ranges": "bytes",
+        "Content-Type": ticket.content_type or head.content_type or _ANY,
+        "ETag": f'"{head.version}"',
+        "Last-Modified": formatdate(head.modified, usegmt=True),
+    }
+    if ticket.disposition is not None:
+        described["Content-Disposition"] = ticket.disposition
+    return described
+
+
+def _is_current(if_none_match: str | None, etag: str) -> bool:
+    names = (name.strip().removeprefix("W/") for name in (if_none_match or "").split(","))
+    return any(name in ("*", etag) for name in names)
+
+
+def _span(http: web.Request, head: Head, headers: dict[str, str]) -> Span | None:
+    """The range to send; none if what the client has the beginning of is not this any more."""
+    condition = http.headers.get("If-Range")
+    if http.method != "GET" or condition not in (None, headers["ETag"], headers["Last-Modified"]):
+        return None
+    return requested(http.headers.get("Range"), head.size)
+
+
+async def _send(
+    chunks: AsyncIterator[bytes], response: web.StreamResponse, http: web.Request, patience: float
+) -> None:
+    """Send chunks as fast as they are taken; hang up if it cannot go on, so that the client sees it."""
+    try:
+        async with aclosing(chunks) as reading:  # type: ignore[type-var]  # every storage's is a generator
+            async for chunk in reading:
+                async with asyncio.timeout(patience):
+                    await response.write(chunk)
+    except (ImgproxyError, TimeoutError) as error:
+        _log.warning("a download broke off: %s", error.__cause__ or error or "the client took nothing")
+        if http.transport is not None:
+            http.transport.abort()

@@ -1,0 +1,155 @@
+"""What S3 does for its presigned URLs, for storages that nobody can reach but through us: `/-/{key}`.
+
+The ticket in the URL is all the leave there is, and all that is needed; no cookie and no `Authorization` is
+looked at. So any page may use a URL that it was given, and `Access-Control-Allow-Origin: *` gives nothing
+away. What is refused is refused before the body is asked for, where a client waits to be asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from secrets import token_hex
+from time import perf_counter
+from typing import Protocol
+
+from aiohttp import web
+
+from imgproxy.api import problems
+from imgproxy.api.cors import Cors
+from imgproxy.api.delivery import Source, deliver
+from imgproxy.api.intake import DENIED, Refusal, Sink, check, take
+from imgproxy.api.problems import Told
+from imgproxy.errors import ImgproxyError, NotSigned
+from imgproxy.storage.ticket import PREFIX, Tickets
+from imgproxy.telemetry import AccessLog, Line
+
+_log = logging.getLogger(__name__)
+
+_METHODS = "GET, HEAD, PUT, OPTIONS"
+_EXPOSED = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Location, X-Request-Id"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1024}")
+_NO_EXPECTATION = Told("common/expectation-failed", 417)
+_DEFECT = "the request could not be answered"
+
+
+class Depot(Source, Sink, Protocol):
+    """A storage that issues tickets."""
+
+    @property
+    def tickets(self) -> Tickets: ...
+
+
+class Gateway:
+    """The one handler of `/-/`."""
+
+    def __init__(
+        self,
+        storage: Depot,
+        *,
+        cors: Cors,
+        access_log: AccessLog,
+        clock: Callable[[], float],
+        patience: float = 30.0,
+    ) -> None:
+        """A client that is silent for `patience` seconds is gone."""
+        self._storage = storage
+        self._cors = cors
+        self._access_log = access_log
+        self._clock = clock
+        self._patience = patience
+
+    def routes(self) -> list[web.RouteDef]:
+        """Every method of every path below `/-/`."""
+        path = PREFIX + "{key:(?s:.+)}"
+        return [web.route("*", path, self.handle, expect_handler=self.expect)]
+
+    async def handle(self, http: web.Request) -> web.StreamResponse:
+        """Answer a request."""
+        begun = perf_counter()
+        common = self._common(http)
+        try:
+            response = await self._answer(http, common)
+        except Exception as error:
+            response = _refused(error, http, common)
+        self._tell(http, common["X-Request-Id"], response, perf_counter() - begun)
+        return response
+
+    async def expect(self, http: web.Request) -> web.StreamResponse | None:
+        """Ask for the body of a PUT that will be taken, and refuse any other without it."""
+        try:
+            if http.headers["Expect"].lower() != "100-continue":
+                raise Refusal(_NO_EXPECTATION, "100-continue is all that can be expected")
+            ticket = self._storage.tickets.read(http.method, http.raw_path)
+            check(ticket, http)
+        except (Refusal, NotSigned) as error:
+            return _refused(error, http, self._common(http))
+        await http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        http.writer.output_size = 0  # the answer has not begun
+        return None
+
+    async def _answer(self, http: web.Request, common: dict[str, str]) -> web.StreamResponse:
+        if http.method == "OPTIONS":
+            return web.Response(status=204, headers={**common, **_preflight(http)})
+        if http.method not in ("GET", "HEAD", "PUT"):
+            response = _problem(problems.NO_METHOD, f"{_METHODS} are served here", http, common)
+            response.headers["Allow"] = _METHODS
+            return response
+        ticket = self._storage.tickets.read(http.method, http.raw_path)
+        if http.method == "PUT":
+            etag = await take(self._storage, ticket, http, patience=self._patience)
+            return web.Response(headers={**common, "ETag": etag})
+        return await deliver(self._storage, ticket, http, common=common, patience=self._patience)
+
+    def _common(self, http: web.Request) -> dict[str, str]:
+        """The headers of every answer."""
+        given = http.headers.get("X-Request-Id", "")
+        common = {
+            "Access-Control-Expose-Headers": _EXPOSED,
+            "Server": "imgproxy",
+            "X-Request-Id": given if _REQUEST_ID.fullmatch(given) else token_hex(8),
+        }
+        return {**self._cors.headers(http.headers.get("Origin")), **common}
+
+    def _tell(self, http: web.Request, request_id: str, response: web.StreamResponse, seconds: float) -> None:
+        """Log the request, and not its ticket."""
+        target = http.raw_path.partition("?")[0]
+        sent = (response.content_length or 0) if http.method == "GET" else 0
+        status = response.status
+        line = Line(
+            self._clock(), request_id, http.remote, http.method, target, status, sent, "none", seconds
+        )
+        self._access_log.add(line)
+
+
+def _preflight(http: web.Request) -> dict[str, str]:
+    """What a browser asks before a PUT (https://fetch.spec.whatwg.org/#cors-preflight-fetch)."""
+    wanted = http.headers.get("Access-Control-Request-Headers", "")
+    return {
+        "Access-Control-Allow-Methods": _METHODS,
+        "Access-Control-Allow-Headers": wanted if _NAMES.fullmatch(wanted) else "*",
+        "Access-Control-Max-Age": "7200",
+    }
+
+
+def _refused(error: Exception, http: web.Request, common: dict[str, str]) -> web.Response:
+    """The answer to what went wrong."""
+    if isinstance(error, Refusal):
+        return _problem(error.told, str(error), http, common)
+    if isinstance(error, NotSigned):
+        return _problem(DENIED, str(error), http, common)
+    if isinstance(error, ImgproxyError):
+        if problems.told(error).status >= 500:
+            _log.warning("%s %s: %s", common["X-Request-Id"], type(error).__name__, error.__cause__ or error)
+        return _problem(problems.told(error), str(error), http, common)
+    _log.error("%s a defect", common["X-Request-Id"], exc_info=error)
+    return _problem(problems.DEFECT, _DEFECT, http, common)
+
+
+def _problem(told: Told, detail: str, http: web.Request, common: dict[str, str]) -> web.Response:
+    accept = http.headers.get("Accept", "")
+    response = problems.problem(told, detail, request_id=common["X-Request-Id"], accept=accept)
+    response.headers.update(common)
+    return response

@@ -1,0 +1,128 @@
+"""PUT of an object or of one part: the body goes to storage as it arrives, whole or not at all.
+
+What was signed must be what comes, type and length, as S3 has it. Every body says its length beforehand; one
+that is longer, shorter, or too slow in coming leaves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from aiohttp import web
+
+from imgproxy.api.problems import Told
+from imgproxy.image.source import Key
+from imgproxy.storage import Head, Part
+from imgproxy.storage.ticket import Ticket
+
+MAX_BYTES = 5 * 1024**3  # of one PUT: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+_SLOWEST = 1024  # bytes a second, on the average; who sends less holds a place for days
+
+DENIED = Told("file/access-denied", 403)
+_MALFORMED = Told("common/invalid-request", 400)
+_TIMEOUT = Told("common/request-timeout", 408)
+_NO_LENGTH = Told("common/length-required", 411)
+_TOO_LARGE = Told("file/file-too-large", 413)
+_CODED = Told("common/unsupported-media-type", 415)
+
+
+class Refusal(Exception):
+    """The request is not answered with what it asks for."""
+
+    def __init__(self, told: Told, detail: str) -> None:
+        super().__init__(detail)
+        self.told = told
+
+
+class Parts(Protocol):
+    """What is needed of a storage's `multipart`."""
+
+    async def receive(self, key: Key, upload: str, *, number: int, chunks: AsyncIterator[bytes]) -> Part:
+        """Keep one part."""
+
+
+class Sink(Protocol):
+    """What is needed of a storage here."""
+
+    @property
+    def multipart(self) -> Parts: ...
+
+    async def put(self, key: Key, chunks: AsyncIterator[bytes], *, content_type: str | None = None) -> Head:
+        """Store an object, whole or not at all."""
+
+
+async def take(storage: Sink, ticket: Ticket, http: web.Request, *, patience: float) -> str:
+    """Store the body of a PUT, and return its ETag; raise `Refusal`."""
+    length = check(ticket, http)
+    chunks = _body(http, length, patience)
+    if ticket.upload is not None and ticket.part is not None:
+        part = await storage.multipart.receive(ticket.key, ticket.upload, number=ticket.part, chunks=chunks)
+        return part.etag
+    head = await storage.put(ticket.key, chunks, content_type=http.headers.get("Content-Type"))
+    return f'"{head.version}"'
+
+
+def check(ticket: Ticket, http: web.Request) -> int:
+    """Hold a PUT's headers against its ticket, before anything of the body; return its length."""
+    headers = http.headers
+    if ticket.content_type is not None and headers.get("Content-Type") != ticket.content_type:
+        raise Refusal(DENIED, f"the URL is for a PUT with Content-Type: {ticket.content_type}")
+    if headers.get("Content-Encoding", "identity") != "identity":
+        raise Refusal(_CODED, "a body without Content-Encoding is expected")
+    if http.content_length is None:
+        raise Refusal(_NO_LENGTH, "a body with Content-Length is expected")
+    if ticket.content_length not in (None, http.content_length):
+        raise Refusal(DENIED, f"the URL is for a PUT of {ticket.content_length} bytes")
+    if http.content_length > MAX_BYTES:
+        raise Refusal(_TOO_LARGE, f"one PUT has at most {MAX_BYTES} bytes: send more in parts")
+    _digest(headers.get("Content-MD5"))
+    return http.content_length
+
+
+async def _body(http: web.Request, length: int, patience: float) -> AsyncIterator[bytes]:
+    """Yield the body as it arrives; its end is reached only by one that is whole."""
+    expected = _digest(http.headers.get("Content-MD5"))
+    md5 = hashlib.md5(usedforsecurity=False)
+    received = 0
+    begun = asyncio.get_running_loop().time()
+    while chunk := await _next(http, patience, begun + patience + received / _SLOWEST):
+        received += len(chunk)
+        if received > length:
+            raise Refusal(_TOO_LARGE, f"the body has more than the {length} bytes it announced")
+        if expected is not None:
+            md5.update(chunk)  # 0.1 ms for what arrives at once
+        yield chunk
+    if received < length:
+        raise Refusal(_MALFORMED, f"the body ended after {received} of {length} bytes")
+    if expected is not None and not hmac.compare_digest(md5.digest(), expected):
+        raise Refusal(_MALFORMED, "the body is not what its Content-MD5 says")
+
+
+async def _next(http: web.Request, patience: float, end: float) -> bytes:
+    left = end - asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout(min(patience, left)):
+            return await http.content.readany()
+    except TimeoutError:
+        raise Refusal(_TIMEOUT, "the body came too slowly") from None
+    except (OSError, web.RequestPayloadError) as error:
+        raise Refusal(_MALFORMED, "the body broke off") from error
+
+
+def _digest(header: str | None) -> bytes | None:
+    """Read `Content-MD5` (RFC 1864)."""
+    if header is None:
+        return None
+    try:
+        digest = base64.b64decode(header, validate=True)
+    except (ValueError, binascii.Error):
+        digest = b""
+    if len(digest) != hashlib.md5(usedforsecurity=False).digest_size:
+        raise Refusal(_MALFORMED, "a Content-MD5 of 16 bytes in base64 is expected")
+    return digest
