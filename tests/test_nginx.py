@@ -153,6 +153,12 @@ def test_what_the_edge_tells_nginx_stays_between_them(site: Site) -> None:
     )
 
 
+def test_nginx_takes_no_other_orders_from_an_answer(played: tuple[Client, Puppet]) -> None:
+    web, behind = played
+    behind.say(200, b"x", X_Accel_Redirect="/healthz")
+    assert (web.get("/photo.jpg").body, len(behind.asked)) == (b"x", 1)
+
+
 def test_what_the_edge_says_nothing_of_is_not_kept(played: tuple[Client, Puppet]) -> None:
     web, behind = played
     behind.say(
