@@ -59,6 +59,21 @@ class Held(MemoryTier):
         await super().put(key, entry)
 
 
+class HeldLook(MemoryTier):
+    """A tier that takes its time to find something, when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(1_000_000)
+        self.reached, self.go_on = asyncio.Event(), asyncio.Event()
+        self.go_on.set()
+
+    async def get(self, key: ResultKey, source: str) -> Entry | None:
+        found = await super().get(key, source)
+        self.reached.set()
+        await self.go_on.wait()
+        return found
+
+
 class HeldHead(MemoryStorage):
     """A storage that does not say at once what it has at `held`."""
 
@@ -80,7 +95,9 @@ class Kitchen:
     def __init__(self, storage: MemoryStorage | None = None, tier: MemoryTier | None = None) -> None:
         self.storage, self.access = storage or MemoryStorage(), MemoryAccess()
         self.engine = CountingEngine()
-        self.admission = Admission(self.access, self.storage, unregistered=True, ttl=60, timer=Clock())
+        self.admission = Admission(
+            self.access, self.storage, unregistered=True, ttl=60, timer=Clock(), stale=3600
+        )
         self.renderer = Renderer(
             admission=self.admission,
             originals=Originals(self.storage, limit=100_000),
@@ -181,6 +198,25 @@ async def test_a_purge_of_one_while_another_is_asked_for_is_not_missed() -> None
     await kitchen.renderer.purge(PHOTO)
     storage.go_on.set()
     assert await looking is None
+
+
+@pytest.mark.parametrize("purged", [False, True])
+async def test_a_purge_while_the_version_before_is_looked_for_is_not_missed(purged: bool) -> None:
+    tier = HeldLook()
+    kitchen = Kitchen(tier=tier)
+    await kitchen.store(PHOTO, b"photo")
+    await kitchen.body("/1x1/photo.jpg")
+    await kitchen.store(PHOTO, b"replaced")
+    kitchen.admission.forget(PHOTO)
+    prepared = await kitchen.prepare("/1x1/photo.jpg")
+    tier.go_on.clear()
+    looking = asyncio.create_task(kitchen.renderer.earlier(prepared))
+    await tier.reached.wait()
+    if purged:
+        await kitchen.renderer.purge(PHOTO)
+    tier.go_on.set()
+    assert (await looking is None) == purged
+    await kitchen.renderer.close()
 
 
 @pytest.mark.parametrize("changed", [PHOTO, LOGO])

@@ -1,0 +1,127 @@
+"""After a purge has answered, nothing of the old original is served, wherever a request was just then."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from imgproxy.image.source import Key, parse_key
+from imgproxy.storage import Head, Original
+from imgproxy.storage.memory import MemoryStorage
+from tests.edge.conftest import Edge, MakeEdge
+from tests.soak.conftest import Tell
+
+_KEY = parse_key("photo.jpg")
+_TARGET = "/300x200/photo.jpg"
+_SECRET = {"Authorization": "Bearer secret"}
+_PLACES = ("head", "before the fetch", "after the fetch", "engine")
+
+
+class Bucket(MemoryStorage):
+    """A storage that can be held up at any place; its versions may say nothing of what lies there."""
+
+    def __init__(self, *, honest: bool) -> None:
+        super().__init__()
+        self._honest = honest
+        self.release()
+
+    def hold(self, place: str) -> None:
+        """Let nobody past a place who comes there first."""
+        self._place = place
+        self.reached, self.go_on = asyncio.Event(), asyncio.Event()
+
+    def release(self) -> None:
+        """Let all go on."""
+        self.hold("nowhere")
+        self.go_on.set()
+
+    async def head(self, key: Key) -> Head:
+        found = self._told(await super().head(key))
+        await self._pass("head")
+        return found
+
+    async def open(self, key: Key, *, limit: int) -> Original:
+        await self._pass("before the fetch")
+        original = await super().open(key, limit=limit)
+        await self._pass("after the fetch")
+        return Original(original.descriptor, self._told(original.head))
+
+    async def _pass(self, place: str) -> None:
+        if place == self._place:
+            self._place = "nowhere"  # whoever comes later is not held
+            self.reached.set()
+            await self.go_on.wait()
+
+    def _told(self, head: Head) -> Head:
+        return head if self._honest else Head(head.size, "always the same", head.modified, head.content_type)
+
+
+async def _put(bucket: Bucket, body: bytes) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield body
+
+    await bucket.put(_KEY, chunks())
+
+
+async def _purge_under_way(
+    edge: Edge, bucket: Bucket, place: str, *, new: bytes, ask_at_once: bool
+) -> list[bytes]:
+    """The bodies of all who asked before a purge and were answered after it, or asked after it."""
+    if place == "engine":
+        edge.engine.hold, edge.engine.reached = asyncio.Event(), asyncio.Event()
+        go_on, reached = edge.engine.hold, edge.engine.reached
+    else:
+        bucket.hold(place)
+        go_on, reached = bucket.go_on, bucket.reached
+    asking = [asyncio.create_task(edge.get(_TARGET))]
+    await asyncio.wait_for(reached.wait(), 10)
+    await _put(bucket, new)
+    purged = await edge.get("/photo.jpg", method="PURGE", **_SECRET)
+    assert purged.status == 200
+    if ask_at_once:
+        asking.append(asyncio.create_task(edge.get(_TARGET)))
+        await asyncio.sleep(0)
+    go_on.set()
+    bodies = [await (await each).read() for each in asking]
+    return [*bodies, await (await edge.get(_TARGET)).read(), await (await edge.get(_TARGET)).read()]
+
+
+async def _campaign(edge: Edge, bucket: Bucket, times: int, seed: int) -> Counter[str]:
+    """Purge so many times at places drawn by lot; where it happened, and how often anything was wrong."""
+    lots, seen = random.Random(seed), Counter[str]()  # noqa: S311 - to draw places, not secrets
+    await _put(bucket, b"number -1")
+    for number in range(times):
+        place, new = lots.choice(_PLACES), b"number %d" % number
+        edge.admission.purge(_KEY)  # so that storage is asked, and the way goes past every place
+        bodies = await _purge_under_way(edge, bucket, place, new=new, ask_at_once=lots.random() < 0.5)
+        bucket.release()
+        edge.engine.hold = None
+        seen[place] += 1
+        seen["wrong"] += sum(body != new + b" at 300" for body in bodies)
+        await edge.get("/photo.jpg", method="PURGE", **_SECRET)
+    return seen
+
+
+async def _edge(make_edge: MakeEdge, *, honest: bool) -> tuple[Edge, Bucket]:
+    bucket = Bucket(honest=honest)
+    return await make_edge(unregistered=True, storage=bucket, purge_secret="secret", stale=3600), bucket
+
+
+@pytest.mark.parametrize("honest", [True, False])
+async def test_a_purge_at_any_place_leaves_nothing_old(make_edge: MakeEdge, honest: bool) -> None:
+    edge, bucket = await _edge(make_edge, honest=honest)
+    seen = await _campaign(edge, bucket, 20, 7)
+    assert (seen["wrong"], set(_PLACES) <= set(seen)) == (0, True)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("honest", [True, False])
+async def test_a_thousand_purges_leave_nothing_old(make_edge: MakeEdge, tell: Tell, honest: bool) -> None:
+    edge, bucket = await _edge(make_edge, honest=honest)
+    seen = await _campaign(edge, bucket, 1_000, 11)
+    tell(f"purges by place: {dict(seen)}")
+    assert seen["wrong"] == 0
