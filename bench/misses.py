@@ -10,7 +10,7 @@ processor for a picture tells where a difference comes from, on a busy machine t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -53,9 +53,9 @@ def _row(run: Run, root: Path, servers: dict[str, Running], type_: str, width: i
             server.base, address, wishes, connections=2 * run.workers, seconds=seconds, fresh=b"fwd=miss"
         )
 
-    sides = {"loop": partial(_with_cpu, make, {"loop": [os.getpid()]}, spent)}
+    sides = {"loop": partial(_with_cpu, make, {"loop": lambda: [os.getpid()]}, spent)}
     for name, server in servers.items():
-        processes = {f"workers of {name}": server.descendants(), name: [server.process.pid]}
+        processes = {f"workers of {name}": server.workers, name: server.edges}
         sides[name] = partial(_with_cpu, partial(ask, server), processes, spent)
     found = in_turn(f"misses, {type_} {width}", sides, rounds=run.rounds(_ROUNDS))
     ratios = {f"ratio, {name}": ratio(found, name, "loop") for name in servers}
@@ -66,12 +66,12 @@ def _row(run: Run, root: Path, servers: dict[str, Running], type_: str, width: i
 
 
 def _with_cpu(
-    side: Callable[[], Turn], processes: dict[str, list[int]], spent: dict[str, list[float]]
+    side: Callable[[], Turn], processes: Mapping[str, Callable[[], list[int]]], spent: dict[str, list[float]]
 ) -> float:
     """A side's rate; what its processes spent of the processor on each picture goes into `spent`."""
-    before = {name: cpu_seconds(pids) for name, pids in processes.items()}
+    before = {name: cpu_seconds(pids()) for name, pids in processes.items()}
     turn = side()
     for name, pids in processes.items():
-        each = (cpu_seconds(pids) - before[name]) / turn.pictures
+        each = (cpu_seconds(pids()) - before[name]) / turn.pictures
         spent.setdefault(name, []).append(each * 1000)
     return turn.rate

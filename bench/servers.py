@@ -89,8 +89,15 @@ class Running:
             lines = answer.read().decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{metric} "))
 
-    def descendants(self) -> list[int]:
-        """Process ids of its children and theirs."""
+    def edges(self) -> list[int]:
+        """Process ids of what answers: the one that was started and, if it is several, the others."""
+        return [self.process.pid, *(pid for pid in self._descendants() if _is_edge(pid))]
+
+    def workers(self) -> list[int]:
+        """Process ids of what makes pictures."""
+        return [pid for pid in self._descendants() if not _is_edge(pid)]
+
+    def _descendants(self) -> list[int]:
         found, waiting = [], [self.process.pid]
         while waiting:
             tasks = Path(f"/proc/{waiting.pop()}/task")
@@ -99,6 +106,12 @@ class Running:
                 found += children
                 waiting += children
         return found
+
+
+def _is_edge(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return b"edge" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return False
 
 
 def address(wish: Wish) -> str:
