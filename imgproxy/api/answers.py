@@ -33,7 +33,12 @@ Instant = Annotated[
 class Body(BaseModel):
     """An answer's body."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        json_schema_serialization_defaults_required=True,
+    )
 
 
 class PresignedUpload(Body):

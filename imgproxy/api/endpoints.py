@@ -94,14 +94,15 @@ class Endpoint(Generic[Part]):
     """Who may call it: whoever holds any key, a user (or the tenant itself), or the tenant itself."""
     takes: type[BaseModel] | None = None
     """Read from the body, or from the query of GET and DELETE."""
-    answers: type[BaseModel] | None = None
+    answers: type[BaseModel] | tuple[type[BaseModel], ...] | None = None
+    """One of several where it depends on who asks."""
     status: int = 200
     refuses: tuple[type[ImgproxyError], ...] = ()
     """What goes wrong here beside what may go wrong everywhere."""
     creates: bool = False
     """Whether it makes something, so that `Idempotency-Key` is of use."""
     media: str = JSON
-    """`FORM` is handed on unread, as a stream."""
+    """`FORM` is handed on unread, as a stream; `takes` only says what may be in it."""
     text: str = ""
 
     @property

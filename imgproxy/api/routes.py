@@ -179,7 +179,7 @@ class _Path:
     def _read(self, http: web.Request, bound: Bound, caller: Caller, raw: bytes) -> Call[Any]:
         endpoint = bound.endpoint
         given = None
-        if endpoint.takes is not None:
+        if endpoint.takes is not None and endpoint.media != FORM:
             in_query = endpoint.asks_in_query
             given = read_query(endpoint.takes, http.query) if in_query else read_json(endpoint.takes, raw)
         base = self._door.public_url or f"{http.scheme}://{http.headers.get(hdrs.HOST, 'localhost')}"

@@ -1,0 +1,278 @@
+"""The OpenAPI 3.1 document, made of the same table that is served and of the same models that validate."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+from imgproxy import errors
+from imgproxy.api import idempotency, problems
+from imgproxy.api.answers import Problem
+from imgproxy.api.endpoints import FORM, JSON, Endpoint, Group
+from imgproxy.api.examples import example
+from imgproxy.api.problems import TABLE, Told
+from imgproxy.files.principal import Kind
+
+Groups = Sequence[Group[Any]]
+
+_SCHEMAS = "#/components/schemas/"
+_INTRODUCTION = """\
+Upload, describe and share files; public pictures are then shown at any size by the image CDN on the same host.
+
+1. `POST /v1/files/presigned-url` says where to send the bytes.
+2. `PUT` them there, straight to storage.
+3. `POST /v1/files` registers what was uploaded; from then on it is a file, and nobody can write to it.
+
+Bodies are JSON, answers are plain objects. Times are RFC 3339 in UTC, sizes are bytes."""
+
+_SECURITY_SCHEMES = {
+    "ApiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "`pk_…` stands in pages and names the tenant; `sk_…` acts for the tenant: keep it secret.",
+    },
+    "Bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A JSON Web Token that names the user: `sub` and `exp`, and `role`, `groups` and the tenant "
+        "if you like. HS256, or signed by a key of the deployment's JWKS.",
+    },
+}
+_SECURITY: dict[Kind, list[dict[str, list[str]]]] = {
+    Kind.ANONYMOUS: [{"ApiKey": []}, {"ApiKey": [], "Bearer": []}, {"Bearer": []}],
+    Kind.USER: [{"ApiKey": [], "Bearer": []}, {"Bearer": []}, {"ApiKey": []}],
+    Kind.SERVICE: [{"ApiKey": []}],
+}
+_HEADERS = {
+    "X-Request-Id": {"schema": {"type": "string"}, "description": "Names this request in our log too."},
+    "X-RateLimit-Limit": {"schema": {"type": "integer"}, "description": "Requests a minute."},
+    "X-RateLimit-Remaining": {"schema": {"type": "integer"}, "description": "How many are left."},
+    "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."},
+    "ETag": {"schema": {"type": "string"}, "description": "The record's version, for `If-Match`."},
+}
+_PARAMETERS = {
+    "IdempotencyKey": {
+        "name": idempotency.HEADER,
+        "in": "header",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        "description": "Any text of yours, the same for each try of one request: it is done once, and answered the "
+        "same for 24 hours.",
+    },
+    "IfMatch": {
+        "name": "If-Match",
+        "in": "header",
+        "schema": {"type": "string"},
+        "description": "The `ETag` that you have read: 412 if the record has changed since.",
+    },
+    "IfNoneMatch": {
+        "name": "If-None-Match",
+        "in": "header",
+        "schema": {"type": "string"},
+        "description": "The `ETag` that you have: 304 if the record has not changed since.",
+    },
+}
+
+
+class _Plain(GenerateJsonSchema):
+    """Schemas without a title at each field, which would only repeat its name."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def document(groups: Groups) -> dict[str, Any]:
+    """The whole document."""
+    endpoints = [each for group in groups for each in group.endpoints]
+    schemas = _schemas(endpoints)
+    paths: dict[str, dict[str, Any]] = {}
+    for group in groups:
+        for endpoint in group.endpoints:
+            operations = paths.setdefault(endpoint.path, {})
+            _add(operations, endpoint, group.title, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "imgproxy files API",
+            "version": version("imgproxy"),
+            "summary": "Uploads, records of files, and who may see what.",
+            "description": _INTRODUCTION,
+        },
+        "servers": [{"url": "/", "description": "The host of this document."}],
+        "tags": [{"name": group.title, "description": group.text} for group in groups],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": _SECURITY_SCHEMES,
+            "parameters": _PARAMETERS,
+            "headers": _HEADERS,
+        },
+    }
+
+
+def _models(endpoint: Endpoint[Any]) -> tuple[type[BaseModel], ...]:
+    answers = endpoint.answers
+    if answers is None:
+        return ()
+    return answers if isinstance(answers, tuple) else (answers,)
+
+
+def _schemas(endpoints: Iterable[Endpoint[Any]]) -> dict[str, Any]:
+    asked: dict[tuple[type[BaseModel], Any], None] = {(Problem, "serialization"): None}
+    for endpoint in endpoints:
+        if endpoint.takes is not None:
+            asked[endpoint.takes, "validation"] = None
+        asked.update({(model, "serialization"): None for model in _models(endpoint)})
+    _, found = models_json_schema(list(asked), ref_template=f"{_SCHEMAS}{{model}}", schema_generator=_Plain)
+    return dict(sorted(found["$defs"].items()))
+
+
+def _add(operations: dict[str, Any], endpoint: Endpoint[Any], tag: str, schemas: Mapping[str, Any]) -> None:
+    """Add an operation, or to the operation that is there already another type of body."""
+    made = _operation(endpoint, tag, schemas)
+    there = operations.setdefault(endpoint.method.lower(), made)
+    if there is not made:
+        there["requestBody"]["content"].update(made["requestBody"]["content"])
+        for status, response in made["responses"].items():
+            there["responses"].setdefault(status, response)
+
+
+def _operation(endpoint: Endpoint[Any], tag: str, schemas: Mapping[str, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": endpoint.name,
+        "tags": [tag],
+        "summary": endpoint.summary,
+        "security": _SECURITY[endpoint.needs],
+        "parameters": _parameters(endpoint, schemas),
+        "responses": {str(endpoint.status): _answer(endpoint, schemas), **_refusals(endpoint)},
+    }
+    if endpoint.text:
+        operation["description"] = endpoint.text
+    if endpoint.takes is not None and not endpoint.asks_in_query:
+        operation["requestBody"] = _body(endpoint, endpoint.takes, schemas)
+    return operation
+
+
+def _parameters(endpoint: Endpoint[Any], schemas: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = [_path_parameter(name) for name in re.findall(r"{(\w+)", endpoint.path)]
+    if endpoint.takes is not None and endpoint.asks_in_query:
+        properties = schemas[endpoint.takes.__name__]["properties"]
+        found += [_query_parameter(name, schema) for name, schema in properties.items()]
+    headers = {
+        "IdempotencyKey": endpoint.creates,
+        "IfMatch": errors.Changed in endpoint.refuses,
+        "IfNoneMatch": _is_versioned(endpoint) and endpoint.method == "GET",
+    }
+    return found + [{"$ref": f"#/components/parameters/{name}"} for name, wanted in headers.items() if wanted]
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    schema = {"type": "string", "format": "uuid"} if name == "id" else {"type": "string"}
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query_parameter(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A parameter; text has no null, so what may be left out is what may be null."""
+    plain = {key: value for key, value in schema.items() if key not in ("description", "anyOf", "default")}
+    for choice in schema.get("anyOf", ()):
+        if choice != {"type": "null"}:
+            plain.update(choice)
+    if schema.get("default") is not None:
+        plain["default"] = schema["default"]
+    found = {"name": name, "in": "query", "required": "default" not in schema, "schema": plain}
+    if "description" in schema:
+        found["description"] = schema["description"]
+    return found
+
+
+def _body(endpoint: Endpoint[Any], model: type[BaseModel], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    schema = schemas[model.__name__]
+    content: dict[str, Any] = {"schema": {"$ref": f"{_SCHEMAS}{model.__name__}"}}
+    if endpoint.media == JSON:
+        content["example"] = example(schema, schemas)
+    return {"required": bool(schema.get("required")), "content": {endpoint.media: content}}
+
+
+def _answer(endpoint: Endpoint[Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    models = _models(endpoint)
+    headers = [*_EVERYWHERE, *(["ETag"] if _is_versioned(endpoint) else [])]
+    found: dict[str, Any] = {
+        "description": _first_line(models[0]) if models else "It is done.",
+        "headers": _header_references(headers),
+    }
+    if models:
+        references = [{"$ref": f"{_SCHEMAS}{model.__name__}"} for model in models]
+        schema = references[0] if len(references) == 1 else {"anyOf": references}
+        shown = example(schemas[models[0].__name__], schemas)
+        found["content"] = {JSON: {"schema": schema, "example": shown}}
+    return found
+
+
+def _is_versioned(endpoint: Endpoint[Any]) -> bool:
+    """Whether its answers are one record, which has a version."""
+    return any("version" in model.model_fields for model in _models(endpoint))
+
+
+_EVERYWHERE = ("X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining")
+
+
+def _header_references(names: Iterable[str]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _refusals(endpoint: Endpoint[Any]) -> dict[str, Any]:
+    """What may go wrong, by status."""
+    by_status: dict[int, dict[str, str]] = {}
+    for found, meaning in refusals_of(endpoint):
+        by_status.setdefault(found.status, {})[found.code] = meaning
+    return {str(status): _refusal(status, codes) for status, codes in sorted(by_status.items())}
+
+
+def refusals_of(endpoint: Endpoint[Any]) -> list[tuple[Told, str]]:
+    """What may go wrong at an endpoint, and what that means."""
+    kinds: list[type[errors.ImgproxyError]] = [errors.AuthenticationRequired, *endpoint.refuses]
+    sends = endpoint.takes is not None and not endpoint.asks_in_query
+    kinds += [errors.AccessDenied]  # a token of another tenant than the key's, if nothing else
+    if endpoint.takes is not None or endpoint.creates:
+        kinds.append(errors.InvalidRequest)
+    if "{id}" in endpoint.path:
+        kinds.append(errors.FileNotFound)
+    if sends:
+        kinds.append(errors.BodyTooLarge)
+    if endpoint.creates:
+        kinds += [errors.StillRunning, errors.KeyReused]
+    kinds += [errors.RateLimited, errors.EngineFailed, errors.Unavailable]
+    found = {TABLE[kind]: _first_line(kind) for kind in kinds}
+    if sends and endpoint.media != FORM:
+        found[problems.NO_MEDIA] = "The body is of another type than JSON."
+    return list(found.items())
+
+
+def _refusal(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
+    waits = ["Retry-After"] if status in (429, 502, 503, 504) else []
+    content = {
+        "schema": {"$ref": f"{_SCHEMAS}Problem"},
+        "examples": {
+            code: {
+                "summary": meaning,
+                "value": problems.body(Told(code, status), meaning, "8f3a1c0de4b79265"),
+            }
+            for code, meaning in codes.items()
+        },
+    }
+    return {
+        "description": "\n".join(f"- `{code}`: {meaning}" for code, meaning in codes.items()),
+        "headers": _header_references([*_EVERYWHERE[:1], *waits]),
+        "content": {JSON: content, "application/problem+json": {"schema": content["schema"]}},
+    }
+
+
+def _first_line(kind: type[object]) -> str:
+    return (inspect.getdoc(kind) or "").partition("\n")[0]
