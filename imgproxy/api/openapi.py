@@ -12,79 +12,23 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from imgproxy import errors
-from imgproxy.api import idempotency, problems
+from imgproxy.api import problems
 from imgproxy.api.answers import Problem
 from imgproxy.api.endpoints import FORM, JSON, Endpoint, Group
 from imgproxy.api.examples import example
 from imgproxy.api.problems import TABLE, Told
-from imgproxy.files.principal import Kind
+from imgproxy.api.prose import HEADERS, INTRODUCTION, PARAMETERS, SECURITY, SECURITY_SCHEMES
 
 Groups = Sequence[Group[Any]]
 
+_REQUEST_ID = "8f3a1c0de4b79265"
 _SCHEMAS = "#/components/schemas/"
-_INTRODUCTION = """\
-Upload, describe and share files; public pictures are then shown at any size by the image CDN on the same host.
-
-1. `POST /v1/files/presigned-url` says where to send the bytes.
-2. `PUT` them there, straight to storage.
-3. `POST /v1/files` registers what was uploaded; from then on it is a file, and nobody can write to it.
-
-Bodies are JSON, answers are plain objects. Times are RFC 3339 in UTC, sizes are bytes."""
-
-_SECURITY_SCHEMES = {
-    "ApiKey": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-API-Key",
-        "description": "`pk_…` stands in pages and names the tenant; `sk_…` acts for the tenant: keep it secret.",
-    },
-    "Bearer": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": "A JSON Web Token that names the user: `sub` and `exp`, and `role`, `groups` and the tenant "
-        "if you like. HS256, or signed by a key of the deployment's JWKS.",
-    },
-}
-_SECURITY: dict[Kind, list[dict[str, list[str]]]] = {
-    Kind.ANONYMOUS: [{"ApiKey": []}, {"ApiKey": [], "Bearer": []}, {"Bearer": []}],
-    Kind.USER: [{"ApiKey": [], "Bearer": []}, {"Bearer": []}, {"ApiKey": []}],
-    Kind.SERVICE: [{"ApiKey": []}],
-}
-_HEADERS = {
-    "X-Request-Id": {"schema": {"type": "string"}, "description": "Names this request in our log too."},
-    "X-RateLimit-Limit": {"schema": {"type": "integer"}, "description": "Requests a minute."},
-    "X-RateLimit-Remaining": {"schema": {"type": "integer"}, "description": "How many are left."},
-    "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."},
-    "ETag": {"schema": {"type": "string"}, "description": "The record's version, for `If-Match`."},
-}
-_PARAMETERS = {
-    "IdempotencyKey": {
-        "name": idempotency.HEADER,
-        "in": "header",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-        "description": "Any text of yours, the same for each try of one request: it is done once, and answered the "
-        "same for 24 hours.",
-    },
-    "IfMatch": {
-        "name": "If-Match",
-        "in": "header",
-        "schema": {"type": "string"},
-        "description": "The `ETag` that you have read: 412 if the record has changed since.",
-    },
-    "IfNoneMatch": {
-        "name": "If-None-Match",
-        "in": "header",
-        "schema": {"type": "string"},
-        "description": "The `ETag` that you have: 304 if the record has not changed since.",
-    },
-}
 
 
 class _Plain(GenerateJsonSchema):
     """Schemas without a title at each field, which would only repeat its name."""
 
-    def field_title_should_be_set(self, schema: Any) -> bool:
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  pydantic's signature
         return False
 
 
@@ -103,16 +47,16 @@ def document(groups: Groups) -> dict[str, Any]:
             "title": "imgproxy files API",
             "version": version("imgproxy"),
             "summary": "Uploads, records of files, and who may see what.",
-            "description": _INTRODUCTION,
+            "description": INTRODUCTION,
         },
         "servers": [{"url": "/", "description": "The host of this document."}],
         "tags": [{"name": group.title, "description": group.text} for group in groups],
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": _SECURITY_SCHEMES,
-            "parameters": _PARAMETERS,
-            "headers": _HEADERS,
+            "securitySchemes": SECURITY_SCHEMES,
+            "parameters": PARAMETERS,
+            "headers": HEADERS,
         },
     }
 
@@ -149,14 +93,14 @@ def _operation(endpoint: Endpoint[Any], tag: str, schemas: Mapping[str, Any]) ->
         "operationId": endpoint.name,
         "tags": [tag],
         "summary": endpoint.summary,
-        "security": _SECURITY[endpoint.needs],
+        "security": SECURITY[endpoint.needs],
         "parameters": _parameters(endpoint, schemas),
         "responses": {str(endpoint.status): _answer(endpoint, schemas), **_refusals(endpoint)},
     }
     if endpoint.text:
         operation["description"] = endpoint.text
-    if endpoint.takes is not None and not endpoint.asks_in_query:
-        operation["requestBody"] = _body(endpoint, endpoint.takes, schemas)
+    if endpoint.media == FORM or (endpoint.takes is not None and not endpoint.asks_in_query):
+        operation["requestBody"] = _body(endpoint, schemas)
     return operation
 
 
@@ -192,7 +136,10 @@ def _query_parameter(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _body(endpoint: Endpoint[Any], model: type[BaseModel], schemas: Mapping[str, Any]) -> dict[str, Any]:
+def _body(endpoint: Endpoint[Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    model = endpoint.takes
+    if model is None:
+        return {"required": True, "content": {endpoint.media: {"schema": {"type": "object"}}}}
     schema = schemas[model.__name__]
     content: dict[str, Any] = {"schema": {"$ref": f"{_SCHEMAS}{model.__name__}"}}
     if endpoint.media == JSON:
@@ -262,7 +209,7 @@ def _refusal(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
         "examples": {
             code: {
                 "summary": meaning,
-                "value": problems.body(Told(code, status), meaning, "8f3a1c0de4b79265"),
+                "value": problems.body(Told(code, status), meaning, _REQUEST_ID),
             }
             for code, meaning in codes.items()
         },
