@@ -53,13 +53,13 @@ class Row:
 class Turn:
     """What one side did in its turn."""
 
-    pictures: int
+    answers: int
     seconds: float
 
     @property
     def rate(self) -> float:
-        """Pictures a second."""
-        return self.pictures / self.seconds
+        """Answers a second."""
+        return self.answers / self.seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ with the edge behind it, which is not asked. By wrk over 16 kept connections.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 
-from bench import load
+from bench import load, processor
 from bench.figure import Aim, Missing, Row, Run, in_turn, medians, ratio
 from bench.hits import TARGET, get
 from bench.pictures import noise
@@ -32,16 +33,29 @@ def measure(run: Run) -> Iterator[Row]:
     with imgproxy(root, 1) as server, web.nginx(front, server.port) as ours, static_nginx(static) as other:
         base = f"http://127.0.0.1:{ours.port}"
         (static / "picture.png").write_bytes(get(f"{server.base}{TARGET}"))
-        found = _rounds(run, base, other.base)
+        pids = {"static file": other.process.pid, "nginx.conf": int((front / "pid").read_text())}
+        found, spent = _rounds(
+            run, {"static file": f"{other.base}/picture.png", "nginx.conf": base + TARGET}, pids
+        )
         assert "hit" in ours.get(TARGET).cache
-    values = {**medians(found), "ratio": ratio(found, "nginx.conf /s", "static file /s")}
+    values = {f"{name} /s": value for name, value in medians(found).items()}
+    values["ratio"] = ratio(found, "nginx.conf", "static file")
+    values |= {f"CPU ms, {name}": value for name, value in medians(spent).items()}
     yield Row("25 KB", values, (_AIM,), found)
 
 
-def _rounds(run: Run, ours: str, static: str) -> dict[str, list[float]]:
-    seconds = run.seconds(_SECONDS)
+def _rounds(
+    run: Run, urls: Mapping[str, str], pids: Mapping[str, int]
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Answers a second of each side, and milliseconds of the processor for each answer."""
+    spent: dict[str, list[float]] = {}
     sides = {
-        "static file /s": lambda: load.rate(f"{static}/picture.png", seconds=seconds),
-        "nginx.conf /s": lambda: load.rate(f"{ours}{TARGET}", seconds=seconds),
+        name: partial(
+            processor.rate,
+            partial(load.wrk, url, seconds=run.seconds(_SECONDS)),
+            {name: partial(processor.descendants, pids[name])},
+            spent,
+        )
+        for name, url in urls.items()
     }
-    return in_turn("front", sides, rounds=run.rounds(_ROUNDS))
+    return in_turn("front", sides, rounds=run.rounds(_ROUNDS)), spent

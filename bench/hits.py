@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from bench import load
+from bench import load, processor
 from bench.figure import Aim, Row, Run, in_turn, medians, ratio
 from bench.pictures import noise
 from bench.servers import bare_aiohttp, imgproxy
@@ -33,16 +34,24 @@ def measure(run: Run) -> Iterator[Row]:
 
 def _row(run: Run, name: str, root: Path) -> Row:
     seconds = run.seconds(_SECONDS)
+    spent: dict[str, list[float]] = {}
     with imgproxy(root, 1) as server:
         answer = root / "answer"
         answer.write_bytes(get(f"{server.base}{TARGET}"))
         with bare_aiohttp(answer) as bare:
+            ask = partial(load.wrk, seconds=seconds)
             sides = {
-                "bare aiohttp /s": lambda: load.rate(f"{bare.base}/", seconds=seconds),
-                "server /s": lambda: load.rate(f"{server.base}{TARGET}", seconds=seconds),
+                "bare aiohttp": partial(
+                    processor.rate, partial(ask, f"{bare.base}/"), {"bare aiohttp": bare.edges}, spent
+                ),
+                "server": partial(
+                    processor.rate, partial(ask, f"{server.base}{TARGET}"), {"server": server.edges}, spent
+                ),
             }
             found = in_turn(f"hits, {name}", sides, rounds=run.rounds(_ROUNDS))
-    values = {**medians(found), "ratio": ratio(found, "server /s", "bare aiohttp /s")}
+    values = {f"{name} /s": value for name, value in medians(found).items()}
+    values["ratio"] = ratio(found, "server", "bare aiohttp")
+    values |= {f"CPU ms, {name}": value for name, value in medians(spent).items()}
     return Row(name, values, _AIMS.get(name, ()), found)
 
 

@@ -1,6 +1,6 @@
 """Load: how many answers a second a server can give, and how long they take at a rate that it can hold.
 
-`rate` and `pictures` are closed-loop and say what saturates: the first by wrk for one URL, the second for
+`wrk` and `pictures` are closed-loop and say what saturates: the first by wrk for one URL, the second for
 many pictures, each looked at. `latencies` is open-loop: the moments of arrival are fixed beforehand and time
 counts from them, so a server that stalls is not spared the requests that it kept from being sent (coordinated
 omission).
@@ -45,16 +45,16 @@ class WrongAnswer(RuntimeError):
     """A server answered something else than what it was asked for, so its numbers mean nothing."""
 
 
-def rate(url: str, *, seconds: float = 3, connections: int = 16) -> float:
-    """Answers a second over kept connections, from one thread of wrk; raise `Missing`, `WrongAnswer`."""
+def wrk(url: str, *, seconds: float = 3, connections: int = 16) -> Turn:
+    """Ask for one URL over kept connections, from one thread of wrk; raise `Missing`, `WrongAnswer`."""
     if shutil.which("wrk") is None:
         raise Missing("wrk is not installed: apt-get install wrk")
     command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", url]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = re.search(r"Requests/sec:\s+([\d.]+)", said)
+    found = re.search(r"(\d+) requests in ([\d.]+)s", said)
     if found is None or "Non-2xx" in said or "Socket errors" in said:
         raise WrongAnswer(f"{url}: {said}")
-    return float(found[1])
+    return Turn(int(found[1]), float(found[2]))
 
 
 # -- many pictures, closed-loop ----------------------------------------------------------------------------

@@ -10,15 +10,15 @@ processor for a picture tells where a difference comes from, on a busy machine t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from bench import load, loop
+from bench import load, loop, processor
 from bench.figure import Aim, Row, Run, Turn, in_turn, medians, ratio, say
 from bench.pictures import many, unique
-from bench.servers import Running, address, cpu_seconds, edges_are_known, imgproxy
+from bench.servers import Running, address, edges_are_known, imgproxy
 
 SIZES = (("jpeg", 400), ("jpeg", 800), ("webp", 400), ("webp", 800), ("avif", 400))
 _ROUNDS = 7
@@ -53,25 +53,13 @@ def _row(run: Run, root: Path, servers: dict[str, Running], type_: str, width: i
             server.base, address, wishes, connections=2 * run.workers, seconds=seconds, fresh=b"fwd=miss"
         )
 
-    sides = {"loop": partial(_with_cpu, make, {"loop": lambda: [os.getpid()]}, spent)}
+    sides = {"loop": partial(processor.rate, make, {"loop": lambda: [os.getpid()]}, spent)}
     for name, server in servers.items():
         processes = {f"workers of {name}": server.workers, name: server.edges}
-        sides[name] = partial(_with_cpu, partial(ask, server), processes, spent)
+        sides[name] = partial(processor.rate, partial(ask, server), processes, spent)
     found = in_turn(f"misses, {type_} {width}", sides, rounds=run.rounds(_ROUNDS))
     ratios = {f"ratio, {name}": ratio(found, name, "loop") for name in servers}
     values = {f"{name} /s": value for name, value in medians(found).items()} | ratios
     values |= {f"CPU ms, {name}": value for name, value in medians(spent).items()}
     aims = tuple(Aim(name, "≥", _LEAST) for name in ratios)
     return Row(f"{type_.upper()} {width}", values, aims, found)
-
-
-def _with_cpu(
-    side: Callable[[], Turn], processes: Mapping[str, Callable[[], list[int]]], spent: dict[str, list[float]]
-) -> float:
-    """A side's rate; what its processes spent of the processor on each picture goes into `spent`."""
-    before = {name: cpu_seconds(pids()) for name, pids in processes.items()}
-    turn = side()
-    for name, pids in processes.items():
-        each = (cpu_seconds(pids()) - before[name]) / turn.pictures
-        spent.setdefault(name, []).append(each * 1000)
-    return turn.rate

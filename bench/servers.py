@@ -14,13 +14,14 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from bench.figure import Missing
 from bench.pictures import Wish
+from bench.processor import descendants
 
 _START = 60.0  # seconds
 _PR_SET_PDEATHSIG = 1
@@ -91,21 +92,11 @@ class Running:
 
     def edges(self) -> list[int]:
         """Process ids of what answers: the one that was started and, if it is several, the others."""
-        return [self.process.pid, *(pid for pid in self._descendants() if _is_edge(pid))]
+        return [self.process.pid, *(pid for pid in descendants(self.process.pid) if _is_edge(pid))]
 
     def workers(self) -> list[int]:
         """Process ids of what makes pictures."""
-        return [pid for pid in self._descendants() if not _is_edge(pid)]
-
-    def _descendants(self) -> list[int]:
-        found, waiting = [], [self.process.pid]
-        while waiting:
-            tasks = Path(f"/proc/{waiting.pop()}/task")
-            with contextlib.suppress(OSError):
-                children = [int(one) for path in tasks.glob("*/children") for one in path.read_text().split()]
-                found += children
-                waiting += children
-        return found
+        return [pid for pid in descendants(self.process.pid) if not _is_edge(pid)]
 
 
 def _is_edge(pid: int) -> bool:
@@ -117,19 +108,6 @@ def _is_edge(pid: int) -> bool:
 def address(wish: Wish) -> str:
     """Where imgproxy has a picture."""
     return f"/fit-in/{wish.width}x0/filters:format({wish.type})/{wish.name}"
-
-
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """Seconds of the processor that these processes have spent so far."""
-    return sum(map(_cpu_seconds, pids))
-
-
-def _cpu_seconds(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:  # it has ended
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
