@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from imgproxy.fleet import ports
-from tests.test_app import free_port
+from tests.serving import free_port
 
 
 def test_each_share_listens_on_the_same_port() -> None:
