@@ -38,9 +38,20 @@ class Comparison:
         self._reference = reference
         self.wrong: list[str] = []
         self.caches: Counter[str] = Counter()
+        self._left = 0
+        self._enough = asyncio.Event()
+
+    async def wait_for(self, answers: int) -> None:
+        """Return when so many more have been heard."""
+        self._left = answers
+        self._enough.clear()
+        await self._enough.wait()
 
     def __call__(self, target: str, reply: Reply) -> None:
         self.caches[reply.cache] += 1
+        self._left -= 1
+        if self._left <= 0:
+            self._enough.set()
         if reply.status != 200 or reply.body != self._reference[target]:
             self.wrong.append(f"{target}: {reply.status} {reply.cache}, {len(reply.body)} bytes")
 
@@ -73,11 +84,11 @@ def _endless(lots: random.Random) -> Iterator[str]:
         yield lots.choice(_TARGETS)
 
 
-async def _until_killed(server: Server, lots: random.Random, compare: Comparison, seconds: float) -> None:
+async def _until_killed(server: Server, lots: random.Random, compare: Comparison) -> None:
     load = asyncio.create_task(drive(server.client.port, _endless(lots), compare))
-    await asyncio.sleep(seconds)
-    for pid in [lots.choice(server.edges())]:
-        os.kill(pid, signal.SIGKILL)
+    await compare.wait_for(lots.randint(5, 200))
+    await asyncio.sleep(lots.uniform(0, 0.02))
+    os.kill(lots.choice(server.edges()), signal.SIGKILL)
     await asyncio.sleep(0.05)
     load.cancel()
     with suppress(asyncio.CancelledError):
@@ -102,7 +113,7 @@ async def test_what_is_served_after_a_kill_is_what_a_fresh_server_makes(
     try:
         server.start()
         for number in range(kills):
-            await _until_killed(server, lots, compare, lots.uniform(0.05, 1.5))
+            await _until_killed(server, lots, compare)
             assert compare.wrong == []
             left.append(len(list((server.cache / "temp").iterdir())))
             if edges == 1:

@@ -6,14 +6,19 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from imgproxy.image.source import Key, parse_key
 from imgproxy.storage import Head, Original
 from imgproxy.storage.memory import MemoryStorage
+from tests import pictures
 from tests.edge.conftest import Edge, MakeEdge
+from tests.soak.bucket import slow_bucket
 from tests.soak.conftest import Tell
+from tests.soak.server import Server
 
 _KEY = parse_key("photo.jpg")
 _TARGET = "/300x200/photo.jpg"
@@ -125,3 +130,35 @@ async def test_a_thousand_purges_leave_nothing_old(make_edge: MakeEdge, tell: Te
     seen = await _campaign(edge, bucket, 1_000, 11)
     tell(f"purges by place: {dict(seen)}")
     assert seen["wrong"] == 0
+
+
+def _picture(width: int) -> bytes:
+    return pictures.encoded(pictures.noise(width, 8))
+
+
+def _width(png: bytes) -> int:
+    return int.from_bytes(png[16:20], "big")
+
+
+@pytest.mark.soak
+def test_a_purge_while_a_real_fetch_is_held_leaves_nothing_old(tmp_path: Path, tell: Tell) -> None:
+    times, target = 100, "/filters:format(png)/photo.png"
+    with slow_bucket() as bucket, ThreadPoolExecutor(2) as clients:
+        server = Server(tmp_path, IMGPROXY_PURGE_SECRET="secret", **bucket.settings)
+        bucket.body = _picture(10)
+        try:
+            server.start()
+            for width in range(11, 11 + times):
+                bucket.hold()
+                before = clients.submit(server.client.get, target)
+                assert bucket.reached.wait(60)
+                bucket.body = _picture(width)
+                assert server.client.ask("PURGE", "/photo.png", **_SECRET).status == 200
+                after = clients.submit(server.client.get, target)
+                bucket.go_on.set()
+                answers = [before.result(), after.result(), server.client.get(target)]
+                assert [_width(each.body) for each in answers] == [width] * 3
+                server.client.ask("PURGE", "/photo.png", **_SECRET)
+        finally:
+            server.kill()
+    tell(f"{times} purges over HTTP")
