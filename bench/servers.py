@@ -61,7 +61,6 @@ http {{
     sendfile on;
     tcp_nopush on;
     keepalive_requests 1000;
-    open_file_cache max=1000;
     server {{
         listen 127.0.0.1:{port} backlog=1024;
         root {folder};
