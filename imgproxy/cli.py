@@ -25,6 +25,8 @@ from imgproxy.dialects import ImageRequest
 from imgproxy.edge.purge import path_of
 from imgproxy.engine.protocol import Job
 from imgproxy.errors import ImgproxyError
+from imgproxy.files import migrations
+from imgproxy.files.database import open_database
 from imgproxy.files.model import Visibility
 from imgproxy.image.negotiate import negotiate
 from imgproxy.image.source import Plain, parse_key
@@ -102,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
     purge.add_argument(
         "--server", default="http://127.0.0.1:8080", help="where it listens (default %(default)s)"
     )
+    _command(commands, "migrate", _migrate, "bring the tables of IMGPROXY_DATABASE to this version")
     _command(commands, "doctor", _doctor, "tell what this deployment has and lacks")
     return top
 
@@ -257,6 +260,21 @@ def _purge(asked: argparse.Namespace) -> int:
             raise UsageError(f"{asked.server} answers {error.code} to the purge of '{name}'") from error
         except OSError as error:
             raise UsageError(f"{asked.server} cannot be reached: {error}") from error
+    return 0
+
+
+def _migrate(_asked: argparse.Namespace) -> int:
+    address = read().database
+
+    async def migrate() -> None:
+        database = await open_database(address)
+        try:
+            await database.migrate()
+        finally:
+            await database.close()
+
+    uvloop.run(migrate())
+    print(f"the record of files is at version {migrations.newest()}")
     return 0
 
 

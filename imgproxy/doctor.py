@@ -18,6 +18,9 @@ from aiohttp import http_parser
 from imgproxy import app
 from imgproxy.engine.protocol import Ready
 from imgproxy.errors import ImgproxyError
+from imgproxy.files import migrations
+from imgproxy.files.address import SqliteAddress
+from imgproxy.files.database import open_database
 from imgproxy.image.formats import TRAITS
 from imgproxy.settings import Settings
 from imgproxy.storage.address import make
@@ -51,6 +54,7 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     for finding in await _workers(settings):
         yield finding
     yield await _storage(settings)
+    yield await _database(settings)
     yield _cache(settings)
     yield _files()
     yield _parser()
@@ -98,6 +102,23 @@ async def _storage(settings: Settings) -> Finding:
     finally:
         await storage.close()
     return Finding("ok", "storage", "reachable")
+
+
+async def _database(settings: Settings) -> Finding:
+    """Whether the record of files can be read; a file that is not there yet is not made."""
+    address = settings.database
+    if isinstance(address, SqliteAddress) and not address.path.exists():
+        return Finding("ok", "database", f"{address.path} will be made at the start")
+    database = await open_database(address)
+    try:
+        newest = await database.read(migrations.is_newest)
+    except ImgproxyError as error:
+        return Finding("FAIL", "database", str(error))
+    finally:
+        await database.close()
+    if newest:
+        return Finding("ok", "database", "reachable, its tables are of this version")
+    return Finding("note", "database", "reachable; its tables will be made or changed at the start")
 
 
 def _cache(settings: Settings) -> Finding:

@@ -18,6 +18,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from imgproxy.dialects import Grammar, presets
 from imgproxy.dialects.signature import Signer
+from imgproxy.files import address
+from imgproxy.files.address import DatabaseAddress
 from imgproxy.image.formats import Format, parse_format
 from imgproxy.image.transform import Limits
 from imgproxy.storage.address import StorageAddress, parse
@@ -70,6 +72,10 @@ def _numbers(low: int, high: int) -> Any:
         return found
 
     return BeforeValidator(read)
+
+
+def _database(value: Any) -> Any:
+    return address.parse(value) if isinstance(value, str) else value
 
 
 def _storage(value: Any) -> Any:
@@ -132,6 +138,11 @@ class Settings(BaseSettings):
         default_factory=lambda: parse("file://./data/objects"),
         description="where objects lie: `file://DIR`, "
         "`s3://BUCKET[/PREFIX]?region=&endpoint=&public_endpoint=&path_style=1`, `memory://`",
+    )
+    database: Annotated[DatabaseAddress, NoDecode, BeforeValidator(_database)] = Field(
+        default_factory=lambda: address.parse("sqlite:///./data/imgproxy.db"),
+        description="where the record of files is: `sqlite:///PATH` or "
+        "`postgresql://[USER[:PASSWORD]@]HOST[:PORT]/NAME`",
     )
     unregistered: Literal["deny", "public"] = Field(
         "deny",
@@ -271,6 +282,7 @@ _SECRET = (  # may hold credentials: never shown
     "signing_secrets",
     "purge_secret",
     "storage",
+    "database",
 )
 
 

@@ -13,6 +13,7 @@ import pytest
 import pyvips
 
 from imgproxy.dialects.signature import Signer
+from imgproxy.files.migrations import newest
 from tests.pictures import encoded, noise
 
 ROOT = Path(__file__).parent.parent
@@ -126,3 +127,10 @@ def test_a_port_that_is_taken_is_one_line_too(tmp_path: Path) -> None:
 def test_help_lists_every_command_and_setting(tmp_path: Path) -> None:
     done = run("--help", cwd=tmp_path)
     assert all(word in done.stdout for word in ("serve", "sign", "transform", "doctor", "IMGPROXY_STORAGE"))
+
+
+def test_migrate_makes_the_record_and_may_be_asked_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        done = run("migrate", cwd=tmp_path, DATABASE="sqlite:///./new/record.db")
+        assert (done.returncode, done.stdout) == (0, f"the record of files is at version {newest()}\n")
+    assert (tmp_path / "new" / "record.db").exists()

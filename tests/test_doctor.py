@@ -12,6 +12,8 @@ from aiohttp import http_parser
 from imgproxy import app, doctor
 from imgproxy.engine.protocol import Ready
 from imgproxy.errors import EngineFailed
+from imgproxy.files.address import SqliteAddress
+from imgproxy.files.database import open_database
 from imgproxy.image.formats import TRAITS
 from imgproxy.settings import Settings
 from imgproxy.storage.address import MemoryAddress
@@ -58,7 +60,8 @@ async def examined(settings: Settings) -> tuple[int, dict[str, str]]:
 async def test_a_sound_deployment_is_told_in_one_line_each(settings: Settings, workers: Workers) -> None:
     status, lines = await examined(settings)
     assert status == 0
-    assert list(lines) == ["libvips", "sandbox", "storage", "cache", "open files", "http", "signatures"]
+    subjects = ["libvips", "sandbox", "storage", "database", "cache", "open files", "http", "signatures"]
+    assert list(lines) == subjects
     assert lines["libvips"] == "ok    libvips      libvips 8.18.7, reads jpeg png webp avif gif tiff svg"
     assert lines["sandbox"] == "ok    sandbox      full: no-new-privileges, rlimits, landlock, seccomp"
     assert workers.closed
@@ -141,3 +144,35 @@ async def test_the_slow_parser_of_http_fails(settings: Settings, monkeypatch: py
     status, lines = await examined(settings)
     assert status == 1
     assert lines["http"].startswith("FAIL  http")
+
+
+async def test_a_record_that_is_not_there_is_made_later_and_not_by_asking(
+    settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "new" / "record.db"
+    status, lines = await examined(settings.model_copy(update={"database": SqliteAddress(path)}))
+    assert (status, lines["database"][:4]) == (0, "ok  ")
+    assert not path.parent.exists()
+
+
+async def test_a_record_of_this_version_is_sound(settings: Settings, tmp_path: Path) -> None:
+    address = SqliteAddress(tmp_path / "record.db")
+    database = await open_database(address)
+    await database.migrate()
+    await database.close()
+    _, lines = await examined(settings.model_copy(update={"database": address}))
+    assert lines["database"] == "ok    database     reachable, its tables are of this version"
+
+
+async def test_a_record_without_tables_is_noted(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "record.db"
+    path.touch()
+    status, lines = await examined(settings.model_copy(update={"database": SqliteAddress(path)}))
+    assert (status, lines["database"][:4]) == (0, "note")
+
+
+async def test_a_record_that_cannot_be_read_fails(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "record.db"
+    path.write_bytes(b"no database" * 1000)
+    status, lines = await examined(settings.model_copy(update={"database": SqliteAddress(path)}))
+    assert (status, lines["database"][:4]) == (1, "FAIL")

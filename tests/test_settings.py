@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from imgproxy.files.address import SqliteAddress
 from imgproxy.image.formats import Format
 from imgproxy.settings import SettingsError, read, variables
 from imgproxy.storage.address import LocalAddress
@@ -28,6 +29,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
 def test_every_default_works_on_a_laptop() -> None:
     settings = read()
     assert settings.storage == LocalAddress(Path("data/objects"))
+    assert settings.database == SqliteAddress(Path("data/imgproxy.db"))
     assert (settings.unregistered, settings.unsigned, settings.metadata) == ("deny", "allow", "strip")
     assert settings.quality == {Format.JPEG: 80, Format.WEBP: 80, Format.AVIF: 63}
     assert settings.effort == {Format.WEBP: 4, Format.AVIF: 0}
@@ -141,3 +143,9 @@ def test_a_jwt_secret_that_hs256_could_not_use_is_refused_and_not_shown(
 )
 def test_an_address_that_can_have_no_keys_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal(monkeypatch, JWKS_URL=url).startswith(f"IMGPROXY_JWKS_URL={url}: an address such as")
+
+
+def test_a_database_that_cannot_be_is_refused_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = refusal(monkeypatch, DATABASE="mysql://root:hunter2@localhost/files")
+    assert line.startswith("IMGPROXY_DATABASE: ")
+    assert "hunter2" not in line

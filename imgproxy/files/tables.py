@@ -26,7 +26,9 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    column,
     literal_column,
+    table,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 
@@ -169,7 +171,7 @@ def _listed(*columns: str) -> None:
         files.c.tenant_id,
         files.c.visibility,
         *(files.c[column] for column in columns),
-        files.c.id,
+        *([] if "id" in columns else [files.c.id]),
         sqlite_where=is_ready,
         postgresql_where=is_ready,
     )
@@ -180,7 +182,7 @@ _listed("updated_at")
 _listed("original_name")
 _listed("size")
 _listed("mime_type")
-_listed("owner_type", "owner_id", "created_at")
+_listed("owner_id", "created_at", "id", "owner_type")
 _listed("owner_type", "created_at")
 _listed("collection", "created_at")
 _listed("mime_type", "created_at")
@@ -212,8 +214,17 @@ file_search = Table(
     Column("seq", Number, primary_key=True, autoincrement=True),
     Column("file_id", Words, nullable=False, unique=True),
     Column("text", Words, nullable=False),
-    Column("grams", Grams),  # on PostgreSQL; SQLite has them in the virtual table `file_grams`
+    Column("grams", Grams),  # on PostgreSQL
 )
+Index(
+    "file_search_grams",
+    file_search.c.grams,
+    postgresql_using="gin",
+    postgresql_with={"fastupdate": "off"},  # or a search would read what waits to be merged, one by one
+).ddl_if(dialect="postgresql")
+
+# On SQLite a virtual table, whose rowid is `file_search.seq`; made by its migration.
+file_grams = table("file_grams", column("rowid"), column("grams"))
 
 shares = Table(
     "shares",

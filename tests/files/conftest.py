@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from imgproxy.files.address import DatabaseAddress, PostgresAddress, SqliteAddress
 from imgproxy.files.database import Database, open_database
-from imgproxy.files.database.address import DatabaseAddress, PostgresAddress, SqliteAddress
+from imgproxy.storage import Storage
+from imgproxy.storage.local import LocalStorage
+from imgproxy.storage.memory import MemoryStorage
+from tests.files.uploading import Desk
 from tests.postgres import Postgres
 
 
@@ -56,4 +60,28 @@ async def database(address: DatabaseAddress) -> AsyncIterator[Database]:
     """An empty record, on each engine."""
     opened = await open_database(address)
     yield opened
+    await opened.close()
+
+
+@pytest.fixture(params=["memory", "local"])
+async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Storage]:
+    """An empty storage, of each kind that needs no server."""
+    made: Storage = MemoryStorage() if request.param == "memory" else LocalStorage(tmp_path / "objects")
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def desk(database: Database, storage: Storage) -> Desk:
+    """What makes files of uploads, on each engine and each storage."""
+    return Desk(database, storage)
+
+
+@pytest.fixture
+async def here(_sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Desk]:
+    """The same on SQLite and in memory, for what does not depend on either."""
+    path = tmp_path / "here.db"
+    shutil.copy(_sqlite_template, path)
+    opened = await open_database(SqliteAddress(path))
+    yield Desk(opened, MemoryStorage())
     await opened.close()

@@ -17,7 +17,7 @@ from typing import Literal, Protocol, TypeVar
 
 from sqlalchemy import Connection as Connection  # for who writes work, and may not import SQLAlchemy
 
-from imgproxy.files.database.address import DatabaseAddress, PostgresAddress, SqliteAddress
+from imgproxy.files.address import DatabaseAddress, PostgresAddress, SqliteAddress
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]

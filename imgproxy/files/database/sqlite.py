@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from imgproxy.errors import Unavailable
@@ -28,6 +28,8 @@ _READERS = 4
 _BUSY_SECONDS = 10.0
 _CACHE_KIB = 16_384
 _MAPPED_BYTES = 2**31 - 2**16  # the most that libsqlite3 maps unless it is built otherwise
+_OF_THE_FILE = (DatabaseError, OperationalError)
+"""Locked, full, read-only; not a database, damaged. Other descendants are of what we asked for."""
 
 
 class SqliteDatabase:
@@ -103,7 +105,9 @@ def translated() -> Iterator[None]:
     """Turn what SQLite says of its file into one of ours."""
     try:
         yield
-    except (OperationalError, OSError) as error:
+    except (DatabaseError, OSError) as error:
+        if isinstance(error, DatabaseError) and type(error) not in _OF_THE_FILE:
+            raise
         raise Unavailable("the record of files cannot be read or written") from error
 
 

@@ -31,8 +31,13 @@ def upgrade(connection: Connection) -> None:
 
 def expect_newest(connection: Connection) -> None:
     """Raise `Unavailable` unless the tables are of this version."""
-    if current(connection) != newest():
+    if not is_newest(connection):
         raise Unavailable("the record of files has not the tables of this version: run `imgproxy migrate`")
+
+
+def is_newest(connection: Connection) -> bool:
+    """Whether the tables are of this version."""
+    return current(connection) == newest()
 
 
 def current(connection: Connection) -> str | None:
