@@ -280,3 +280,16 @@ async def test_a_registered_file_has_no_version_before_though_it_had_one_without
     registered = asked.at_hand(KEY)
     assert registered is not None
     assert asked.before([registered]) == []
+
+
+async def test_a_purge_that_is_told_again_or_late_voids_nothing_newer() -> None:
+    access, storage = MemoryAccess(), MemoryStorage()
+    access.register(KEY, Visibility.PUBLIC, version="v1", modified=5)
+    asked = admission(storage, access)
+    asked.purge(KEY, 7)
+    permit = await asked.admit(KEY)
+    for number in (3, 7):
+        asked.purge(KEY, number)
+    assert (await asked.admit(KEY), permit.purges) == (permit, 7)
+    asked.purge(KEY, 8)
+    assert await asked.admit(KEY) != permit
