@@ -26,7 +26,7 @@ SECURITY_SCHEMES = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A JSON Web Token that names the user: `sub` and `exp`; `role`, `groups` and the tenant "
+        "description": "A JSON Web Token that names the user: `sub`, `exp`, and `role`, `groups`, tenant "
         "if you like. HS256, or signed by a key of the deployment's JWKS.",
     },
 }

@@ -61,7 +61,7 @@ def examples() -> Iterator[tuple[str, dict[str, Any], Any]]:
             yield f"{where} {name}", schema, each["value"]
 
 
-@pytest.mark.parametrize(("where", "schema", "value"), examples())
+@pytest.mark.parametrize(("where", "schema", "value"), list(examples()))
 def test_every_example_is_what_it_is_an_example_of(where: str, schema: dict[str, Any], value: Any) -> None:
     checker = OAS31Validator(schema, format_checker=oas31_format_checker)
     assert [error.message for error in checker.iter_errors(value)] == [], where

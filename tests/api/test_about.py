@@ -1,0 +1,23 @@
+"""What the API says of itself."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from imgproxy.api.about import routes
+from imgproxy.api.openapi import document
+from tests.api.shell import THINGS
+
+
+async def test_anybody_may_read_the_document_and_the_page_and_keep_them() -> None:
+    application = web.Application()
+    application.router.add_routes(routes([THINGS]))
+    async with TestClient(TestServer(application)) as client:
+        told = await client.get("/v1/openapi.json")
+        assert await told.json() == document([THINGS])
+        assert told.headers["Access-Control-Allow-Origin"] == "*"
+        page = await client.get("/v1/docs")
+        assert page.content_type == "text/html"
+        kept = await client.get("/v1/docs", headers={"If-None-Match": page.headers["ETag"]})
+        assert (page.status, kept.status) == (200, 304)
