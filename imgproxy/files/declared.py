@@ -74,7 +74,7 @@ _PACKAGE = re.compile(r"application/(vnd\.(openxmlformats|oasis)|epub).+")
 
 def compatible(declared: str, sniffed: str) -> bool:
     """Say whether bytes that `sniff` found to be `sniffed` may go by `declared`."""
-    wanted, found = _plain(declared), _plain(sniffed)
+    wanted, found = normal(declared), normal(sniffed)
     if wanted == UNKNOWN:
         return True  # saved, and never shown
     if found == EXECUTABLE:
@@ -89,7 +89,7 @@ def compatible(declared: str, sniffed: str) -> bool:
     return bool(allowed and allowed.fullmatch(wanted))
 
 
-def _plain(kind: str) -> str:
+def normal(kind: str) -> str:
     """Leave out parameters, and choose one of several names."""
     plain = kind.partition(";")[0].strip().lower()
     return _ALIASES.get(plain, plain)

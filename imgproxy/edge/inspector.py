@@ -1,0 +1,53 @@
+"""Width and height of a file that is to be registered: measured by a worker, where its bytes can do no harm.
+
+The original is borrowed as for a picture, so that whoever asks for one next finds it here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+from imgproxy.edge.originals import Originals
+from imgproxy.engine.pool import Result
+from imgproxy.engine.protocol import Encoding, Job
+from imgproxy.errors import SourceTooLarge
+from imgproxy.image.negotiate import Output
+from imgproxy.image.options import Options
+from imgproxy.image.plan import Ceiling
+from imgproxy.image.source import Key
+from imgproxy.image.transform import Transform
+
+_LONGEST = 10_000_000  # pixels; libvips knows no picture that is wider
+
+
+class Engine(Protocol):
+    """Makes pictures; see `engine.pool`."""
+
+    async def run(self, job: Job, original: int | None) -> Result:
+        """Do a job on a descriptor, which stays the caller's."""
+
+
+class Inspector:
+    """Looks into pictures; see `files.objects.Inspector`."""
+
+    def __init__(self, originals: Originals, engine: Engine, *, ceiling: Ceiling) -> None:
+        """Pictures of more pixels than `ceiling` has are refused: they would be when they are asked for."""
+        first_frame = Transform(options=Options(max_frames=1))
+        as_it_is = ceiling._replace(side=_LONGEST)  # or it would be told as it is answered: made smaller
+        self._originals = originals
+        self._engine = engine
+        self._job = Job(first_frame, Output(), Encoding(), as_it_is, meta=True)
+
+    async def inspect(self, key: Key, version: str) -> tuple[int, int] | None:
+        """Width and height as a person sees it; None if it has more bytes than we read of an original.
+
+        Raise an `ImageError`, or an `OurError` when no worker can tell.
+        """
+        try:
+            async with self._originals.borrow(key, version) as original:
+                job = replace(self._job, name=f"inspect {key}@{version}")
+                rendered = (await self._engine.run(job, original.descriptor)).rendered
+        except SourceTooLarge:
+            return None
+        return rendered.width, rendered.height

@@ -1,0 +1,135 @@
+"""Freezing: from bytes that a client may still overwrite to a file whose bytes nobody can.
+
+claim     see `hold`
+copy      within storage, to a place that no client ever held a URL for
+examine   the copy: size, type, sides
+publish   the file is there; what lies at the place that clients can write to is to be removed
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from imgproxy.errors import FileNotFound, FilesError, ImgproxyError, NotFound, StorageSlow
+from imgproxy.files import promises
+from imgproxy.files.database import Database
+from imgproxy.files.examine import Claimed, Examiner, Found, check_weight
+from imgproxy.files.hold import LEASE_MS, Hold, give_back, publish
+from imgproxy.files.model import File, FileState, Upload, UploadState, Visibility
+from imgproxy.files.names import Names
+from imgproxy.files.objects import Objects
+from imgproxy.files.terms import Terms
+from imgproxy.image.source import Key
+
+_SECONDS = LEASE_MS / 1000 - 30
+
+Tell = Callable[[Key], Awaitable[None]]
+"""Have every edge forget what it knows of a key; when this returns, they have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is to be known of a file, in its owner's words."""
+
+    original_name: str
+    visibility: Visibility
+    category: str | None = None
+    description: str | None = None
+    alt: str | None = None
+    related_entity_id: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Freezer:
+    """Makes files of uploads that are held."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        objects: Objects,
+        examiner: Examiner,
+        terms: Terms,
+        names: Names,
+        tell: Tell,
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._examiner = examiner
+        self._terms = terms
+        self._names = names
+        self._tell = tell
+
+    async def freeze(
+        self, upload: Upload, hold: Hold, facts: Facts, claimed: Claimed, *, to: UploadState
+    ) -> File:
+        """Make an upload's file; else let it be tried again, and raise a `FilesError` or a `SourceError`."""
+        try:
+            async with asyncio.timeout(_SECONDS):
+                found = await self._copied(upload, hold, claimed)
+            file = made(upload, hold, facts, found, now=self._names.clock())
+            await self.publish(upload, hold, file, to=to)
+        except BaseException as error:
+            await asyncio.shield(self._give_back(upload, hold, over=isinstance(error, FilesError)))
+            if isinstance(error, TimeoutError):
+                raise StorageSlow("the storage did not copy the upload in time") from error
+            raise
+        return file
+
+    async def publish(self, upload: Upload, hold: Hold, file: File, *, to: UploadState) -> None:
+        """Make the file be there, for edges too."""
+        rest = tuple(promises.clear_staging(self._names, upload)) if upload.kind != "stream" else ()
+        await self._database.write(partial(publish, upload=upload, hold=hold, file=file, to=to, then=rest))
+        with suppress(ImgproxyError):  # it is there, whoever could not be told of it
+            await self._tell(file.key)
+
+    async def _copied(self, upload: Upload, hold: Hold, claimed: Claimed) -> Found:
+        collection = await self._terms.named(upload.tenant, upload.collection)
+        try:
+            staged = await self._objects.head(upload.staging_key)
+            check_weight(staged.size, claimed, collection)
+            head = await self._objects.copy(upload.staging_key, hold.object_key)
+        except NotFound:
+            raise FileNotFound(
+                "nothing was uploaded for this key: PUT the file to its URL, then register"
+            ) from None
+        return await self._examiner.examine(hold.object_key, head, claimed, collection)
+
+    async def _give_back(self, upload: Upload, hold: Hold, *, over: bool) -> None:
+        now = self._names.clock()
+        with suppress(ImgproxyError):  # then the hold ends by itself
+            await self._database.write(partial(give_back, upload=upload, hold=hold, over=over, now=now))
+
+
+def made(upload: Upload, hold: Hold, facts: Facts, found: Found, *, now: int) -> File:
+    """The file of an upload."""
+    return File(
+        id=hold.file_id,
+        tenant=upload.tenant,
+        collection=upload.collection,
+        key=upload.key,
+        object_key=hold.object_key,
+        etag=found.version,
+        original_name=facts.original_name,
+        mime_type=found.mime_type,
+        size=found.size,
+        visibility=facts.visibility,
+        owner=upload.owner,
+        state=FileState.READY,
+        created_at=now,
+        updated_at=now,
+        width=found.width,
+        height=found.height,
+        category=facts.category if facts.category is not None else upload.category,
+        description=facts.description,
+        alt=facts.alt,
+        related_entity_id=facts.related_entity_id,
+        tags=facts.tags,
+        metadata=facts.metadata,
+    )

@@ -1,0 +1,99 @@
+"""Holding an upload: the right to make a file of it, in three transactions of which one wins.
+
+    claim       the upload is ours, and the outbox promises to remove the object that is to come
+    publish     the file is there, the upload has ended, the promise is taken back
+    give back   the upload is as it was, and the promise is kept
+
+Wherever we die, what is left is an upload that can be taken over after `LEASE_MS`, and a promise that
+removes its object after twice as long. Whether a commit was kept whose answer was lost need not be known: it
+took the promise back, or it did not. Nobody but the outbox ever deletes an object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from imgproxy.errors import Conflict
+from imgproxy.files import promises
+from imgproxy.files.database import Connection
+from imgproxy.files.model import File, FileId, Task, TenantId, Upload, UploadState
+from imgproxy.files.names import Names
+from imgproxy.files.repository.claims import end_claim, hasten_task, take_back_task
+from imgproxy.files.repository.files import insert_file
+from imgproxy.files.repository.outbox import add_task
+from imgproxy.files.repository.uploads import claim_upload, forget_upload, insert_upload
+from imgproxy.image.source import Key
+
+LEASE_MS = 300_000
+"""Who is still at it after so long is not there any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What a file will be called, where its object will lie, and the promise that removes it if it fails."""
+
+    file_id: FileId
+    object_key: Key
+    promise: Task
+
+
+def draw_hold(names: Names, tenant: TenantId, *, patience_ms: int = LEASE_MS) -> Hold:
+    """Draw what one attempt needs; it must be over after `patience_ms`."""
+    file_id = FileId(names.id())
+    object_key = names.frozen(tenant, file_id)
+    at = names.clock() + 2 * patience_ms
+    return Hold(file_id, object_key, promises.delete_object(names, tenant, object_key, at=at))
+
+
+def claim(connection: Connection, upload: Upload, hold: Hold, *, now: int) -> Upload:
+    """Take an upload; raise `Conflict` if somebody else has it."""
+    claimed = claim_upload(
+        connection,
+        upload.tenant,
+        upload.id,
+        from_states=(UploadState.ISSUED,),
+        to=UploadState.COMPLETING,
+        now=now,
+        stale_before=now - LEASE_MS,
+        file_id=hold.file_id,
+    )
+    if claimed is None:
+        raise Conflict("this upload is being registered by somebody else just now")
+    add_task(connection, hold.promise)
+    return claimed
+
+
+def publish(
+    connection: Connection, upload: Upload, hold: Hold, file: File, *, to: UploadState, then: Iterable[Task]
+) -> None:
+    """Make the file be there, and promise what is left to do; raise `Conflict` if the hold was lost."""
+    mine = end_claim(connection, upload.tenant, upload.id, holder=hold.file_id, to=to)
+    if not mine or not take_back_task(connection, hold.promise.id):
+        raise Conflict("registering this upload took too long: try again")
+    insert_file(connection, file)
+    for task in then:
+        add_task(connection, task)
+
+
+def give_back(connection: Connection, upload: Upload, hold: Hold, *, over: bool, now: int) -> None:
+    """Let others take an upload that did not become a file, if we still hold it.
+
+    `over` says that storage does nothing more of what it was asked, so that the object can go now.
+    """
+    if end_claim(connection, upload.tenant, upload.id, holder=hold.file_id, to=UploadState.ISSUED) and over:
+        hasten_task(connection, hold.promise.id, now=now)
+
+
+def begin(connection: Connection, upload: Upload, hold: Hold) -> None:
+    """Add an upload that is held from its first moment: nobody but us ever writes to its place."""
+    insert_upload(connection, upload)
+    add_task(connection, hold.promise)
+
+
+def drop(connection: Connection, upload: Upload, hold: Hold, *, over: bool, now: int) -> None:
+    """Forget an upload that only we knew of, if it has not become a file; see `give_back`."""
+    if end_claim(connection, upload.tenant, upload.id, holder=hold.file_id, to=UploadState.ABORTED):
+        forget_upload(connection, upload.tenant, upload.id)
+        if over:
+            hasten_task(connection, hold.promise.id, now=now)

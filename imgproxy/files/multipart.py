@@ -1,0 +1,152 @@
+"""Uploads in parts: a URL for each, what has arrived, the end or the giving up of all.
+
+Which parts are there is storage's to say, never the record's. What has been completed or given up may be
+asked for again with the same answer, for the first one may have been lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from imgproxy.errors import Conflict, InvalidPartNumber, NotFound, UploadNotFound
+from imgproxy.files import promises
+from imgproxy.files.database import Connection, Database
+from imgproxy.files.model import Task, Upload, UploadId, UploadState
+from imgproxy.files.names import Names
+from imgproxy.files.objects import Objects, Part, StoredPart
+from imgproxy.files.principal import Principal
+from imgproxy.files.repository.outbox import add_task
+from imgproxy.files.repository.uploads import claim_upload, extend_upload, upload_by_id
+from imgproxy.files.uploads import may_use
+from imgproxy.image.source import Key
+
+MAX_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+
+_GIVEN_UP = (UploadState.ABORTED, UploadState.EXPIRED)
+_A_FILE = (UploadState.PUBLISHED, UploadState.CONSUMED)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An upload as clients name it."""
+
+    id: UploadId
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPart:
+    """Where to send one part."""
+
+    url: str
+    """Absolute, or a path of our own."""
+    expires_in: int
+    """Seconds."""
+    expires_at: int
+
+
+class MultipartUploads:
+    """Goes on with uploads in parts; whatever is not this principal's is `UploadNotFound`."""
+
+    def __init__(self, *, database: Database, objects: Objects, names: Names, ttl: int) -> None:
+        """URLs are good for `ttl` seconds."""
+        self._database = database
+        self._objects = objects
+        self._names = names
+        self._ttl = ttl
+
+    async def sign(self, principal: Principal, place: Place, *, number: int) -> SignedPart:
+        """Allow one PUT of one part."""
+        if not 1 <= number <= MAX_PARTS:
+            raise InvalidPartNumber(f"parts are numbered from 1 to {MAX_PARTS}, not {number}")
+        upload, begun = await self._open(principal, place)
+        expires_at = self._names.clock() + self._ttl * 1000
+        if upload.url_expires_at < expires_at:
+            await self._extend(upload, expires_at + self._ttl * 1000)
+        url = await self._objects.multipart.presign(
+            upload.staging_key, begun, number=number, expires=self._ttl
+        )
+        return SignedPart(url, self._ttl, expires_at)
+
+    async def parts(self, principal: Principal, place: Place) -> Sequence[StoredPart]:
+        """What has arrived."""
+        upload, begun = await self._open(principal, place)
+        try:
+            return await self._objects.multipart.parts(upload.staging_key, begun)
+        except NotFound:
+            raise _unknown() from None
+
+    async def complete(self, principal: Principal, place: Place, parts: Iterable[Part]) -> Upload:
+        """Make the parts one object, ready to be registered; raise `InvalidParts`."""
+        upload = await self._find(principal, place)
+        if upload.state in _A_FILE:
+            return upload
+        upload, begun = _issued(upload)
+        try:
+            await self._objects.multipart.complete(upload.staging_key, begun, parts)
+        except NotFound:
+            if not await self._is_there(upload):
+                raise _unknown() from None
+        return upload
+
+    async def abort(self, principal: Principal, place: Place) -> None:
+        """Give an upload up; its parts go, now and again when no URL is good any more."""
+        upload = await self._find(principal, place)
+        if upload.state in _GIVEN_UP:
+            return
+        tasks = (*promises.abort_parts(self._names, upload), *promises.clear_staging(self._names, upload))
+        await self._database.write(partial(_abort, upload=upload, tasks=tasks, now=self._names.clock()))
+
+    async def _open(self, principal: Principal, place: Place) -> tuple[Upload, str]:
+        return _issued(await self._find(principal, place))
+
+    async def _find(self, principal: Principal, place: Place) -> Upload:
+        upload = await self._database.read(
+            lambda connection: upload_by_id(connection, principal.tenant, place.id)
+        )
+        if upload is None or upload.kind != "multipart" or upload.key != place.key:
+            raise _unknown()
+        if not may_use(principal, upload):
+            raise _unknown()
+        return upload
+
+    async def _extend(self, upload: Upload, until: int) -> None:
+        """Note that URLs end later, well beyond the next one, so that not each is a write."""
+        if not await self._database.write(
+            lambda connection: extend_upload(connection, upload.tenant, upload.id, until)
+        ):
+            raise _unknown()
+
+    async def _is_there(self, upload: Upload) -> bool:
+        try:
+            await self._objects.head(upload.staging_key)
+        except NotFound:
+            return False
+        return True
+
+
+def _issued(upload: Upload) -> tuple[Upload, str]:
+    """An upload that can be gone on with, and storage's name of it."""
+    if upload.state is not UploadState.ISSUED or upload.storage_upload is None:
+        raise _unknown()
+    return upload, upload.storage_upload
+
+
+def _abort(connection: Connection, *, upload: Upload, tasks: Iterable[Task], now: int) -> None:
+    states = (UploadState.ISSUED,)
+    aborted = claim_upload(
+        connection, upload.tenant, upload.id, from_states=states, to=UploadState.ABORTED, now=now
+    )
+    if aborted is not None:
+        for task in tasks:
+            add_task(connection, task)
+        return
+    found = upload_by_id(connection, upload.tenant, upload.id)
+    if found is not None and found.state not in _GIVEN_UP:
+        raise Conflict("the upload is a file already, or is just becoming one")
+
+
+def _unknown() -> UploadNotFound:
+    return UploadNotFound("there is no such upload in parts, or it has ended")

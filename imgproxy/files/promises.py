@@ -1,0 +1,45 @@
+"""What the outbox is promised for objects: the tasks, and what each says in its payload.
+
+    delete  {"key"}            remove an object; one that is not there counts as removed
+    abort   {"key", "upload"}  throw away the parts of storage's multipart upload
+
+A promise is kept at least once, and may come before what it is to undo: a URL that is good for a while
+yet may still be written to. So what lies behind one is removed now, and again when it has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imgproxy.files.model import Task, TaskKind, TenantId, Upload
+from imgproxy.files.names import Names
+from imgproxy.image.source import Key
+
+AFTER_URL_MS = 60_000
+"""A PUT that began before its URL ended may take longer than it."""
+
+
+def delete_object(names: Names, tenant: TenantId, key: Key, *, at: int) -> Task:
+    """Remove an object at a time."""
+    return _task(names, tenant, "delete", {"key": key}, at)
+
+
+def clear_staging(names: Names, upload: Upload) -> Iterator[Task]:
+    """Remove whatever a client has written, or may still write, for an upload that has come to its end."""
+    now, end = names.clock(), upload.url_expires_at + AFTER_URL_MS
+    yield delete_object(names, upload.tenant, upload.staging_key, at=now)
+    if end > now:
+        yield delete_object(names, upload.tenant, upload.staging_key, at=end)
+
+
+def abort_parts(names: Names, upload: Upload) -> Iterator[Task]:
+    """Throw away parts; one that arrives while that is done may stay, so it is done again."""
+    if upload.storage_upload is None:
+        return
+    payload = {"key": upload.staging_key, "upload": upload.storage_upload}
+    for at in (names.clock(), upload.url_expires_at + AFTER_URL_MS):
+        yield _task(names, upload.tenant, "abort", payload, at)
+
+
+def _task(names: Names, tenant: TenantId, kind: TaskKind, payload: dict[str, str], at: int) -> Task:
+    return Task(names.id(), tenant, kind, payload, not_before=at, created_at=names.clock())

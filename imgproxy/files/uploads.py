@@ -1,0 +1,131 @@
+"""Issuing uploads: leave to write one object to a place that nobody reads from.
+
+The row is there before the URL is, so that nothing can lie in storage that no row knows of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+from imgproxy.errors import ImgproxyError, UploadInitFailed
+from imgproxy.files.database import Connection, Database
+from imgproxy.files.model import Collection, Upload, UploadId, UploadKind, UploadState, Visibility
+from imgproxy.files.names import Names
+from imgproxy.files.objects import Objects
+from imgproxy.files.principal import Principal
+from imgproxy.files.repository.uploads import claim_upload, insert_upload, set_storage_upload
+from imgproxy.files.terms import Terms, check_size, check_type
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a client is going to upload."""
+
+    name: str
+    mime_type: str
+    size: int | None = None
+    visibility: Visibility | None = None
+    """The collection's own unless told."""
+    category: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An upload, and where to send its bytes."""
+
+    upload: Upload
+    url: str
+    """Absolute, or a path of our own."""
+    expires_in: int
+    """Seconds."""
+
+
+class Uploads:
+    """Issues uploads."""
+
+    def __init__(self, *, database: Database, objects: Objects, terms: Terms, names: Names, ttl: int) -> None:
+        """URLs are good for `ttl` seconds."""
+        self._database = database
+        self._objects = objects
+        self._terms = terms
+        self._names = names
+        self._ttl = ttl
+
+    async def issue(self, principal: Principal, wish: Wish) -> Issued:
+        """Allow one PUT of exactly this type, and size if it is told; raise a `FilesError`."""
+        upload = await self._insert(principal, wish, "single")
+        url = await self._objects.presign(
+            "PUT",
+            upload.staging_key,
+            expires=self._ttl,
+            content_type=wish.mime_type,
+            content_length=wish.size,
+        )
+        return Issued(upload, url, self._ttl)
+
+    async def issue_parts(self, principal: Principal, wish: Wish) -> Upload:
+        """Begin an upload in parts; raise a `FilesError`, `UploadInitFailed` if storage begins none."""
+        upload = await self._insert(principal, wish, "multipart")
+        try:
+            begun = await self._objects.multipart.begin(upload.staging_key, content_type=wish.mime_type)
+        except ImgproxyError as error:
+            await self._database.write(partial(_abandon, upload=upload, now=self._names.clock()))
+            raise UploadInitFailed("storage began no upload: try again") from error
+        await self._database.write(
+            lambda connection: set_storage_upload(connection, upload.tenant, upload.id, begun)
+        )
+        return replace(upload, storage_upload=begun)
+
+    async def _insert(self, principal: Principal, wish: Wish, kind: UploadKind) -> Upload:
+        collection = await self._terms.choose(
+            principal.tenant, category=wish.category, mime_type=wish.mime_type
+        )
+        check_type(collection, wish.mime_type)
+        if wish.size is not None:
+            check_size(collection, wish.size)
+        upload = draw_upload(self._names, principal, wish, collection, kind=kind, seconds=self._ttl)
+        await self._database.write(partial(insert_upload, upload=upload))
+        return upload
+
+
+def draw_upload(
+    names: Names, principal: Principal, wish: Wish, collection: Collection, *, kind: UploadKind, seconds: int
+) -> Upload:
+    """A new upload, whose URL is good for so many seconds."""
+    now, id_ = names.clock(), UploadId(names.id())
+    return Upload(
+        id=id_,
+        tenant=principal.tenant,
+        collection=collection.name,
+        key=names.key(collection.name, wish.name),
+        staging_key=names.staging(principal.tenant, id_),
+        kind=kind,
+        declared_name=wish.name,
+        declared_type=wish.mime_type,
+        declared_size=wish.size,
+        category=wish.category,
+        visibility=wish.visibility or collection.default_visibility,
+        owner=principal.owner,
+        state=UploadState.ISSUED,
+        url_expires_at=now + seconds * 1000,
+        created_at=now,
+    )
+
+
+def may_use(principal: Principal, upload: Upload) -> bool:
+    """Whether an upload is this principal's to go on with."""
+    if principal.tenant != upload.tenant:
+        return False
+    return principal.is_service or (principal.owner == upload.owner and upload.owner.type == "user")
+
+
+def _abandon(connection: Connection, *, upload: Upload, now: int) -> None:
+    claim_upload(
+        connection,
+        upload.tenant,
+        upload.id,
+        from_states=(UploadState.ISSUED,),
+        to=UploadState.ABORTED,
+        now=now,
+    )

@@ -1,0 +1,182 @@
+"""All that makes files of uploads, over any record and any storage; time stands still until moved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from imgproxy.errors import BrokenImage, ImgproxyError, NotFound
+from imgproxy.files.database import Connection, Database
+from imgproxy.files.examine import Examiner
+from imgproxy.files.freeze import Facts, Freezer
+from imgproxy.files.model import File, Task, TenantId, Upload, Visibility
+from imgproxy.files.multipart import MultipartUploads
+from imgproxy.files.names import Names
+from imgproxy.files.principal import Kind, Principal
+from imgproxy.files.publisher import Publisher
+from imgproxy.files.register import Registrar, Registration
+from imgproxy.files.repository.files import file_by_key
+from imgproxy.files.repository.outbox import finish_task, lease_tasks
+from imgproxy.files.repository.uploads import upload_by_id
+from imgproxy.files.stream import Streams
+from imgproxy.files.terms import Terms
+from imgproxy.files.uploads import Uploads, Wish
+from imgproxy.image.source import Key
+from imgproxy.storage import Storage
+
+NOW = 1_790_000_000_000
+ACME, OTHER = TenantId("acme"), TenantId("other")
+ANN = Principal(ACME, Kind.USER, user="ann")
+BOB = Principal(ACME, Kind.USER, user="bob")
+ACME_ITSELF = Principal(ACME, Kind.SERVICE)
+ELSEWHERE = Principal(OTHER, Kind.USER, user="ann")
+NOBODY = Principal(ACME, Kind.ANONYMOUS)
+
+JPEG = b"\xff\xd8\xff\xe0 40x20 of a picture"
+OTHER_JPEG = b"\xff\xd8\xff\xe0 40x20 of another"
+BROKEN_JPEG = b"\xff\xd8\xff\xe0 broken"
+TEXT = b"Once upon a time."
+TTL = 900
+
+
+@dataclass
+class Clock:
+    """Milliseconds since 1970."""
+
+    now: int = NOW
+
+    def __call__(self) -> int:
+        return self.now
+
+    def seconds(self) -> float:
+        return self.now / 1000
+
+
+class Measure:
+    """Looks into made-up pictures; counts, and fails when told."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.seen: list[Key] = []
+        self.error: ImgproxyError | None = None
+
+    async def inspect(self, key: Key, version: str) -> tuple[int, int] | None:
+        self.seen.append(key)
+        if self.error is not None:
+            raise self.error
+        assert (await self.storage.head(key)).version == version
+        if b"broken" in await everything(self.storage.read(key)):
+            raise BrokenImage("the picture ends too early")
+        return 40, 20
+
+
+async def everything(chunks: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in chunks])
+
+
+async def bytes_of(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+@dataclass
+class Desk:
+    """What a test can reach."""
+
+    database: Database
+    storage: Storage
+    clock: Clock = field(default_factory=Clock)
+    told: list[Key] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.names = Names(self.clock, os.urandom)
+        self.measure = Measure(self.storage)
+        terms = Terms(self.database, clock=self.clock)
+        examiner = Examiner(self.storage, self.measure)
+
+        async def tell(key: Key) -> None:
+            self.told.append(key)
+
+        same: dict[str, Any] = {"database": self.database, "names": self.names}
+        stored: dict[str, Any] = {**same, "objects": self.storage}
+        self.freezer = Freezer(**stored, examiner=examiner, terms=terms, tell=tell)
+        self.uploads = Uploads(**stored, terms=terms, ttl=TTL)
+        self.multipart = MultipartUploads(**stored, ttl=TTL)
+        self.registrar = Registrar(**same, freezer=self.freezer, tell=tell)
+        self.publisher = Publisher(**stored, terms=terms, freezer=self.freezer)
+        self.streams = Streams(**stored, examiner=examiner, terms=terms, freezer=self.freezer)
+
+    async def issue(self, principal: Principal = ANN, **wish: Any) -> Upload:
+        """Issue an upload of `cat.jpg`."""
+        given = {"name": "cat.jpg", "mime_type": "image/jpeg", **wish}
+        return (await self.uploads.issue(principal, Wish(**given))).upload
+
+    async def put(self, key: Key, body: bytes = JPEG) -> None:
+        """Write to a place as a client with its URL does."""
+        await self.storage.put(key, bytes_of(body))
+
+    async def uploaded(self, body: bytes = JPEG, **wish: Any) -> Upload:
+        """An upload whose bytes are there."""
+        upload = await self.issue(**wish)
+        await self.put(upload.staging_key, body)
+        return upload
+
+    async def register(self, upload: Upload, principal: Principal = ANN, **said: Any) -> File:
+        """Register an upload, by default truthfully."""
+        facts = {"original_name": "cat.jpg", "visibility": Visibility.PRIVATE}
+        facts |= {
+            name: said.pop(name) for name in list(said) if name in Facts.__slots__ and name != "visibility"
+        }
+        given = {"key": upload.key, "mime_type": "image/jpeg", "size": len(JPEG), **said}
+        return await self.registrar.register(principal, Registration(facts=Facts(**facts), **given))  # type: ignore[arg-type]
+
+    async def upload(self, upload: Upload) -> Upload | None:
+        """An upload as the record has it now."""
+        return await self.database.read(lambda record: upload_by_id(record, upload.tenant, upload.id))
+
+    async def file(self, key: Key) -> File | None:
+        return await self.database.read(lambda record: file_by_key(record, key))
+
+    async def body(self, key: Key) -> bytes:
+        return await everything(self.storage.read(key))
+
+    async def stored(self) -> list[Key]:
+        """Where objects lie."""
+        return [key async for key, _ in self.storage.list()]
+
+    async def drain(self) -> list[Task]:
+        """Keep every promise that is due."""
+        now = self.clock()
+        tasks = await self.database.write(
+            lambda record: lease_tasks(record, now=now, lease_until=now + 60_000)
+        )
+        for task in tasks:
+            await self._keep(task)
+            await self.database.write(finisher(task))
+        return tasks
+
+    async def settle(self) -> None:
+        """Let all time pass that any promise waits for, and keep them all."""
+        self.clock.now += 10 * 3600 * 1000
+        while await self.drain():
+            pass
+
+    async def _keep(self, task: Task) -> None:
+        key = Key(task.payload["key"])
+        if task.kind == "delete":
+            await self.storage.delete(key)
+        else:
+            await self.storage.multipart.abort(key, task.payload["upload"])
+
+    async def exists(self, key: Key) -> bool:
+        try:
+            await self.storage.head(key)
+        except NotFound:
+            return False
+        return True
+
+
+def finisher(task: Task) -> Callable[[Connection], None]:
+    return lambda record: finish_task(record, task.id)
