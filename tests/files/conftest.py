@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from imgproxy.files.address import DatabaseAddress, PostgresAddress, SqliteAddress
 from imgproxy.files.database import Database, open_database
-from imgproxy.files.database.address import DatabaseAddress, PostgresAddress, SqliteAddress
 from imgproxy.storage import Storage
 from imgproxy.storage.local import LocalStorage
 from imgproxy.storage.memory import MemoryStorage
