@@ -20,7 +20,7 @@ from imgproxy.storage.blocks import blocks
 from imgproxy.storage.folder import Folder, names
 from imgproxy.storage.threads import Threads
 
-_UPLOADS = ".uploads"
+DRAFTS = ".uploads"
 _STRETCH = 64 * 1024 * 1024  # copied in one go: a fraction of a second on any disk worth the name
 _BLOCK = 1024 * 1024  # written at once: a thread costs 0.1 ms a time
 _RACES = 100  # each lost one means that a neighbour removed the folder we had just made
@@ -33,7 +33,7 @@ class Draft:
         """Begin a file in `place`, which must be there, or else in a place for all."""
         self._folder = folder
         self._lock = Lock()
-        self._path: Path | None = (place or folder.root / _UPLOADS) / secrets.token_hex(16)
+        self._path: Path | None = (place or folder.root / DRAFTS) / secrets.token_hex(16)
         with storing():
             if place is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -23,14 +23,14 @@ from pathlib import Path
 from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.image.source import Key
 from imgproxy.storage import BadParts, Part, Unfinished
-from imgproxy.storage.draft import Draft, storing
+from imgproxy.storage.draft import DRAFTS, Draft, storing
 from imgproxy.storage.folder import Folder, names, version
 
 _PARTS = ".parts"
 _KEY = "key"
 _ID = re.compile(r"[0-9a-f]{32}")
 _NUMBER = re.compile(r"[0-9]{5}", re.ASCII)
-_STALE = 3600.0  # seconds: making or removing a folder takes none of them
+_STALE = 3600.0  # seconds without a byte; the slowest client that is borne with fills a block in 1024
 
 
 class Uploads:
@@ -93,6 +93,9 @@ class Uploads:
         """Every upload to a key that begins so; remove in passing what we died over and nobody can name."""
         found = []
         with suppress(FileNotFoundError):
+            for draft in (self._folder.root / DRAFTS).iterdir():
+                _forget(draft)
+        with suppress(FileNotFoundError):
             for place in self._root.iterdir():
                 if place.name.startswith("."):
                     _forget(place)
@@ -124,8 +127,8 @@ def _unfinished(place: Path) -> Unfinished | None:
 
 def _forget(place: Path) -> None:
     with suppress(FileNotFoundError):
-        if time.time() - place.stat().st_ctime > _STALE:
-            shutil.rmtree(place, ignore_errors=True)
+        if time.time() - place.stat().st_mtime > _STALE:
+            shutil.rmtree(place, ignore_errors=True) if place.is_dir() else place.unlink()
 
 
 @contextmanager
