@@ -1,0 +1,52 @@
+"""The parts meet: what one of them signs, another serves."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from imgproxy.image.source import Key
+from imgproxy.settings import Settings
+from imgproxy.storage.ticket import Tickets
+from tests.serving import Served, serving
+
+SECRET = "a secret of the deployment"
+KEY = Key("staging/acme/photo.jpg")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("served")
+    with serving(folder, IMGPROXY_SECRET=SECRET, IMGPROXY_STORAGE=f"file://{folder / 'objects'}") as served:
+        yield served
+
+
+def tickets(secret: str) -> Tickets:
+    return Tickets(Settings(secret=secret).key_for("tickets"), clock=time.time)
+
+
+def ask(served: Served, method: str, target: str, body: bytes | None = None) -> tuple[int, bytes]:
+    with closing(http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)) as connection:
+        connection.request(method, target, body)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+def test_a_url_signed_by_the_deployments_secret_is_served(server: Served) -> None:
+    signer = tickets(SECRET)
+    data = b"more than an edge reads of any other request" * 100_000
+    assert ask(server, "PUT", signer.presign("PUT", KEY, expires=60), data) == (200, b"")
+    assert ask(server, "GET", signer.presign("GET", KEY, expires=60)) == (200, data)
+
+
+def test_a_url_signed_by_another_is_not(server: Served) -> None:
+    url = tickets("a secret of somebody else").presign("PUT", Key("evil"), expires=60)
+    assert ask(server, "PUT", url, b"x")[0] == 403
+
+
+def test_the_edge_serves_nothing_of_it(server: Served) -> None:
+    assert ask(server, "GET", f"/{KEY}")[0] == 404
