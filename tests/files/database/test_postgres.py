@@ -1,0 +1,134 @@
+"""What a server's record promises beyond every record's: it comes back, and it tells."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+
+from imgproxy.errors import FileNotFound, Unavailable
+from imgproxy.files.database import Connection, Notice
+from imgproxy.files.database.postgres import PostgresDatabase
+from imgproxy.files.repository import files
+from tests.files.samples import file
+from tests.postgres import Postgres
+
+_SOON = 30.0  # seconds that nothing here takes, on any machine
+
+
+@pytest.fixture
+def name(postgres: Postgres, _postgres_template: str) -> Iterator[str]:
+    """An empty record's database."""
+    with postgres.database(template=_postgres_template) as name:
+        yield name
+
+
+@pytest.fixture
+async def database(postgres: Postgres, name: str) -> AsyncIterator[PostgresDatabase]:
+    """A record on it."""
+    opened = PostgresDatabase(postgres.url(name))
+    yield opened
+    await opened.close()
+
+
+def _one(connection: Connection) -> int:
+    return int(connection.execute(text("SELECT 1")).scalar_one())
+
+
+async def test_a_server_that_was_started_again_is_used_again(
+    postgres: Postgres, database: PostgresDatabase
+) -> None:
+    assert await database.read(_one) == 1
+    postgres.stop()
+    postgres.start()
+    assert await database.read(_one) == 1
+    assert await database.write(_one) == 1
+
+
+async def test_a_server_that_is_away_is_unavailable_and_nothing_else(
+    postgres: Postgres, database: PostgresDatabase
+) -> None:
+    postgres.stop()
+    try:
+        with pytest.raises(Unavailable):
+            await database.read(_one)
+        with pytest.raises(Unavailable):
+            await database.check()
+    finally:
+        postgres.start()
+
+
+async def test_work_that_lost_its_connection_before_it_was_committed_runs_again(
+    postgres: Postgres, database: PostgresDatabase, name: str
+) -> None:
+    ran = []
+
+    def work(connection: Connection) -> int:
+        ran.append(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+        if len(ran) == 1:
+            postgres.sql(f"SELECT pg_terminate_backend({ran[0]})", name=name)
+        return _one(connection)
+
+    assert await database.write(work) == 1
+    assert len(ran) == 2
+
+
+async def test_a_statement_that_takes_too_long_is_ended(database: PostgresDatabase) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute(text("SET LOCAL statement_timeout = '10ms'"))
+        connection.execute(text("SELECT pg_sleep(60)"))
+
+    with pytest.raises(Unavailable):
+        await database.write(work)
+
+
+async def _next(told: AsyncIterator[Notice]) -> Notice:
+    return await asyncio.wait_for(anext(told), _SOON)
+
+
+async def test_who_listens_is_told_of_what_is_committed_and_of_nothing_else(
+    database: PostgresDatabase,
+) -> None:
+    given, undone = file(), file()
+
+    def fail(connection: Connection) -> None:
+        files.insert_file(connection, undone)
+        raise FileNotFound("undone")
+
+    told = database.told()
+    assert await _next(told) == Notice("listening")
+    with pytest.raises(FileNotFound):
+        await database.write(fail)
+    await database.write(lambda c: files.insert_file(c, given))
+    await database.write(lambda c: files.update_file(c, given, replace(given, generation=2)))
+    assert [await _next(told), await _next(told)] == [Notice("key", given.key)] * 2
+    await told.aclose()  # type: ignore[attr-defined]
+
+
+async def test_who_listens_hears_that_the_connection_was_lost_and_that_it_is_back(
+    postgres: Postgres, database: PostgresDatabase
+) -> None:
+    given = file()
+    told = database.told()
+    assert await _next(told) == Notice("listening")
+    postgres.stop()
+    assert await _next(told) == Notice("lost")
+    postgres.start()
+    assert await _next(told) == Notice("listening")
+    await database.write(lambda c: files.insert_file(c, given))
+    assert await _next(told) == Notice("key", given.key)
+    await told.aclose()  # type: ignore[attr-defined]
+
+
+async def test_closing_ends_listening(database: PostgresDatabase) -> None:
+    told = database.told()
+    assert await _next(told) == Notice("listening")
+    listening = asyncio.ensure_future(_next(told))
+    await asyncio.sleep(0)
+    await database.close()
+    assert await listening == Notice("lost")
+    with pytest.raises(StopAsyncIteration):
+        await _next(told)
