@@ -30,6 +30,7 @@ from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.pool import Pool
 from imgproxy.engine.protocol import Encoding
 from imgproxy.files.access import MemoryAccess
+from imgproxy.filing import assemble_files
 from imgproxy.fleet.alone import Alone
 from imgproxy.fleet.words import Fleet
 from imgproxy.image.plan import Ceiling
@@ -105,18 +106,20 @@ async def assemble_edge(
     health = Health({"storage": storage.check, "workers": fleet.check})
     try:
         access_log.start()
-        yield Server(
-            public=application(
-                *pages,
-                *health.routes(),
-                *gateway_routes(settings, storage, access_log),
-                web.route("*", r"/{target:(?s:.*)}", images.handle),
-            ),
-            admin=application(*health.routes(), metrics_route(metrics.told)),
-            health=health,
-            access=access,
-            storage=storage,
-        )
+        async with assemble_files(settings, metrics=metrics, access_log=access_log) as filing:
+            yield Server(
+                public=application(
+                    *pages,
+                    *health.routes(),
+                    *filing.routes,
+                    *gateway_routes(settings, storage, access_log),
+                    web.route("*", r"/{target:(?s:.*)}", images.handle),
+                ),
+                admin=application(*health.routes(), metrics_route(metrics.told)),
+                health=health,
+                access=access,
+                storage=storage,
+            )
     finally:
         await renderer.close()
         if disk is not None:

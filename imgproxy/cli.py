@@ -19,7 +19,9 @@ from urllib.request import Request, urlopen
 
 import uvloop
 
-from imgproxy import app, doctor, serve
+from imgproxy import app, credentials, doctor, serve
+from imgproxy.api.groups import GROUPS
+from imgproxy.api.openapi import document
 from imgproxy.console import demo
 from imgproxy.dialects import ImageRequest
 from imgproxy.edge.purge import path_of
@@ -27,10 +29,10 @@ from imgproxy.engine.protocol import Job
 from imgproxy.errors import ImgproxyError
 from imgproxy.files import migrations
 from imgproxy.files.database import open_database
-from imgproxy.files.model import Visibility
+from imgproxy.files.model import TenantId, Visibility
 from imgproxy.image.negotiate import negotiate
 from imgproxy.image.source import Plain, parse_key
-from imgproxy.settings import Settings, SettingsError, read, variables
+from imgproxy.settings import Settings, SettingsError, read, seconds, variables
 from imgproxy.storage.address import LocalAddress, MemoryAddress
 from imgproxy.telemetry import log_to_stderr
 
@@ -104,9 +106,28 @@ def parser() -> argparse.ArgumentParser:
     purge.add_argument(
         "--server", default="http://127.0.0.1:8080", help="where it listens (default %(default)s)"
     )
+    _credentials(commands)
+    _command(commands, "openapi", _openapi, "print the files API as OpenAPI 3.1, as /v1/openapi.json does")
     _command(commands, "migrate", _migrate, "bring the tables of IMGPROXY_DATABASE to this version")
     _command(commands, "doctor", _doctor, "tell what this deployment has and lacks")
     return top
+
+
+def _credentials(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The commands that make and end them."""
+    key = commands.add_parser("key", help="make and end keys of the files API")
+    keys = key.add_subparsers(required=True, metavar="ACTION")
+    create = _command(keys, "create", _create_key, "make a key and print it, this once")
+    create.add_argument("--kind", choices=["pk", "sk"], required=True, help="publishable, or secret")
+    revoke = _command(keys, "revoke", _revoke_key, "end a key; servers refuse it within seconds")
+    revoke.add_argument("id", help="as `key create` told it")
+    for each in (create, revoke):
+        each.add_argument("--tenant", default="default", help="whose it is (default %(default)s)")
+    token = _command(commands, "token", _token, "print a user's token, signed by IMGPROXY_JWT_SECRET")
+    token.add_argument("--sub", required=True, metavar="ID", help="the user")
+    token.add_argument("--tenant", help="the tenant, where no key tells it")
+    token.add_argument("--role", help="the user's role")
+    token.add_argument("--ttl", type=_duration, default="1h", help="how long it holds (default %(default)s)")
 
 
 def _command(
@@ -182,6 +203,13 @@ def _edges(text: str) -> int:
     return int(text)
 
 
+def _duration(text: str) -> int:
+    try:
+        return max(1, round(seconds(text)))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _numbers(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split(",")))
 
@@ -194,6 +222,34 @@ def _draw(settings: Settings) -> list[str]:
     command = [sys.executable, "-m", "imgproxy.engine.drawing", str(root)]
     drawn = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  our own words
     return [str(Path(line).relative_to(root)) for line in drawn.stdout.splitlines()]
+
+
+def _create_key(asked: argparse.Namespace) -> int:
+    key, id_ = uvloop.run(credentials.create_key(read(), asked.kind, TenantId(asked.tenant)))
+    print(key)
+    print(f"its id is {id_}; the key itself is not kept anywhere: copy it now", file=sys.stderr)
+    return 0
+
+
+def _revoke_key(asked: argparse.Namespace) -> int:
+    if not uvloop.run(credentials.revoke_key(read(), asked.id, TenantId(asked.tenant))):
+        raise UsageError(f"{asked.tenant} has no key '{asked.id}' that is not revoked")
+    print(f"revoked {asked.id}")
+    return 0
+
+
+def _token(asked: argparse.Namespace) -> int:
+    print(
+        credentials.make_token(
+            read(), user=asked.sub, seconds=asked.ttl, tenant=asked.tenant, role=asked.role
+        )
+    )
+    return 0
+
+
+def _openapi(_asked: argparse.Namespace) -> int:
+    print(json.dumps(document(GROUPS), indent=2, ensure_ascii=False))
+    return 0
 
 
 def _sign(asked: argparse.Namespace) -> int:

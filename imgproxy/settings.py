@@ -316,6 +316,11 @@ def _check_together(settings: Settings) -> None:
         )
 
 
+def seconds(text: str) -> float:
+    """Read a duration as settings are written: `90`, `5min`, `1h`; raise `ValueError`."""
+    return float(_seconds(text))
+
+
 def variables() -> dict[str, str]:
     """Every variable and what it means, for `--help` and the README's test."""
     return {

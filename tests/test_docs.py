@@ -41,7 +41,7 @@ def test_every_status_is_in_the_readme(status: int) -> None:
     assert re.search(rf"^\|[^|]*\b{status}\b", README, re.MULTILINE)
 
 
-@pytest.mark.parametrize("command", ["serve", "sign", "transform", "doctor"])
+@pytest.mark.parametrize("command", ["serve", "sign", "transform", "key", "token", "openapi", "doctor"])
 def test_every_command_has_a_help_worth_reading(command: str) -> None:
     assert command in parser().format_help()
     assert f"imgproxy {command}" in README

@@ -121,6 +121,7 @@ class Edge:
         ours = {
             "IMGPROXY_ADMIN_PORT": str(self._admin.port),
             "IMGPROXY_CACHE_DIR": str(folder / "cache"),
+            "IMGPROXY_DATABASE": f"sqlite:///{folder}/imgproxy.db",
             "IMGPROXY_STORAGE": f"file://{self.objects}",
             "IMGPROXY_UNREGISTERED": "public",
             "IMGPROXY_WORKERS": "1",

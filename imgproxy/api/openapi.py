@@ -196,9 +196,9 @@ def refusals_of(endpoint: Endpoint[Any]) -> list[tuple[Told, str]]:
     if endpoint.creates:
         kinds += [errors.StillRunning, errors.KeyReused]
     kinds += [errors.RateLimited, errors.EngineFailed, errors.Unavailable]
-    found = {TABLE[kind]: _first_line(kind) for kind in kinds}
+    found = {TABLE[kind]: problems.meaning(kind) for kind in kinds}
     if sends and endpoint.media != FORM:
-        found[problems.NO_MEDIA] = "The body is of another type than JSON."
+        found[problems.NO_MEDIA] = problems.meanings()[problems.NO_MEDIA]
     return list(found.items())
 
 

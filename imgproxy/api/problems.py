@@ -69,12 +69,31 @@ NO_METHOD = Told("common/method-not-allowed", 405)
 NO_MEDIA = Told("common/unsupported-media-type", 415)
 DEFECT = Told("common/internal-error", 500)
 
+_ELSEWHERE = {
+    NO_ENDPOINT: "There is no such path.",
+    NO_METHOD: "The path has no such method; `Allow` says which it has.",
+    NO_MEDIA: "The body is of another type than JSON.",
+}
+
 _RETRY_SECONDS = {502: 5, 503: 1, 504: 5}
 
 
 def told(error: errors.ImgproxyError) -> Told:
     """How an error looks, or the kind that somebody has refined for himself."""
     return next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
+
+
+def meanings() -> dict[Told, str]:
+    """Every way in which an error may look, and what it means; kinds that look alike share a meaning."""
+    found: dict[Told, str] = {}
+    for kind, shown in TABLE.items():
+        found.setdefault(shown, meaning(kind))
+    return found | _ELSEWHERE
+
+
+def meaning(kind: type[errors.ImgproxyError]) -> str:
+    """What an error means, in a sentence."""
+    return (kind.__doc__ or "").partition("\n")[0]
 
 
 def answer_to(error: errors.ImgproxyError, *, request_id: str, accept: str = "") -> web.Response:

@@ -134,7 +134,7 @@ class FileList(Query):
     search: Line | None = Field(None, description="Part of a file's name, any case.")
     cursor: str | None = Field(
         None,
-        max_length=1024,
+        max_length=4096,
         description="`nextCursor` of the page before; keeps its place while files come and go.",
     )
     total: bool = Field(True, description="`false` leaves out the count, which is dear among many.")

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from imgproxy.app import assemble
+from imgproxy.files.address import SqliteAddress
 from imgproxy.image.source import parse_key
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
@@ -72,7 +73,12 @@ async def test_a_folder_and_a_bucket_give_the_same_bytes(
     for name, value in seaweedfs.owner.environment.items():
         monkeypatch.setenv(name, value)
     local = Settings(
-        storage=LocalAddress(tmp_path), unregistered="public", workers=1, admin_port=0, cache_bytes=0
+        storage=LocalAddress(tmp_path / "objects"),
+        database=SqliteAddress(tmp_path / "imgproxy.db"),
+        unregistered="public",
+        workers=1,
+        admin_port=0,
+        cache_bytes=0,
     )
     remote = local.model_copy(
         update={

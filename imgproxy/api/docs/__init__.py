@@ -1,6 +1,6 @@
 """The page at /v1/docs: the OpenAPI document for people. One file, no script, nothing from anywhere else.
 
-It is made of the document alone, so what it says is what is served.
+It is made of the document and of the table of codes, so what it says is what is served.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from html import escape
 from importlib import resources
 from typing import Any
 
+from imgproxy.api import problems
 from imgproxy.api.docs.article import article, examples
 from imgproxy.api.docs.markup import Document, coloured, figure, inline, method_badge, prose
 from imgproxy.api.problems import anchor
@@ -129,21 +130,16 @@ def _usual(document: Document) -> frozenset[str]:
         {code for response in operation["responses"].values() for code in examples(response)}
         for _, _, operation in _operations(document)
     ]
-    return frozenset(set.intersection(*each))
+    return frozenset(set.intersection(*each)) if each else frozenset()
 
 
 def _errors(document: Document) -> str:
-    """Every code that the document names, once."""
-    found: dict[str, tuple[str, str]] = {}
-    for _, _, operation in _operations(document):
-        for status, response in operation["responses"].items():
-            for code, shown in examples(response).items():
-                found[code] = (status, shown["summary"])
-    ordered = sorted(found.items(), key=lambda each: (each[1][0], each[0]))
+    """Every code that there is, once: problems name their place here as their type."""
+    ordered = sorted(problems.meanings().items(), key=lambda each: (each[0].status, each[0].code))
     rows = "".join(
-        f'<tr id="{anchor(code)}"><td>{status}</td><td><code>{code}</code></td>'
+        f'<tr id="{anchor(found.code)}"><td>{found.status}</td><td><code>{found.code}</code></td>'
         f"<td>{inline(meaning)}</td></tr>"
-        for code, (status, meaning) in ordered
+        for found, meaning in ordered
     )
     every = (shown["value"] for _, _, each in _operations(document) for shown in _values(each))
     sample: Mapping[str, Any] = next(every, {})

@@ -1,0 +1,9 @@
+"""Every group of endpoints, in the order in which the documentation tells of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imgproxy.api.endpoints import Group
+
+GROUPS: tuple[Group[Any], ...] = ()

@@ -1,0 +1,50 @@
+"""What `imgproxy key` and `imgproxy token` do: make credentials, and end them."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from imgproxy.api.keys import draw_key, sha256_of
+from imgproxy.api.token import issue
+from imgproxy.files.database import Database, open_database
+from imgproxy.files.ids import uuid7
+from imgproxy.files.keyring import Keyring
+from imgproxy.files.model import TenantId
+from imgproxy.filing import milliseconds, trust
+from imgproxy.settings import Settings, SettingsError
+
+
+async def create_key(settings: Settings, kind: Literal["pk", "sk"], tenant: TenantId) -> tuple[str, str]:
+    """Make a key; return it, which nobody can ever read again, and its id."""
+    database = await _ready(settings)
+    try:
+        key, now = draw_key(kind, draw=os.urandom), milliseconds()
+        id_ = uuid7(now, os.urandom)
+        await Keyring(database).add(id_=id_, tenant=tenant, kind=kind, sha256=sha256_of(key), now=now)
+        return key, id_
+    finally:
+        await database.close()
+
+
+async def revoke_key(settings: Settings, id_: str, tenant: TenantId) -> bool:
+    """End a key; running servers refuse it within seconds. Return whether it was there."""
+    database = await _ready(settings)
+    try:
+        return await Keyring(database).revoke(tenant, id_, now=milliseconds())
+    finally:
+        await database.close()
+
+
+async def _ready(settings: Settings) -> Database:
+    database = await open_database(settings.database)
+    await database.migrate()
+    return database
+
+
+def make_token(settings: Settings, *, user: str, seconds: int, tenant: str | None, role: str | None) -> str:
+    """A user's token, by the deployment's own secret."""
+    if not settings.jwt_secret:
+        raise SettingsError("IMGPROXY_JWT_SECRET: a secret is expected to sign with")
+    now = milliseconds() // 1000
+    return issue(trust(settings), user=user, now=now, seconds=seconds, tenant=tenant, role=role)
