@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from imgproxy.errors import AccessDenied, AuthenticationRequired, FileNotFound
+from imgproxy.errors import AccessDenied, FileNotFound
 from imgproxy.files.model import File, FileState, Share, Visibility
 from imgproxy.files.principal import Kind, Principal
 
@@ -58,17 +58,15 @@ def allows(
 def require(
     principal: Principal, action: Action, file: File, shares: Iterable[Share] = (), *, now: int
 ) -> None:
-    """Let pass what is allowed; else raise `FileNotFound`, `AuthenticationRequired` or `AccessDenied`.
+    """Let pass what is allowed; else raise `FileNotFound`, or `AccessDenied` to who may see it.
 
-    Another tenant's file, and a deleted one, is not found. Who has shown no token is asked for one.
+    Whatever somebody may not see is not there for him, whether it is another tenant's, private, or deleted.
     """
     if allows(principal, action, file, shares, now=now):
         return
-    if principal.tenant != file.tenant or file.state is not FileState.READY:
-        raise FileNotFound("there is no such file")
-    if principal.kind is Kind.ANONYMOUS:
-        raise AuthenticationRequired("this file is not public: Authorization: Bearer … is needed")
-    raise AccessDenied(f"you may not {action} this file")
+    if file.state is FileState.READY and allows(principal, Action.GET, file, shares, now=now):
+        raise AccessDenied(f"you may not {action} this file")
+    raise FileNotFound("there is no such file")
 
 
 def _has_all_rights(principal: Principal, file: File) -> bool:

@@ -2,6 +2,7 @@
 
     delete  {"key"}            remove an object; one that is not there counts as removed
     abort   {"key", "upload"}  throw away the parts of storage's multipart upload
+    purge   {"key"}            have caches in front forget a file, by the key that clients know
 
 A promise is kept at least once, and may come before what it is to undo: a URL that is good for a while
 yet may still be written to. So what lies behind one is removed now, and again when it has ended.
@@ -39,6 +40,16 @@ def abort_parts(names: Names, upload: Upload) -> Iterator[Task]:
     payload = {"key": upload.staging_key, "upload": upload.storage_upload}
     for at in (names.clock(), upload.url_expires_at + AFTER_URL_MS):
         yield _task(names, upload.tenant, "abort", payload, at)
+
+
+def abort_upload(names: Names, tenant: TenantId, key: Key, upload: str) -> Task:
+    """Throw away the parts of an upload that storage knows and the record does not."""
+    return _task(names, tenant, "abort", {"key": key, "upload": upload}, names.clock())
+
+
+def forget_in_front(names: Names, tenant: TenantId, key: Key) -> Task:
+    """Have caches in front of us forget a file."""
+    return _task(names, tenant, "purge", {"key": key}, names.clock())
 
 
 def _task(names: Names, tenant: TenantId, kind: TaskKind, payload: dict[str, str], at: int) -> Task:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from imgproxy.errors import AccessDenied, AuthenticationRequired, FileNotFound
+from imgproxy.errors import AccessDenied, FileNotFound
 from imgproxy.files.model import File, FileId, FileState, Owner, Share, TenantId, Visibility
 from imgproxy.files.permission import Action, allows, owns, require
 from imgproxy.files.principal import Kind, Principal
@@ -153,8 +153,8 @@ def test_a_user_does_not_own_what_a_session_of_that_name_owns() -> None:
     [
         ("elsewhere", a_file(Visibility.PUBLIC), FileNotFound),
         ("elsewhere", a_file(Visibility.PRIVATE), FileNotFound),
-        ("other", a_file(Visibility.PRIVATE), AccessDenied),
-        ("anonymous", a_file(Visibility.PRIVATE), AuthenticationRequired),
+        ("other", a_file(Visibility.PRIVATE), FileNotFound),
+        ("anonymous", a_file(Visibility.PROTECTED), FileNotFound),
         ("other", a_file(Visibility.PUBLIC, FileState.DELETED), FileNotFound),
         ("secret", a_file(Visibility.PUBLIC, FileState.PURGED), FileNotFound),
     ],
@@ -168,3 +168,25 @@ def test_a_refusal_says_no_more_than_the_asker_may_know(
 
 def test_what_is_allowed_passes() -> None:
     require(PRINCIPALS["owner"], Action.PATCH, a_file(Visibility.PRIVATE), now=NOW)
+
+
+@pytest.mark.parametrize("action", [Action.PATCH, Action.DELETE, Action.SHARE])
+@pytest.mark.parametrize(
+    ("name", "visibility"),
+    [
+        ("other", Visibility.PUBLIC),
+        ("other", Visibility.PROTECTED),
+        ("shared", Visibility.SHARED),
+        ("anonymous", Visibility.PUBLIC),
+    ],
+)
+def test_who_sees_a_file_is_told_that_he_may_not_change_it(
+    name: str, visibility: Visibility, action: Action
+) -> None:
+    with pytest.raises(AccessDenied):
+        require(PRINCIPALS[name], action, a_file(visibility), SHARES, now=NOW)
+
+
+def test_a_deleted_file_is_not_there_to_be_changed() -> None:
+    with pytest.raises(FileNotFound):
+        require(PRINCIPALS["owner"], Action.PATCH, a_file(state=FileState.DELETED), now=NOW)

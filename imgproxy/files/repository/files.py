@@ -34,6 +34,14 @@ def file_by_id(connection: Connection, tenant: TenantId, id_: FileId) -> File | 
     return rows.file(found) if found else None
 
 
+def lock_file(connection: Connection, tenant: TenantId, id_: FileId) -> File | None:
+    """The same, and nobody else changes it before this transaction ends."""
+    found = connection.execute(
+        select(files).where(files.c.id == id_, files.c.tenant_id == tenant).with_for_update()
+    ).one_or_none()
+    return rows.file(found) if found else None
+
+
 def file_by_key(connection: Connection, key: Key) -> File | None:
     """The file of a key, of whatever tenant and in whatever state: for the edge, which knows no tenant."""
     found = connection.execute(select(files).where(files.c.key == key)).one_or_none()

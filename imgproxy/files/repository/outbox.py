@@ -6,7 +6,7 @@ done at least once. A dead task waits for a person.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from imgproxy.files.model import Task, TenantId
 from imgproxy.files.repository import rows
@@ -52,21 +52,32 @@ def lease_tasks(connection: Connection, *, now: int, lease_until: int, limit: in
     return sorted((rows.task(row) for row in found), key=lambda task: task.id)
 
 
+def next_due(connection: Connection) -> int | None:
+    """When the next task is due, which may be long ago; None if there is none."""
+    found = connection.execute(select(func.min(outbox.c.not_before)).where(is_alive)).scalar_one()
+    return None if found is None else int(found)
+
+
 def finish_task(connection: Connection, id_: str) -> None:
     """Forget a task that is done."""
     connection.execute(delete(outbox).where(outbox.c.id == id_))
 
 
-def delay_task(connection: Connection, id_: str, *, not_before: int, error: str) -> None:
-    """Have a task that failed tried again at `not_before`."""
-    connection.execute(
-        update(outbox).where(outbox.c.id == id_).values(not_before=not_before, last_error=error)
-    )
+def delay_task(
+    connection: Connection, id_: str, *, not_before: int, error: str, attempt: int | None = None
+) -> None:
+    """Have a task that failed tried again at `not_before`.
+
+    If `attempt` is told, only if that is the last one: whose lease has run out has nothing to say any more.
+    """
+    values = {"not_before": not_before, "last_error": error}
+    connection.execute(update(outbox).where(*_attempt(id_, attempt)).values(**values))
 
 
-def bury_task(connection: Connection, id_: str, *, now: int, error: str) -> None:
-    """Give a task up, in plain sight."""
-    connection.execute(update(outbox).where(outbox.c.id == id_).values(dead_at=now, last_error=error))
+def bury_task(connection: Connection, id_: str, *, now: int, error: str, attempt: int | None = None) -> None:
+    """Give a task up, in plain sight; `attempt` as in `delay_task`."""
+    values = {"dead_at": now, "last_error": error}
+    connection.execute(update(outbox).where(*_attempt(id_, attempt)).values(**values))
 
 
 def revive_task(connection: Connection, tenant: TenantId, id_: str, *, now: int) -> Task | None:
@@ -96,3 +107,8 @@ def count_tasks(connection: Connection) -> tuple[int, int]:
     dead = select(func.count()).where(~is_alive).select_from(outbox).scalar_subquery()
     found = connection.execute(select(waiting, dead)).one()
     return found[0], found[1]
+
+
+def _attempt(id_: str, attempt: int | None) -> tuple[ColumnElement[bool], ...]:
+    own = outbox.c.id == id_
+    return (own,) if attempt is None else (own, outbox.c.attempts == attempt)
