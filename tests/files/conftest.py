@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from imgproxy.files.address import DatabaseAddress, PostgresAddress, SqliteAddress
-from imgproxy.files.database import Database, open_database
+from imgproxy.files.database import Connection, Database, open_database
+from imgproxy.files.migrations import newest
+from imgproxy.files.tables import metadata
 from imgproxy.storage import Storage
 from imgproxy.storage.local import LocalStorage
 from imgproxy.storage.memory import MemoryStorage
@@ -27,10 +30,29 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _postgres_template(postgres: Postgres) -> Iterator[str]:
+def _postgres_record(postgres: Postgres) -> Iterator[str]:
     with postgres.database() as name:
         _migrate(PostgresAddress(postgres.url(name)))
         yield name
+
+
+@pytest.fixture
+def postgres_record(postgres: Postgres, _postgres_record: str) -> Iterator[str]:
+    """The name of a database in `postgres` that is an empty record; emptying is quicker than making."""
+    yield _postgres_record
+    asyncio.run(_empty(PostgresAddress(postgres.url(_postgres_record))))
+
+
+async def _empty(address: DatabaseAddress) -> None:
+    def work(connection: Connection) -> None:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+        connection.execute(text("DELETE FROM alembic_version"))
+        connection.execute(text("INSERT INTO alembic_version VALUES (:newest)"), {"newest": newest()})
+
+    database = await open_database(address)
+    await database.write(work)
+    await database.close()
 
 
 def _migrate(address: DatabaseAddress) -> None:
@@ -50,9 +72,8 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database
         shutil.copy(request.getfixturevalue("_sqlite_template"), path)
         yield SqliteAddress(path)
         return
-    server: Postgres = request.getfixturevalue("postgres")
-    with server.database(template=request.getfixturevalue("_postgres_template")) as name:
-        yield PostgresAddress(server.url(name))
+    name = request.getfixturevalue("postgres_record")
+    yield PostgresAddress(request.getfixturevalue("postgres").url(name))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -20,16 +20,9 @@ _SOON = 30.0  # seconds that nothing here takes, on any machine
 
 
 @pytest.fixture
-def name(postgres: Postgres, _postgres_template: str) -> Iterator[str]:
-    """An empty record's database."""
-    with postgres.database(template=_postgres_template) as name:
-        yield name
-
-
-@pytest.fixture
-async def database(postgres: Postgres, name: str) -> AsyncIterator[PostgresDatabase]:
+async def database(postgres: Postgres, postgres_record: str) -> AsyncIterator[PostgresDatabase]:
     """A record on it."""
-    opened = PostgresDatabase(postgres.url(name))
+    opened = PostgresDatabase(postgres.url(postgres_record))
     yield opened
     await opened.close()
 
@@ -62,14 +55,14 @@ async def test_a_server_that_is_away_is_unavailable_and_nothing_else(
 
 
 async def test_work_that_lost_its_connection_before_it_was_committed_runs_again(
-    postgres: Postgres, database: PostgresDatabase, name: str
+    postgres: Postgres, database: PostgresDatabase, postgres_record: str
 ) -> None:
     ran = []
 
     def work(connection: Connection) -> int:
         ran.append(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
         if len(ran) == 1:
-            postgres.sql(f"SELECT pg_terminate_backend({ran[0]})", name=name)
+            postgres.sql(f"SELECT pg_terminate_backend({ran[0]})", name=postgres_record)
         return _one(connection)
 
     assert await database.write(work) == 1
