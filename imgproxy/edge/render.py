@@ -230,7 +230,7 @@ class Renderer:
     def _refused(self, prepared: Prepared) -> bool:
         """Whether it is known that the bytes of the original are at fault."""
         try:
-            self._memo.check(source=_blamed(prepared), job=prepared.key)
+            self._memo.check(source=_blamed(prepared), job=_name(prepared))
         except OurError:
             return False
         except ImgproxyError:
@@ -239,11 +239,11 @@ class Renderer:
 
     async def _make(self, prepared: Prepared) -> Entry:
         source = _blamed(prepared)
-        self._memo.check(source=source, job=prepared.key)
+        self._memo.check(source=source, job=_name(prepared))
         try:
             result = await self._fetch_and_run(prepared)
         except ImgproxyError as error:
-            self._memo.note(error, source=source, job=prepared.key)
+            self._memo.note(error, source=source, job=_name(prepared))
             raise
         entry = _entry(prepared, result)
         self._keep(prepared, entry)
@@ -298,9 +298,9 @@ class Renderer:
 
 
 def _blamed(prepared: Prepared) -> str:
-    """What a failure is remembered of: which of several originals is at fault is not known."""
+    """What a failure is remembered of, until a purge: which of several originals is at fault is not known."""
     alone = prepared.permits[0] if len(prepared.permits) == 1 else None
-    return f"{alone.key}@{alone.version}" if alone else prepared.key
+    return f"{alone.key}@{alone.version}@{alone.purges}" if alone else _name(prepared)
 
 
 def _name(prepared: Prepared) -> str:

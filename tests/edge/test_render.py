@@ -324,3 +324,12 @@ async def test_one_picture_is_one_job_by_name_wherever_it_is_asked_for(kitchen: 
     assert names == [job.name for job in other.engine.jobs]
     assert len(set(names)) == len(targets)
     await other.renderer.close()
+
+
+async def test_a_purge_forgets_that_the_original_was_damaged(kitchen: Kitchen) -> None:
+    kitchen.engine.error = BrokenImage("damaged")
+    with pytest.raises(BrokenImage):
+        await kitchen.body("/300x200/photo.jpg")
+    kitchen.engine.error = None
+    await kitchen.renderer.purge(PHOTO)  # mended under the same version
+    assert await kitchen.body("/300x200/photo.jpg") == b"photo at 300"
