@@ -1,0 +1,174 @@
+"""`multipart/form-data` with one file in it, read once from front to back: the file is never in memory.
+
+Fields may stand before and after the file (curl keeps the order of its arguments). What a file may be
+depends on its collection, and so does when to stop reading; so `category` must stand before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from typing import Annotated, Any, TypeVar
+
+from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from imgproxy.api.read import refusal
+from imgproxy.api.text import FileName, Line, Metadata, MimeType, Name, Prose, Tags
+from imgproxy.errors import BodyTooLarge, InvalidRequest
+from imgproxy.files.freeze import Facts
+from imgproxy.files.model import Visibility
+from imgproxy.files.stream import Details
+from imgproxy.files.uploads import Wish
+
+_CHUNK = 64 * 1024
+_FIELD_BYTES = 64 * 1024  # of all fields but the file
+_SILENCE_SECONDS = 30.0
+_UNKNOWN = "application/octet-stream"
+_JSON_FIELDS = ("metadata", "tags")
+
+Read = TypeVar("Read")
+Model = TypeVar("Model", bound=BaseModel)
+_Bytes = Annotated[str | None, WithJsonSchema({"type": "string", "format": "binary"})]
+
+
+class FileForm(BaseModel):
+    """A file and what is to be known of it."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        json_schema_extra={"required": ["file"]},
+    )
+
+    file: _Bytes = Field(None, description="The file, with its name and type.")
+    original_name: FileName | None = Field(None, description="The file's own name unless told.")
+    visibility: Visibility | None = Field(None, description="The collection's own unless told.")
+    category: Name | None = Field(None, description="A collection's name, or any label; before `file`.")
+    description: Prose | None = None
+    alt: Prose | None = None
+    related_entity_id: Line | None = None
+    tags: Tags | None = Field(None, description='As JSON: `["cat"]`.')
+    metadata: Metadata | None = Field(None, description="As JSON.")
+
+
+class _File(BaseModel):
+    """What the file's own part says."""
+
+    filename: FileName
+    content_type: MimeType = Field(alias="contentType")
+
+
+class _Fields:
+    """The fields that are no files."""
+
+    def __init__(self) -> None:
+        self.given: dict[str, Any] = {}
+        self._size = 0
+
+    async def keep(self, part: BodyPartReader) -> None:
+        """Read a field; of two of one name the last counts. Raise `BodyTooLarge` or `InvalidRequest`."""
+        read = b""
+        while not part.at_eof():
+            read += await _patiently(part.read_chunk(_CHUNK))
+            if self._size + len(read) > _FIELD_BYTES:
+                raise BodyTooLarge(f"fields of at most {_FIELD_BYTES} bytes are expected beside the file")
+        self._size += len(read)
+        name = part.name or ""
+        self.given[name] = _value(name, read)
+
+
+class Form:
+    """One form under way: `chunks` once, then `details`."""
+
+    def __init__(self, reader: MultipartReader, fields: _Fields, part: BodyPartReader) -> None:
+        self._reader = reader
+        self._fields = fields
+        self._part = part
+        said = _checked(FileForm, fields.given)
+        kind = part.headers.get("Content-Type") or _UNKNOWN
+        own = _checked(_File, {"filename": said.original_name or part.filename, "contentType": kind})
+        self.wish = Wish(own.filename, own.content_type, None, said.visibility, said.category)
+
+    @classmethod
+    async def open(cls, http: web.Request) -> Form:
+        """Read up to the file; raise `InvalidRequest` if there is none."""
+        reader, fields = await _reader(http), _Fields()
+        while (part := await _next(reader)) is not None:
+            if part.name == "file":
+                return cls(reader, fields, part)
+            await fields.keep(part)
+        raise InvalidRequest("a field `file` that holds a file is expected")
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The file's bytes as they arrive; at the end, read the fields that follow."""
+        while not self._part.at_eof():
+            if chunk := await _patiently(self._part.read_chunk(_CHUNK)):
+                yield chunk
+        while (part := await _next(self._reader)) is not None:
+            if part.name in ("file", "category"):
+                raise InvalidRequest(f"{part.name}: one is expected, and category before file")
+            await self._fields.keep(part)
+
+    def details(self) -> Details:
+        """What the fields say, once all of them are here."""
+        said = _checked(FileForm, self._fields.given)
+        facts = Facts(
+            original_name=said.original_name or self.wish.name,
+            visibility=said.visibility or Visibility.PRIVATE,
+            category=said.category,
+            description=said.description,
+            alt=said.alt,
+            related_entity_id=said.related_entity_id,
+            tags=tuple(said.tags or ()),
+            metadata=said.metadata or {},
+        )
+        return Details(facts, said.visibility)
+
+
+async def _reader(http: web.Request) -> MultipartReader:
+    try:
+        return await http.multipart()
+    except (AssertionError, KeyError, ValueError):
+        raise InvalidRequest("the form names no boundary") from None
+
+
+async def _next(reader: MultipartReader) -> BodyPartReader | None:
+    part = await _patiently(reader.next())
+    if part is None or isinstance(part, BodyPartReader):
+        return part
+    raise InvalidRequest("a form without forms in it is expected")
+
+
+async def _patiently(reading: Awaitable[Read]) -> Read:
+    """Read some more of the body; raise `InvalidRequest` when it does not come, or is no form."""
+    try:
+        async with asyncio.timeout(_SILENCE_SECONDS):
+            return await reading
+    except TimeoutError:
+        raise InvalidRequest("the body came too slowly") from None
+    except (OSError, web.RequestPayloadError) as error:
+        raise InvalidRequest("the body broke off") from error
+    except (AssertionError, LookupError, RuntimeError, ValueError, HttpProcessingError) as error:
+        # whatever a parser says of a stranger's bytes
+        raise InvalidRequest("the body is not a whole multipart/form-data") from error
+
+
+def _value(name: str, raw: bytes) -> Any:
+    """A field's text, or what its JSON says."""
+    try:
+        text = raw.decode()
+        return json.loads(text) if name in _JSON_FIELDS else text
+    except (ValueError, RecursionError):
+        raise InvalidRequest(f"{name}: {'JSON' if name in _JSON_FIELDS else 'UTF-8'} is expected") from None
+
+
+def _checked(model: type[Model], given: Mapping[str, Any]) -> Model:
+    try:
+        return model.model_validate(dict(given))
+    except ValidationError as error:
+        raise refusal(error) from None

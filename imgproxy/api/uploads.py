@@ -1,0 +1,162 @@
+"""Endpoints that bring files in: a URL to upload to, registering what was uploaded, and sending it to us."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from imgproxy import errors
+from imgproxy.api.answers import PresignedUpload, Record, record
+from imgproxy.api.endpoints import FORM, Answer, Call, Endpoint, Group, version_tag
+from imgproxy.api.form import FileForm, Form
+from imgproxy.api.schema import NewUpload, Registration
+from imgproxy.files import register
+from imgproxy.files.freeze import Facts
+from imgproxy.files.model import File, Visibility
+from imgproxy.files.register import Registrar
+from imgproxy.files.stream import Streams
+from imgproxy.files.uploads import Uploads, Wish
+from imgproxy.image.source import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What these endpoints call."""
+
+    uploads: Uploads
+    registrar: Registrar
+    streams: Streams
+
+
+async def _presign(intake: Intake, call: Call[NewUpload]) -> Answer:
+    issued = await intake.uploads.issue(call.principal, wish_of(call.given))
+    upload = issued.upload
+    return Answer(
+        PresignedUpload(
+            url=urljoin(call.base, issued.url),
+            key=upload.key,
+            filename=call.given.filename,
+            content_type=call.given.content_type,
+            headers={"Content-Type": call.given.content_type},
+            expires_in=issued.expires_in,
+            expires_at=upload.url_expires_at,
+        )
+    )
+
+
+async def _register(intake: Intake, call: Call[Registration]) -> Answer:
+    file = await intake.registrar.register(call.principal, _said(call.given))
+    return _created(file, call.base)
+
+
+async def _send(intake: Intake, call: Call[FileForm]) -> Answer:
+    form = await Form.open(call.http)
+    file = await intake.streams.store(call.principal, form.wish, form.chunks(), form.details)
+    return _created(file, call.base)
+
+
+def wish_of(given: NewUpload) -> Wish:
+    """What a body asks for."""
+    return Wish(
+        name=given.filename,
+        mime_type=given.content_type,
+        size=given.file_size,
+        visibility=given.visibility,
+        category=given.category,
+    )
+
+
+def _said(given: Registration) -> register.Registration:
+    facts = Facts(
+        original_name=given.original_name,
+        visibility=given.visibility or Visibility.PRIVATE,
+        category=given.category,
+        description=given.description,
+        alt=given.alt,
+        related_entity_id=given.related_entity_id,
+        tags=tuple(given.tags or ()),
+        metadata=given.metadata or {},
+    )
+    return register.Registration(
+        key=Key(given.s3_key),
+        mime_type=given.mime_type,
+        size=given.size,
+        facts=facts,
+        visibility=given.visibility,
+        collection=given.bucket,
+    )
+
+
+def _created(file: File, base: str) -> Answer:
+    told = record(file, base=base)
+    return Answer(told, etag=version_tag(file), headers={"Location": f"/v1/files/{file.id}"})
+
+
+OF_DECLARING = (
+    errors.InvalidName,
+    errors.NameTooLong,
+    errors.TypeTooLong,
+    errors.InvalidFormat,
+    errors.NegativeSize,
+    errors.FileTooLarge,
+    errors.FileTooSmall,
+)
+OF_STORAGE = (errors.StorageFailed, errors.StorageSlow)
+
+UPLOADS: Group[Intake] = Group(
+    "Uploads",
+    "Bring a file in: ask for a URL, `PUT` the bytes there, register them. Or send it in one request.",
+    (
+        Endpoint(
+            "POST",
+            "/v1/files/presigned-url",
+            "createUploadUrl",
+            "Ask where to send a file",
+            _presign,
+            takes=NewUpload,
+            answers=PresignedUpload,
+            refuses=OF_DECLARING,
+            creates=True,
+            text="The URL takes one `PUT` of exactly this type, and of exactly this size if it is told. "
+            "Nothing is a file before it is registered.",
+        ),
+        Endpoint(
+            "POST",
+            "/v1/files",
+            "createFile",
+            "Register what was uploaded",
+            _register,
+            takes=Registration,
+            answers=Record,
+            status=201,
+            refuses=(
+                *OF_DECLARING,
+                errors.InvalidPath,
+                errors.KeyTooLong,
+                errors.FileNotFound,
+                errors.KeyExists,
+                errors.Conflict,
+                errors.UploadExpired,
+                *OF_STORAGE,
+            ),
+            creates=True,
+            text="The bytes are frozen: what is `PUT` to the URL afterwards changes nothing. Size and type "
+            "are those of the bytes; saying others is refused, and may be tried again after another `PUT`. "
+            "Width and height are measured, and what you say of them is not looked at.",
+        ),
+        Endpoint(
+            "POST",
+            "/v1/files",
+            "sendFile",
+            "Send a file",
+            _send,
+            takes=FileForm,
+            answers=Record,
+            status=201,
+            refuses=(*OF_DECLARING, errors.BodyTooLarge, *OF_STORAGE),
+            creates=True,
+            media=FORM,
+            text="One field `file`; others may stand before or after it, but `category` before.",
+        ),
+    ),
+)
