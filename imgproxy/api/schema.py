@@ -140,6 +140,14 @@ class FileList(Query):
     total: bool = Field(True, description="`false` leaves out the count, which is dear among many.")
 
 
+class FileAsked(Query):
+    """Which of a file's states may be shown."""
+
+    deleted: bool = Field(
+        False, description="Show it also if it is deleted, to who may restore it; else that is 404."
+    )
+
+
 class FilePatch(Body):
     """What becomes of a file's fields: what is left out stays, `null` empties, `metadata` is merged."""
 

@@ -106,9 +106,14 @@ def hasty(options: Options, freshness: Freshness, now: float) -> dict[str, str]:
 
 def tags(permits: Sequence[Permit]) -> list[str]:
     """What a CDN can purge by: hashes, so that no key or tenant is told."""
-    found = dict.fromkeys(f"k-{_hash(permit.key)}" for permit in permits)
+    found = dict.fromkeys(tag_of(permit.key) for permit in permits)
     found.update(dict.fromkeys(f"t-{_hash(permit.tenant)}" for permit in permits if permit.tenant))
     return list(found)
+
+
+def tag_of(key: Key) -> str:
+    """What everything carries that was made of an original."""
+    return f"k-{_hash(key)}"
 
 
 def _hash(text: str) -> str:

@@ -1,0 +1,73 @@
+"""Endpoints that say who a file is shared with; it counts while its visibility is `shared`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from imgproxy.api.answers import SharesTold, shares_told
+from imgproxy.api.endpoints import Answer, Call, Endpoint, Group
+from imgproxy.api.files import Shelf
+from imgproxy.api.schema import ShareGiven, ShareRemoved, SharesGiven
+from imgproxy.files.model import Share
+
+
+async def _get(shelf: Shelf, call: Call[None]) -> Answer:
+    return _answer(await shelf.reading.shares(call.principal, call.file_id))
+
+
+async def _put(shelf: Shelf, call: Call[SharesGiven]) -> Answer:
+    wanted = map(_share, call.given.shares)
+    return _answer(await shelf.changes.share(call.principal, call.file_id, wanted))
+
+
+async def _delete(shelf: Shelf, call: Call[ShareRemoved]) -> Answer:
+    asked = call.given
+
+    def goes(share: Share) -> bool:
+        return asked.type in (None, share.type) and asked.id in (None, share.id)
+
+    return _answer(await shelf.changes.unshare(call.principal, call.file_id, goes))
+
+
+def _share(given: ShareGiven) -> Share:
+    ends = given.expires_at
+    return Share(given.type, given.id, round(ends.timestamp() * 1000) if ends is not None else None)
+
+
+def _answer(shares: Iterable[Share]) -> Answer:
+    return Answer(shares_told(list(shares)))
+
+
+SHARES: Group[Shelf] = Group(
+    "Shares",
+    "Who sees a file whose visibility is `shared`: users, roles and groups, as their tokens name them.",
+    (
+        Endpoint(
+            "GET",
+            "/v1/files/{id}/shares",
+            "getShares",
+            "See who a file is shared with",
+            _get,
+            answers=SharesTold,
+        ),
+        Endpoint(
+            "PUT",
+            "/v1/files/{id}/shares",
+            "setShares",
+            "Share a file with these and nobody else",
+            _put,
+            takes=SharesGiven,
+            answers=SharesTold,
+        ),
+        Endpoint(
+            "DELETE",
+            "/v1/files/{id}/shares",
+            "removeShares",
+            "Take shares away",
+            _delete,
+            takes=ShareRemoved,
+            answers=SharesTold,
+            text="Those of the `type` and the `id` that the query names, or all. What stays is answered.",
+        ),
+    ),
+)

@@ -1,0 +1,98 @@
+"""Caches in front of us, and how they are told to forget a file: over HTTP, each in its own way.
+
+What a cache can be told differs: a CDN forgets by tag, so every size at once; nginx by exact URL, so the file
+as it was uploaded, for each kind of client that our nginx.conf tells apart. Sizes that lie in such a cache
+stay until `s-maxage` ends, and nobody can call back what lies in browsers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+
+from imgproxy.edge.answer import tag_of
+from imgproxy.errors import Unavailable
+from imgproxy.image.source import Key
+
+_SECONDS = 10.0
+_NOTHING_THERE = (404, 410)
+"""What nginx says of what it has not kept."""
+_CLASSES = ("avif", "webp", "legacy")  # of nginx.conf, in the header `Pictures`
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One cache: where it is told, and how. `{key}` and `{tag}` stand for the file's."""
+
+    method: Literal["PURGE", "POST"]
+    url: str
+
+
+def parse(text: str) -> Target:
+    """Read `[PURGE|POST ]URL`; raise `ValueError`."""
+    method, _, url = text.strip().rpartition(" ")
+    if not url.startswith(("http://", "https://")) or method not in ("", "PURGE", "POST"):
+        raise ValueError("a URL is expected, such as http://127.0.0.1:8081/{key} or POST https://…/{tag}")
+    if "{key}" not in url and "{tag}" not in url and method != "POST":
+        raise ValueError("{key} or {tag} is expected in the URL")
+    return Target("POST" if method == "POST" else "PURGE", url)
+
+
+class Caches:
+    """All caches in front; there may be none."""
+
+    def __init__(
+        self, targets: Sequence[Target], *, headers: Mapping[str, str] | None = None, body: str = ""
+    ) -> None:
+        """`headers` go to each of them; `body` is what a POST says, JSON, with `{key}` and `{tag}` in it."""
+        self._targets = targets
+        self._headers = dict(headers or {})
+        self._body = body
+        self._session: ClientSession | None = None
+
+    async def forget(self, key: Key) -> None:
+        """Have every cache forget a file; raise `Unavailable` if one did not."""
+        asked = (self._tell(target, key) for target in self._targets)
+        for outcome in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def close(self) -> None:
+        """Give back connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _tell(self, target: Target, key: Key) -> None:
+        url = _filled(target.url, quote(key), key)
+        if target.method == "POST":
+            body = _filled(self._body, _in_json(key), key).encode()
+            await self._send("POST", url, {"Content-Type": "application/json"}, body)
+            return
+        for each in _CLASSES:
+            await self._send("PURGE", url, {"Pictures": each}, None)
+
+    async def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> None:
+        if self._session is None:
+            self._session = ClientSession(timeout=ClientTimeout(total=_SECONDS), cookie_jar=DummyCookieJar())
+        try:
+            async with self._session.request(
+                method, url, headers={**self._headers, **headers}, data=body, allow_redirects=False
+            ) as response:
+                status = response.status
+        except (ClientError, OSError, TimeoutError) as error:
+            raise Unavailable("a cache in front cannot be reached") from error
+        if not 200 <= status < 300 and status not in _NOTHING_THERE:
+            raise Unavailable(f"a cache in front answered {status} to a purge")
+
+
+def _filled(text: str, name: str, key: Key) -> str:
+    return text.replace("{tag}", tag_of(key)).replace("{key}", name)
+
+
+def _in_json(key: Key) -> str:
+    return key.replace("\\", "\\\\").replace('"', '\\"')
