@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from imgproxy.dialects import Grammar, presets
 from imgproxy.dialects.signature import Signer
+from imgproxy.edge import caches
 from imgproxy.files import address
 from imgproxy.files.address import DatabaseAddress
 from imgproxy.image.formats import Format, parse_format
@@ -30,6 +31,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?")
 _SECRET_LENGTH = 16  # characters
 _JWT_SECRET_BYTES = 32  # as many as HS256 makes (RFC 7518 §3.2)
 _URL = re.compile(r"https?://[^\s/?#@]+([/?][^\s#]*)?")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, None: 1}
 
 
@@ -97,6 +99,22 @@ def _origins(value: Any) -> Any:
         return found
     for each in found:
         _origin(each)
+    return found
+
+
+def _purge_urls(value: Any) -> Any:
+    found = _words(value)
+    for each in found:
+        caches.parse(each)
+    return found
+
+
+def _headers(value: Any) -> Any:
+    found = _words(value)
+    for each in found:
+        name, colon, text = each.partition(":")
+        if not colon or not _TOKEN.fullmatch(name.strip()) or not text.isprintable():
+            raise ValueError("a list of headers is expected, such as Fastly-Key: …")
     return found
 
 
@@ -170,6 +188,15 @@ class Settings(BaseSettings):
     purge_secret: str = Field(
         "", description="who has it may PURGE keys, by HTTP or by `imgproxy purge`; empty allows nobody"
     )
+    purge_urls: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_purge_urls)] = Field(
+        (),
+        description="comma list of caches in front that forget a file when it changes: "
+        "`[POST ]https://…` with `{key}` or `{tag}`",
+    )
+    purge_headers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_headers)] = Field(
+        (), repr=False, description="comma list of headers for these, such as `Fastly-Key: …`"
+    )
+    purge_body: str = Field('{"tags":["{tag}"]}', description="what a POST to these says, as JSON")
     presets: str = Field(
         "",
         description="named transforms, such as `card=fit-in/300x200/filters:quality(80);face=80x80/smart`",
@@ -207,6 +234,11 @@ class Settings(BaseSettings):
         ("*",), description="origins whose pages may upload and call the files API; `*` is any"
     )
     presign_ttl: Seconds = Field(900, ge=1, le=604_800, description="how long an upload URL is good for")
+    publish: Literal["register", "auto"] = Field(
+        "register",
+        description="who makes an upload a file: its client, which must `register` it, or we, `auto`, as "
+        "soon as its bytes are there, where its collection is public",
+    )
     download_ttl: Seconds = Field(3600, ge=1, le=604_800, description="how long a download URL is good for")
     jwt_secret: Annotated[str, BeforeValidator(_jwt_secret)] = Field(
         "", repr=False, description="what bearer tokens are signed with (HS256); empty believes none of these"
@@ -281,6 +313,8 @@ _SECRET = (  # may hold credentials: never shown
     "jwt_secret",
     "signing_secrets",
     "purge_secret",
+    "purge_headers",
+    "purge_urls",
     "storage",
     "database",
 )

@@ -8,7 +8,7 @@ import logging
 import sys
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from json.encoder import encode_basestring_ascii as quoted
 from typing import NamedTuple, TextIO
@@ -60,7 +60,13 @@ class Metrics:
 
     def counts(self, name: str, text: str, label: str, values: Mapping[str, int]) -> None:
         """Show numbers that somebody else counts, one for each value of a label."""
-        self.registry.register(_Counts(name, text, label, values))
+        self.registry.register(_Counts(name, text, (label,), values))
+
+    def counts_by(
+        self, name: str, text: str, labels: Sequence[str], values: Mapping[tuple[str, ...], int]
+    ) -> None:
+        """The same for several labels."""
+        self.registry.register(_Counts(name, text, labels, values))
 
     def text(self) -> tuple[str, bytes]:
         """Content type and body of `/metrics`."""
@@ -110,13 +116,19 @@ class _Answers(Collector):
 class _Counts(Collector):
     """Reads counters when metrics are read."""
 
-    def __init__(self, name: str, text: str, label: str, values: Mapping[str, int]) -> None:
-        self._name, self._text, self._label, self._values = name, text, label, values
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        labels: Sequence[str],
+        values: Mapping[str, int] | Mapping[tuple[str, ...], int],
+    ) -> None:
+        self._name, self._text, self._labels, self._values = name, text, labels, values
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        family = CounterMetricFamily(self._name, self._text, labels=[self._label])
+        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
         for value, count in self._values.items():
-            family.add_metric([value], count)
+            family.add_metric([value] if isinstance(value, str) else value, count)
         yield family
 
 

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from imgproxy.errors import ImgproxyError, NotFound
 from imgproxy.files.database import Database
+from imgproxy.files.freeze import Tell
 from imgproxy.files.model import Task, TaskKind
 from imgproxy.files.repository import outbox
 from imgproxy.image.source import Key
@@ -104,7 +105,7 @@ class Outbox:
         self._trying: set[asyncio.Task[None]] = set()
         self._loop: asyncio.Task[None] | None = None
         self._counted_at = -_COUNT_SECONDS
-        self.outcomes: Counter[tuple[str, str]] = Counter()
+        self.outcomes: Counter[tuple[str, ...]] = Counter()
         """Tries by kind and by what came of them: `done`, `failed`, `dead`."""
         self.waiting = 0
         self.dead = 0
@@ -116,6 +117,15 @@ class Outbox:
     def wake(self) -> None:
         """Look at once: something was just promised."""
         self._woken.set()
+
+    def wake_after(self, tell: Tell) -> Tell:
+        """Have whoever is told of a change tell us too, for most changes promise something."""
+
+        async def told(key: Key) -> None:
+            self.wake()
+            await tell(key)
+
+        return told
 
     async def close(self) -> None:
         """Begin nothing more, and wait a while for what is under way; what does not end comes due again."""
