@@ -26,10 +26,17 @@ _SCHEMAS = "#/components/schemas/"
 
 
 class _Plain(GenerateJsonSchema):
-    """Schemas without a title at each field, which would only repeat its name."""
+    """Schemas that say no more than they must: no title at each field, which would only repeat its name."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  pydantic's signature
         return False
+
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        """A field that may be left out, without saying that it is null then."""
+        found = super().default_schema(schema)
+        if found.get("default", ...) is None:
+            del found["default"]
+        return found
 
 
 def document(groups: Groups) -> dict[str, Any]:
@@ -107,8 +114,10 @@ def _operation(endpoint: Endpoint[Any], tag: str, schemas: Mapping[str, Any]) ->
 def _parameters(endpoint: Endpoint[Any], schemas: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = [_path_parameter(name) for name in re.findall(r"{(\w+)", endpoint.path)]
     if endpoint.takes is not None and endpoint.asks_in_query:
-        properties = schemas[endpoint.takes.__name__]["properties"]
-        found += [_query_parameter(name, schema) for name, schema in properties.items()]
+        model = schemas[endpoint.takes.__name__]
+        needed = model.get("required", ())
+        for name, schema in model["properties"].items():
+            found.append(_query_parameter(name, schema, required=name in needed))
     headers = {
         "IdempotencyKey": endpoint.creates,
         "IfMatch": errors.Changed in endpoint.refuses,
@@ -122,7 +131,7 @@ def _path_parameter(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def _query_parameter(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+def _query_parameter(name: str, schema: Mapping[str, Any], *, required: bool) -> dict[str, Any]:
     """A parameter; text has no null, so what may be left out is what may be null."""
     plain = {key: value for key, value in schema.items() if key not in ("description", "anyOf", "default")}
     for choice in schema.get("anyOf", ()):
@@ -130,7 +139,7 @@ def _query_parameter(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
             plain.update(choice)
     if schema.get("default") is not None:
         plain["default"] = schema["default"]
-    found = {"name": name, "in": "query", "required": "default" not in schema, "schema": plain}
+    found = {"name": name, "in": "query", "required": required, "schema": plain}
     if "description" in schema:
         found["description"] = schema["description"]
     return found

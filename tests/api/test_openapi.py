@@ -87,3 +87,8 @@ def test_headers_that_change_what_is_done_are_said() -> None:
     assert names("/v1/things", "post") == {"IdempotencyKey"}
     assert names("/v1/things/{id}", "get") == {"id", "IfMatch"}
     assert names("/v1/things", "get") == {"limit"}
+
+
+def test_a_parameter_that_may_be_left_out_is_said_to_be_so() -> None:
+    listed = DOCUMENT["paths"]["/v1/things"]["get"]["parameters"]
+    assert [(each["name"], each["required"]) for each in listed] == [("limit", False)]

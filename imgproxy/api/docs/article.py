@@ -94,7 +94,8 @@ def examples(response: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _request(path: str, method: str, operation: Mapping[str, Any]) -> str:
     """A call with curl, to be copied into a shell."""
-    lines = [f'curl -X {method.upper()} "$HOST{path}"', '-H "X-API-Key: $KEY"']
+    place = path.replace("{id}", "$ID")
+    lines = [f'curl -X {method.upper()} "$HOST{place}"', '-H "X-API-Key: $KEY"']
     if operation["security"] != [{"ApiKey": []}]:
         lines.append('-H "Authorization: Bearer $TOKEN"')
     content = operation.get("requestBody", {}).get("content", {})

@@ -65,7 +65,8 @@ def test_every_operation_has_its_place_and_a_call_to_copy() -> None:
     for path, operations in DOCUMENT["paths"].items():
         for method, operation in operations.items():
             assert f'<article id="{operation["operationId"]}">' in PAGE
-            assert f'curl -X {method.upper()} "$HOST{path}"' in PAGE
+            place = path.replace("{id}", "$ID")
+            assert f'curl -X {method.upper()} "$HOST{place}"' in PAGE
 
 
 def test_every_code_is_explained_where_problems_say_it_is() -> None:
