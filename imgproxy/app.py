@@ -23,6 +23,7 @@ from imgproxy.edge.admission import Admission
 from imgproxy.edge.answer import Freshness
 from imgproxy.edge.health import Health, metrics_route
 from imgproxy.edge.images import Images, Policy
+from imgproxy.edge.inspector import Inspector
 from imgproxy.edge.originals import Originals
 from imgproxy.edge.purge import Purge
 from imgproxy.edge.render import Recipe, Renderer
@@ -30,7 +31,8 @@ from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.pool import Pool
 from imgproxy.engine.protocol import Encoding
 from imgproxy.files.access import MemoryAccess
-from imgproxy.filing import assemble_files
+from imgproxy.files.multipart import Arrived
+from imgproxy.filing import Around, assemble_files
 from imgproxy.fleet.alone import Alone
 from imgproxy.fleet.words import Fleet
 from imgproxy.image.plan import Ceiling
@@ -83,6 +85,7 @@ async def assemble_edge(
     storage = await make(settings.storage, Tickets(settings.key_for("tickets"), clock=time.time))
     disk = make_disk(settings, metrics)
     access = MemoryAccess()
+    originals = Originals(storage, limit=settings.max_source_bytes, keep=settings.memory_bytes // 4)
     renderer = Renderer(
         admission=Admission(
             access,
@@ -92,7 +95,7 @@ async def assemble_edge(
             timer=time.monotonic,
             stale=settings.stale,
         ),
-        originals=Originals(storage, limit=settings.max_source_bytes, keep=settings.memory_bytes // 4),
+        originals=originals,
         tiers=Tiers([MemoryTier(settings.memory_bytes), *([disk] if disk else [])]),
         engine=fleet,
         memo=FailureMemo(seconds=_FAILURE_SECONDS, entries=_FAILURES),
@@ -100,19 +103,25 @@ async def assemble_edge(
         metrics=metrics,
     )
     fleet.subscribe("purge", renderer.purge)
+    fleet.subscribe("record", renderer.purge)
     purge = Purge(partial(fleet.spread, "purge"), secret=settings.purge_secret)
     access_log = AccessLog()
     images = make_images(settings, renderer, metrics, access_log, purge)
     health = Health({"storage": storage.check, "workers": fleet.check})
+    around = Around(
+        objects=storage,
+        inspector=Inspector(originals, fleet, ceiling=recipe(settings).ceiling),
+        tell=partial(fleet.spread, "record"),
+    )
     try:
         access_log.start()
-        async with assemble_files(settings, metrics=metrics, access_log=access_log) as filing:
+        async with assemble_files(settings, around, metrics=metrics, access_log=access_log) as filing:
             yield Server(
                 public=application(
                     *pages,
                     *health.routes(),
                     *filing.routes,
-                    *gateway_routes(settings, storage, access_log),
+                    *gateway_routes(settings, storage, access_log, filing.arrived),
                     web.route("*", r"/{target:(?s:.*)}", images.handle),
                 ),
                 admin=application(*health.routes(), metrics_route(metrics.told)),
@@ -148,12 +157,15 @@ def make_images(
     )
 
 
-def gateway_routes(settings: Settings, storage: Storage, access_log: AccessLog) -> list[web.RouteDef]:
+def gateway_routes(
+    settings: Settings, storage: Storage, access_log: AccessLog, arrived: Arrived
+) -> list[web.RouteDef]:
     """Where clients put and get the objects of a storage that they cannot reach themselves."""
     if not isinstance(storage, LocalStorage | MemoryStorage):
         return []
     cors = Cors(settings.cors_origins)
-    return Gateway(storage, cors=cors, access_log=access_log, clock=time.time).routes()
+    gateway = Gateway(storage, cors=cors, access_log=access_log, clock=time.time, arrived=arrived)
+    return gateway.routes()
 
 
 def make_pool(settings: Settings, *, size: int | None = None, spare: int = 1) -> Pool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -21,13 +22,45 @@ from imgproxy.api.idempotency import Once
 from imgproxy.api.jwks import Download, KeySet
 from imgproxy.api.keys import Keys
 from imgproxy.api.limits import Rate
+from imgproxy.api.multipart import MULTIPART, PartsIntake
 from imgproxy.api.routes import Door
 from imgproxy.api.token import Tokens, Trust
+from imgproxy.api.uploads import UPLOADS, Intake
 from imgproxy.files.database import Database, open_database
+from imgproxy.files.examine import Examiner
+from imgproxy.files.freeze import Freezer, Tell
 from imgproxy.files.keyring import Keyring
+from imgproxy.files.multipart import Arrived, MultipartUploads, nobody_waits
+from imgproxy.files.names import Names
+from imgproxy.files.objects import Inspector, Objects
+from imgproxy.files.publisher import Publisher
+from imgproxy.files.register import Registrar
 from imgproxy.files.replies import RecordedReplies
+from imgproxy.files.stream import Streams
+from imgproxy.files.terms import Terms
+from imgproxy.files.uploads import Uploads
 from imgproxy.settings import Settings
 from imgproxy.telemetry import AccessLog, Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What the files side needs of the rest of the server."""
+
+    objects: Objects
+    inspector: Inspector
+    tell: Tell
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """What makes files of uploads."""
+
+    uploads: Uploads
+    multipart: MultipartUploads
+    registrar: Registrar
+    streams: Streams
+    publisher: Publisher
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +69,18 @@ class Filing:
 
     database: Database
     routes: Sequence[web.RouteDef]
+    publisher: Publisher | None
+    """What publishes files that nobody registers, if anything does."""
+
+    @property
+    def arrived(self) -> Arrived:
+        """To be told of objects that clients have written."""
+        return self.publisher.arrived if self.publisher else nobody_waits
 
 
 @asynccontextmanager
 async def assemble_files(
-    settings: Settings, *, metrics: Metrics, access_log: AccessLog
+    settings: Settings, around: Around, *, metrics: Metrics, access_log: AccessLog
 ) -> AsyncIterator[Filing]:
     """Open the record, brought to this version, and build what answers below /v1."""
     database = await open_database(settings.database)
@@ -57,20 +97,61 @@ async def assemble_files(
         clock=time.time,
         public_url=settings.public_url,
     )
+    incoming = make_incoming(settings, database, around)
     try:
         await database.migrate()
-        yield Filing(database, [*about.routes(GROUPS), *door.routes(endpoints())])
+        yield Filing(
+            database,
+            [*about.routes(GROUPS), *door.routes(endpoints(incoming))],
+            incoming.publisher if settings.publish == "auto" else None,
+        )
     finally:
         await door.close()
+        await incoming.publisher.close()
         if issuer is not None:
             await issuer.close()
         await download.close()
         await database.close()
 
 
-def endpoints() -> list[Bound]:
+def endpoints(incoming: Incoming) -> list[Bound]:
     """Every endpoint with the part of the program that it calls."""
-    return []
+    return [
+        *UPLOADS.bind(Intake(incoming.uploads, incoming.registrar, incoming.streams)),
+        *MULTIPART.bind(PartsIntake(incoming.uploads, incoming.multipart)),
+    ]
+
+
+def make_incoming(settings: Settings, database: Database, around: Around) -> Incoming:
+    """What makes files of uploads, over a record and a storage."""
+    objects, ttl = around.objects, int(settings.presign_ttl)
+    names = Names(milliseconds, os.urandom)
+    terms = Terms(database, clock=milliseconds)
+    examiner = Examiner(objects, around.inspector)
+    freezer = Freezer(
+        database=database, objects=objects, examiner=examiner, terms=terms, names=names, tell=around.tell
+    )
+    publisher = Publisher(database=database, objects=objects, terms=terms, names=names, freezer=freezer)
+    return Incoming(
+        uploads=Uploads(database=database, objects=objects, terms=terms, names=names, ttl=ttl),
+        multipart=MultipartUploads(
+            database=database,
+            objects=objects,
+            names=names,
+            ttl=ttl,
+            arrived=publisher.arrived if settings.publish == "auto" else nobody_waits,
+        ),
+        registrar=Registrar(database=database, freezer=freezer, names=names, tell=around.tell),
+        streams=Streams(
+            database=database,
+            objects=objects,
+            examiner=examiner,
+            terms=terms,
+            names=names,
+            freezer=freezer,
+        ),
+        publisher=publisher,
+    )
 
 
 def trust(settings: Settings) -> Trust:

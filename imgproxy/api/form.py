@@ -32,7 +32,7 @@ _JSON_FIELDS = ("metadata", "tags")
 
 Read = TypeVar("Read")
 Model = TypeVar("Model", bound=BaseModel)
-_Bytes = Annotated[str | None, WithJsonSchema({"type": "string", "format": "binary"})]
+_Bytes = Annotated[str, WithJsonSchema({"type": "string", "format": "binary"})]
 
 
 class FileForm(BaseModel):
@@ -45,7 +45,7 @@ class FileForm(BaseModel):
         json_schema_extra={"required": ["file"]},
     )
 
-    file: _Bytes = Field(None, description="The file, with its name and type.")
+    file: _Bytes = Field("", description="The file, with its name and type.")
     original_name: FileName | None = Field(None, description="The file's own name unless told.")
     visibility: Visibility | None = Field(None, description="The collection's own unless told.")
     category: Name | None = Field(None, description="A collection's name, or any label; before `file`.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from secrets import token_hex
 from time import perf_counter
 from typing import Protocol
@@ -22,6 +22,7 @@ from imgproxy.api.delivery import Source, deliver
 from imgproxy.api.intake import DENIED, Refusal, Sink, check, take
 from imgproxy.api.problems import Told
 from imgproxy.errors import ImgproxyError, NotSigned
+from imgproxy.image.source import Key
 from imgproxy.storage.ticket import PREFIX, Tickets
 from imgproxy.telemetry import AccessLog, Line
 
@@ -53,8 +54,10 @@ class Gateway:
         access_log: AccessLog,
         clock: Callable[[], float],
         patience: float = 30.0,
+        arrived: Callable[[Key], Awaitable[object]] | None = None,
     ) -> None:
-        """A client that is silent for `patience` seconds is gone."""
+        """A client that is silent for `patience` seconds is gone; `arrived` is told of whole objects."""
+        self._arrived = arrived
         self._storage = storage
         self._cors = cors
         self._access_log = access_log
@@ -100,6 +103,8 @@ class Gateway:
         ticket = self._storage.tickets.read(http.method, http.raw_path)
         if http.method == "PUT":
             etag = await take(self._storage, ticket, http, patience=self._patience)
+            if self._arrived is not None and ticket.part is None:
+                await self._arrived(ticket.key)
             return web.Response(headers={**common, "ETag": etag})
         return await deliver(self._storage, ticket, http, common=common, patience=self._patience)
 

@@ -5,5 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imgproxy.api.endpoints import Group
+from imgproxy.api.multipart import MULTIPART
+from imgproxy.api.uploads import UPLOADS
 
-GROUPS: tuple[Group[Any], ...] = ()
+GROUPS: tuple[Group[Any], ...] = (UPLOADS, MULTIPART)

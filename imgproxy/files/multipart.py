@@ -6,7 +6,7 @@ asked for again with the same answer, for the first one may have been lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +23,14 @@ from imgproxy.files.uploads import may_use
 from imgproxy.image.source import Key
 
 MAX_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+
+Arrived = Callable[[Key], Awaitable[object]]
+"""Be told that an object was written to a place; nothing that goes wrong comes out of it."""
+
+
+async def nobody_waits(_: Key) -> None:
+    """Do nothing with what has arrived: it is there until it is registered."""
+
 
 _GIVEN_UP = (UploadState.ABORTED, UploadState.EXPIRED)
 _A_FILE = (UploadState.PUBLISHED, UploadState.CONSUMED)
@@ -50,12 +58,21 @@ class SignedPart:
 class MultipartUploads:
     """Goes on with uploads in parts; whatever is not this principal's is `UploadNotFound`."""
 
-    def __init__(self, *, database: Database, objects: Objects, names: Names, ttl: int) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        objects: Objects,
+        names: Names,
+        ttl: int,
+        arrived: Arrived = nobody_waits,
+    ) -> None:
         """URLs are good for `ttl` seconds."""
         self._database = database
         self._objects = objects
         self._names = names
         self._ttl = ttl
+        self._arrived = arrived
 
     async def sign(self, principal: Principal, place: Place, *, number: int) -> SignedPart:
         """Allow one PUT of one part."""
@@ -89,6 +106,7 @@ class MultipartUploads:
         except NotFound:
             if not await self._is_there(upload):
                 raise _unknown() from None
+        await self._arrived(upload.staging_key)
         return upload
 
     async def abort(self, principal: Principal, place: Place) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 
 from cachetools import TTLCache
 
-from imgproxy.errors import Conflict, FileNotFound, FilesError, NotFound
+from imgproxy.errors import Conflict, FileNotFound, FilesError, ImgproxyError, NotFound
 from imgproxy.files.database import Database
 from imgproxy.files.examine import Claimed
 from imgproxy.files.freeze import Facts, Freezer
@@ -53,9 +53,14 @@ class Publisher:
         return await asyncio.shield(task)  # who leaves does not end it for the others
 
     async def arrived(self, staging_key: Key) -> bool:
-        """Whether what was just written to a place is a file now."""
-        upload = await self._database.read(lambda connection: upload_by_staging_key(connection, staging_key))
-        return upload is not None and await self.publish(upload.key)
+        """Whether what was just written to a place is a file now; if we fail, who asks first tries again."""
+        try:
+            upload = await self._database.read(
+                lambda connection: upload_by_staging_key(connection, staging_key)
+            )
+            return upload is not None and await self.publish(upload.key)
+        except ImgproxyError:
+            return False
 
     async def close(self) -> None:
         """Wait for what is under way."""
