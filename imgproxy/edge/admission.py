@@ -18,8 +18,8 @@ from cachetools import LRUCache, TTLCache
 from imgproxy.cache.flight import Flights
 from imgproxy.edge.errands import Errands
 from imgproxy.errors import NotFound, SourceError
-from imgproxy.files.access import Access, Record
-from imgproxy.files.model import Visibility
+from imgproxy.files.access import UNREGISTERED, Access, Record
+from imgproxy.files.recent import Recent
 from imgproxy.image.source import Key
 
 RESERVED_PREFIXES = ("staging/", "files/")
@@ -58,6 +58,8 @@ class Permit:
     tenant: str = ""
     purges: int = 0
     """Which purge of the key was the last; what was made before it is not served."""
+    object_key: Key | None = None
+    """Where the bytes lie, if not at the key."""
     old: bool = field(default=False, compare=False)
     """Whether it goes by a word of storage's that is being asked for anew."""
 
@@ -93,17 +95,18 @@ class Admission:
         self._lenient = ttl > 0
         self._errands = Errands()
         self._flights: Flights[Permit] = Flights()
+        self._granted: Recent[Key, tuple[Record, Permit]] = Recent(_ENTRIES)
         self._purges: LRUCache[Key, int] = LRUCache(_ENTRIES)
 
     async def admit(self, key: Key, *, old: bool = False) -> Permit:
-        """Leave to serve a key now; raise `NotFound`, or a `SourceError` when storage cannot tell.
+        """Leave to serve a key now; raise `NotFound`, or a `SourceError` or `Unavailable` if nobody can tell.
 
         `old` says that leave by an old word will do, so that nobody has to wait for storage.
         """
         record = await self._access.look(key)
         if record is not None:
             self._forget_storage(key)  # nothing of it is believed again, should the record go
-            if record.visibility is not Visibility.PUBLIC:
+            if not record.public:
                 raise _absent()
             return self._permit(record)
         if not self._unregistered or key.startswith(RESERVED_PREFIXES) or key in self._absent:
@@ -113,12 +116,10 @@ class Admission:
 
     def at_hand(self, key: Key) -> Permit | None:
         """Leave to serve a key now as far as memory knows, if old; None means that `admit` must be asked."""
-        record = self._access.at_hand(key)
-        if record is None:
+        word = self._access.at_hand(key)
+        if word is UNREGISTERED:
             return (self._known.get(key) or self._old(key)) if self._unregistered else None
-        if record.visibility is not Visibility.PUBLIC:
-            return None
-        return self._permit(record)
+        return self._permit(word) if word is not None and word.public else None
 
     def purge(self, key: Key, number: int | None = None) -> None:
         """Void every permit for a key that was given until now, and ask storage anew.
@@ -127,11 +128,24 @@ class Admission:
         """
         before = self._purges.get(key, 0)
         self._purges[key] = before + 1 if number is None else max(before, number)
+        self._granted.pop(key)
         self._forget_storage(key)
 
     def _permit(self, record: Record) -> Permit:
-        purges = self._purges.get(record.key, 0)
-        return Permit(record.key, record.version, record.generation, record.modified, record.tenant, purges)
+        granted = self._granted.get(record.key)
+        if granted is not None and granted[0] is record:
+            return granted[1]
+        permit = Permit(
+            key=record.key,
+            version=record.version,
+            generation=record.generation,
+            modified=record.modified,
+            tenant=record.tenant,
+            purges=self._purges.get(record.key, 0),
+            object_key=record.object_key,
+        )
+        self._granted.put(record.key, (record, permit))
+        return permit
 
     def forget(self, key: Key) -> None:
         """Ask storage anew for the next request: the object is known to have changed."""

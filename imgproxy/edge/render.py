@@ -27,7 +27,7 @@ from imgproxy.edge.originals import Originals
 from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.pool import Result
 from imgproxy.engine.protocol import Encoding, Job
-from imgproxy.errors import ImgproxyError, NotFound, OurError, SourceError, StorageFailed
+from imgproxy.errors import ImgproxyError, NotFound, OurError, SourceError, StorageFailed, Unavailable
 from imgproxy.image.formats import TRAITS
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling
@@ -167,7 +167,7 @@ class Renderer:
         old = False
         for permit in prepared.permits:
             held = self._admission.at_hand(permit.key)
-            if held != permit:
+            if held is None or (held is not permit and held != permit):
                 return None
             old = old or held.old
         found = self._tiers.at_hand(prepared.key)
@@ -204,11 +204,14 @@ class Renderer:
         being kept meanwhile is waited for, and dropped too.
         """
         self._admission.purge(key, number)
-        self._originals.purge(key)
-        await self._tiers.drop(key)
-        if self._puts:
-            await asyncio.gather(*self._puts, return_exceptions=True)
-            await self._tiers.drop(key)
+        await self._drop(key)
+
+    def review(self, key: Key) -> None:
+        """Have a file's bytes let go of soon, if it may not be served any more; nobody waits for that.
+
+        That it is not served is no matter of this: its record says so, at once.
+        """
+        self._errands.begin(("review", key), partial(self._review, key))
 
     async def close(self) -> None:
         """Wait for what is being kept; give up what nobody waits for."""
@@ -216,6 +219,20 @@ class Renderer:
         await self._admission.close()
         await asyncio.gather(*self._puts, return_exceptions=True)
         self._originals.close()
+
+    async def _review(self, key: Key) -> None:
+        try:
+            await self._admission.admit(key, old=True)
+        except NotFound:
+            await self._drop(key)
+
+    async def _drop(self, key: Key) -> None:
+        """Forget an original and what was made of it, and what is being kept of it now."""
+        self._originals.purge(key)
+        await self._tiers.drop(key)
+        if self._puts:
+            await asyncio.gather(*self._puts, return_exceptions=True)
+            await self._tiers.drop(key)
 
     def _named(self, request: ImageRequest, output: Output, permits: tuple[Permit, ...]) -> Prepared:
         key = result_key(
@@ -253,7 +270,9 @@ class Renderer:
         begun = perf_counter()
         async with AsyncExitStack() as stack:
             borrowed = [
-                await stack.enter_async_context(self._originals.borrow(permit.key, permit.version))
+                await stack.enter_async_context(
+                    self._originals.borrow(permit.key, permit.version, object_key=permit.object_key)
+                )
                 for permit in prepared.permits
             ]
             _require_versions(prepared.permits, borrowed)
@@ -288,7 +307,9 @@ class Renderer:
         """Put into the caches what may still be served, without making anybody wait for it."""
 
         async def put() -> None:
-            with suppress(NotFound, SourceError):  # it may not be served any more, so it is not kept
+            with suppress(
+                NotFound, SourceError, Unavailable
+            ):  # it may not be served any more, so it is not kept
                 if await self._still_permitted(prepared):
                     await self._tiers.put(prepared.key, entry)
 

@@ -1,16 +1,30 @@
 """Who may see a key: what the edge asks before it serves, on hits as on misses.
 
 The edge believes nothing else. A change of visibility raises the record's generation, so whatever was made
-under an older one is neither served nor kept.
+under an older one is neither served nor kept. What is remembered here is believed only while the record
+is heard of (`files/watch.py`), and forgotten at the first word of a change: an answer that was on its way
+then is neither remembered nor given to anybody.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from enum import Enum
+from functools import partial
+from typing import Final, Literal, NamedTuple, Protocol
 
-from imgproxy.files.model import Visibility
+from imgproxy.files.database import Connection, Database
+from imgproxy.files.model import File, FileState, UploadState, Visibility
+from imgproxy.files.recent import Recent
+from imgproxy.files.repository.claims import upload_of_key
+from imgproxy.files.repository.files import file_by_key
+from imgproxy.files.watch import Watch
 from imgproxy.image.source import Key
+
+_ENTRIES = 65_536  # of each kind; some 0.7 KB each
+_AWAITED = (UploadState.ISSUED, UploadState.COMPLETING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,25 +36,43 @@ class Record:
     version: str
     """Changes whenever the bytes do."""
     generation: int
-    """Raised by every change of state."""
+    """From 1 on; raised by every change of state."""
     modified: float
     """Seconds since 1970."""
     tenant: str = ""
     filename: str = ""
+    object_key: Key | None = None
+    """Where the bytes lie, if not at the key."""
+    deleted: bool = False
+
+    @property
+    def public(self) -> bool:
+        """Whether anyone may see it."""
+        return self.visibility is Visibility.PUBLIC and not self.deleted
+
+
+class _Nothing(Enum):
+    UNREGISTERED = "unregistered"
+
+
+UNREGISTERED: Final = _Nothing.UNREGISTERED
+"""It is known that no file is registered there."""
+
+Word = Record | Literal[_Nothing.UNREGISTERED]
 
 
 class Access(Protocol):
     """The record of files as the edge sees it; answers from memory where it can."""
 
     async def look(self, key: Key) -> Record | None:
-        """The record of a key, or None if no file is registered there."""
+        """The record of a key, or None if no file is registered there; raise `Unavailable`."""
 
-    def at_hand(self, key: Key) -> Record | None:
-        """The record of a key if memory has it, at once; None may also mean that `look` must be asked."""
+    def at_hand(self, key: Key) -> Word | None:
+        """What memory knows of a key, at once; None means that `look` must be asked."""
 
 
 class MemoryAccess:
-    """Records in a dict, for the demo and for tests."""
+    """Records in a dict, for tests."""
 
     def __init__(self) -> None:
         self._records: dict[Key, Record] = {}
@@ -48,11 +80,18 @@ class MemoryAccess:
     async def look(self, key: Key) -> Record | None:
         return self._records.get(key)
 
-    def at_hand(self, key: Key) -> Record | None:
-        return self._records.get(key)
+    def at_hand(self, key: Key) -> Word | None:
+        return self._records.get(key, UNREGISTERED)
 
     def register(
-        self, key: Key, visibility: Visibility, *, version: str, modified: float, tenant: str = ""
+        self,
+        key: Key,
+        visibility: Visibility,
+        *,
+        version: str,
+        modified: float,
+        tenant: str = "",
+        object_key: Key | None = None,
     ) -> Record:
         """Add a file, or change one; the generation goes up."""
         before = self._records.get(key)
@@ -64,6 +103,7 @@ class MemoryAccess:
             modified=modified,
             tenant=tenant,
             filename=key.rsplit("/", 1)[-1],
+            object_key=object_key,
         )
         self._records[key] = record
         return record
@@ -71,3 +111,156 @@ class MemoryAccess:
     def forget(self, key: Key) -> None:
         """Delete a file's record."""
         self._records.pop(key, None)
+
+
+class _Answer(NamedTuple):
+    word: Word
+    lasting: bool
+    """Whether it holds until something is told to have changed."""
+
+
+@dataclass(slots=True, eq=False)
+class _Question:
+    """A look into the record, for all who wait for it."""
+
+    task: asyncio.Task[_Answer]
+    waiting: int = 0
+    void: bool = False
+    """Whether the file has changed since it was asked."""
+
+
+class DatabaseAccess:
+    """Records of a database, remembered."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        timer: Callable[[], float],
+        publish: Callable[[Key], Awaitable[bool]] | None = None,
+        entries: int = _ENTRIES,
+    ) -> None:
+        """`publish` makes a file of an upload that nobody has registered, or says that it is none."""
+        self._database = database
+        self._timer = timer
+        self._publish = publish
+        self._known: Recent[Key, Record] = Recent(entries)
+        self._absent: Recent[Key, Literal[_Nothing.UNREGISTERED]] = Recent(entries)
+        self._questions: dict[Key, _Question] = {}
+        self._tasks: set[asyncio.Task[_Answer]] = set()
+        self._act: Callable[[Key], None] = lambda _: None
+        self._watch = Watch(database, changed=self.changed, forget=self.forget_all, timer=timer)
+
+    async def start(self) -> None:
+        """Begin to hear of changes; raise `Unavailable`."""
+        await self._watch.start()
+
+    def when_changed(self, act: Callable[[Key], None]) -> None:
+        """Have something done whenever a file that was known to be public has changed."""
+        self._act = act
+
+    async def look(self, key: Key) -> Record | None:
+        while (word := self.at_hand(key)) is None:
+            if not self._is_told():
+                await self._watch.catch_up()
+            word = await self._ask(key)
+            if word is not None:
+                break
+        return None if word is UNREGISTERED else word
+
+    def at_hand(self, key: Key) -> Word | None:
+        if not self._is_told():
+            return None
+        return self._known.get(key) or self._absent.get(key)
+
+    def changed(self, key: Key) -> None:
+        """Forget a key; whoever waits to hear of it is told what is true from now on."""
+        known = self._known.pop(key)
+        self._absent.pop(key)
+        question = self._questions.pop(key, None)
+        if question is not None:
+            question.void = True
+        if known is not None and known.public:
+            self._act(key)
+
+    def forget_all(self) -> None:
+        """The same for every key."""
+        self._known.clear()
+        self._absent.clear()
+        for question in self._questions.values():
+            question.void = True
+        self._questions.clear()
+
+    async def close(self) -> None:
+        """Hear of no more changes, and look nothing up any more."""
+        await self._watch.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _is_told(self) -> bool:
+        """Whether what is remembered may be believed."""
+        return self._timer() < self._watch.until
+
+    async def _ask(self, key: Key) -> Word | None:
+        """The record's word, one look for all who wait; None if it has changed meanwhile."""
+        question = self._questions.get(key)
+        if question is None:
+            question = self._questions[key] = _Question(self._begin(key))
+        question.waiting += 1
+        try:
+            word, lasting = await asyncio.shield(question.task)
+        finally:
+            question.waiting -= 1
+            if not question.waiting:
+                self._end(key, question)
+        if question.void:
+            return None
+        if isinstance(word, Record):
+            self._known.put(key, word)
+        elif lasting:
+            self._absent.put(key, word)
+        return word
+
+    def _begin(self, key: Key) -> asyncio.Task[_Answer]:
+        task = asyncio.create_task(self._find(key))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _end(self, key: Key, question: _Question) -> None:
+        """Only now, not when the record has answered: until all have heard it, a change voids it."""
+        if self._questions.get(key) is question:
+            del self._questions[key]
+        question.task.cancel()
+
+    async def _find(self, key: Key) -> _Answer:
+        """What the record says, once an upload that is there has been published."""
+        read = partial(_read, key=key, uploads=self._publish is not None)
+        file, awaited = await self._database.read(read)
+        if awaited and self._publish is not None and await self._publish(key):
+            file, awaited = await self._database.read(read)
+        return _Answer(UNREGISTERED if file is None else _record(file), lasting=not awaited)
+
+
+def _read(connection: Connection, *, key: Key, uploads: bool) -> tuple[File | None, bool]:
+    """The file of a key, or whether an upload may become one without being registered."""
+    file = file_by_key(connection, key)
+    if file is not None or not uploads:
+        return file, False
+    upload = upload_of_key(connection, key)
+    return None, upload is not None and upload.state in _AWAITED
+
+
+def _record(file: File) -> Record:
+    return Record(
+        key=file.key,
+        visibility=file.visibility,
+        version=file.etag,
+        generation=file.generation,
+        modified=file.created_at / 1000,  # the bytes never change after that
+        tenant=file.tenant,
+        filename=file.original_name,
+        object_key=file.object_key,
+        deleted=file.state is not FileState.READY,
+    )
