@@ -15,6 +15,7 @@ from aiohttp import web
 
 from imgproxy.api import about
 from imgproxy.api.auth import Authenticator
+from imgproxy.api.companion import COMPANION
 from imgproxy.api.cors import Cors
 from imgproxy.api.endpoints import Bound
 from imgproxy.api.groups import GROUPS
@@ -116,9 +117,11 @@ async def assemble_files(
 
 def endpoints(incoming: Incoming) -> list[Bound]:
     """Every endpoint with the part of the program that it calls."""
+    parts = PartsIntake(incoming.uploads, incoming.multipart)
     return [
         *UPLOADS.bind(Intake(incoming.uploads, incoming.registrar, incoming.streams)),
-        *MULTIPART.bind(PartsIntake(incoming.uploads, incoming.multipart)),
+        *MULTIPART.bind(parts),
+        *COMPANION.bind(parts),
     ]
 
 

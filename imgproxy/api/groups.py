@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from imgproxy.api.companion import COMPANION
 from imgproxy.api.endpoints import Group
 from imgproxy.api.multipart import MULTIPART
 from imgproxy.api.uploads import UPLOADS
 
-GROUPS: tuple[Group[Any], ...] = (UPLOADS, MULTIPART)
+GROUPS: tuple[Group[Any], ...] = (UPLOADS, MULTIPART, COMPANION)

@@ -31,8 +31,10 @@ from imgproxy.telemetry import AccessLog, Line, Metrics
 
 _log = logging.getLogger(__name__)
 
-RESERVED = frozenset({"v1", "-", "console", "healthz", "readyz", "metrics", "favicon.ico", "robots.txt"})
-"""First segments that are no images; `params` is one too, and the grammar's own."""
+RESERVED = frozenset(
+    {"v1", "s3", "-", "console", "healthz", "readyz", "metrics", "favicon.ico", "robots.txt"}
+)
+"""First segments that are no images; `params` is one too, and the grammar's own. `s3` is where Uppy asks."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _TARGETS = 8_192  # URLs whose reading is remembered; some 2 KB each

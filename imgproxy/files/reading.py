@@ -20,9 +20,11 @@ from imgproxy.files.model import File, FileId, FileState, Share
 from imgproxy.files.objects import Objects
 from imgproxy.files.permission import Action
 from imgproxy.files.principal import Principal
+from imgproxy.files.repository.files import file_by_key
 from imgproxy.files.repository.listing import Listed, list_files
 from imgproxy.files.repository.reach import ListQuery
 from imgproxy.files.repository.shares import shares_of
+from imgproxy.image.source import Key
 
 Disposition = Literal["attachment", "inline"]
 
@@ -60,6 +62,13 @@ class Reading:
         if file.state is FileState.DELETED and not deleted:
             raise FileNotFound("there is no such file")
         return file
+
+    async def identify(self, principal: Principal, key: Key) -> FileId:
+        """The id of the file of a key, if it is of who asks' tenant; may he see it, `get` says."""
+        file = await self._database.read(lambda connection: file_by_key(connection, key))
+        if file is None or file.tenant != principal.tenant:
+            raise FileNotFound("there is no such file")
+        return file.id
 
     async def list(self, principal: Principal, **filters: Any) -> Listed:
         """One page of the files that somebody may see; the filters are those of `ListQuery`."""

@@ -14,7 +14,9 @@ import pytest
 from aiohttp import ClientResponse, FormData, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from imgproxy.api.aliases import ALIASES, Entities
 from imgproxy.api.auth import Authenticator
+from imgproxy.api.companion import COMPANION
 from imgproxy.api.cors import Cors
 from imgproxy.api.gateway import Gateway
 from imgproxy.api.idempotency import Once
@@ -26,10 +28,11 @@ from imgproxy.api.token import Tokens, Trust
 from imgproxy.api.uploads import UPLOADS, Intake
 from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
+from imgproxy.files.reading import Reading
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.telemetry import AccessLog, Metrics
 from tests.api import shell
-from tests.files.uploading import JPEG, Desk
+from tests.files.uploading import JPEG, TTL, Desk
 
 PRESIGN = "/v1/files/presigned-url"
 FILES = "/v1/files"
@@ -118,7 +121,10 @@ async def counter(_record_template: Path, tmp_path: Path) -> AsyncIterator[Count
     parts = PartsIntake(desk.uploads, desk.multipart)
     gateway = Gateway(storage, cors=Cors(("*",)), access_log=access_log, clock=clock)
     application = web.Application(client_max_size=0)
-    application.router.add_routes(door.routes([*UPLOADS.bind(intake), *MULTIPART.bind(parts)]))
+    entities = Entities(desk.uploads, Reading(database=database, objects=storage, clock=desk.clock, ttl=TTL))
+    bound = [*UPLOADS.bind(intake), *MULTIPART.bind(parts)]
+    bound += [*COMPANION.bind(parts), *ALIASES.bind(entities)]
+    application.router.add_routes(door.routes(bound))
     application.router.add_routes(gateway.routes())
     async with TestClient(TestServer(application)) as client:
         yield Counter(client, desk)

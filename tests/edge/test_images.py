@@ -363,7 +363,7 @@ async def test_meta_answers_facts_that_no_accept_changes(edge: Edge) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["v1/files", "-/x", "console", "healthz", "metrics", "favicon.ico", "robots.txt"]
+    "name", ["v1/files", "s3/x", "-/x", "console", "healthz", "metrics", "favicon.ico", "robots.txt"]
 )
 async def test_reserved_names_are_no_images(make_edge: MakeEdge, name: str) -> None:
     edge = await make_edge(unregistered=True)
