@@ -17,6 +17,7 @@ from imgproxy.files.tables import metadata
 from imgproxy.storage import Storage
 from imgproxy.storage.local import LocalStorage
 from imgproxy.storage.memory import MemoryStorage
+from tests.files.keeping import Keeping
 from tests.files.uploading import Desk
 from tests.postgres import Postgres
 
@@ -106,3 +107,15 @@ async def here(_sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Desk]:
     opened = await open_database(SqliteAddress(path))
     yield Desk(opened, MemoryStorage())
     await opened.close()
+
+
+@pytest.fixture
+def keeping(desk: Desk) -> Keeping:
+    """What reads, changes and keeps files, on each engine and each storage."""
+    return Keeping(desk)
+
+
+@pytest.fixture
+def one(here: Desk) -> Keeping:
+    """The same on SQLite and in memory, for what does not depend on either."""
+    return Keeping(here)

@@ -1,0 +1,150 @@
+"""Reading files, and URLs to their bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from imgproxy.errors import AccessDenied, FileNotFound
+from imgproxy.files.model import Share, Visibility
+from imgproxy.files.principal import Kind, Principal
+from imgproxy.files.reading import content_disposition
+from tests.files import samples
+from tests.files.keeping import UNKNOWN, Keeping
+from tests.files.uploading import ACME, ACME_ITSELF, ANN, BOB, ELSEWHERE, NOBODY, NOW
+
+EDITOR = Principal(ACME, Kind.USER, user="rita", role="editor")
+
+
+@pytest.mark.parametrize(
+    ("visibility", "sees"),
+    [
+        (Visibility.PUBLIC, [ANN, BOB, EDITOR, NOBODY, ACME_ITSELF]),
+        (Visibility.PROTECTED, [ANN, BOB, EDITOR, ACME_ITSELF]),
+        (Visibility.SHARED, [ANN, EDITOR, ACME_ITSELF]),
+        (Visibility.PRIVATE, [ANN, ACME_ITSELF]),
+    ],
+)
+async def test_a_file_is_there_for_those_who_may_see_it(
+    keeping: Keeping, visibility: Visibility, sees: list[Principal]
+) -> None:
+    file = await keeping.file(visibility=visibility)
+    await keeping.changes.share(ANN, file.id, [Share("role", "editor")])
+    for principal in (ANN, BOB, EDITOR, NOBODY, ACME_ITSELF, ELSEWHERE):
+        for read in (keeping.reading.get, keeping.reading.download):
+            if principal in sees:
+                await read(principal, file.id)
+                continue
+            with pytest.raises(FileNotFound):
+                await read(principal, file.id)
+
+
+async def test_a_share_that_has_ended_shows_nothing(keeping: Keeping) -> None:
+    file = await keeping.file(visibility=Visibility.SHARED)
+    await keeping.changes.share(ANN, file.id, [Share("user", "bob", NOW + 1000)])
+    keeping.desk.clock.now = NOW + 999
+    assert await keeping.reading.get(BOB, file.id) == file
+    keeping.desk.clock.now = NOW + 1000
+    with pytest.raises(FileNotFound):
+        await keeping.reading.get(BOB, file.id)
+
+
+async def test_a_deleted_file_is_shown_to_its_owner_who_asks_for_it_so(one: Keeping) -> None:
+    file = await one.deleted()
+    with pytest.raises(FileNotFound):
+        await one.reading.get(ANN, file.id)
+    assert await one.reading.get(ANN, file.id, deleted=True) == file
+    with pytest.raises(FileNotFound):
+        await one.reading.get(BOB, file.id, deleted=True)
+
+
+async def test_bytes_of_a_deleted_file_are_given_to_nobody(one: Keeping) -> None:
+    file = await one.deleted()
+    for principal in (ANN, ACME_ITSELF):
+        with pytest.raises(FileNotFound):
+            await one.reading.download(principal, file.id)
+
+
+async def test_what_is_not_there_is_not_found(one: Keeping) -> None:
+    with pytest.raises(FileNotFound):
+        await one.reading.get(ANN, UNKNOWN)
+
+
+async def test_a_list_has_what_somebody_may_see_now(keeping: Keeping) -> None:
+    shown, own, shared = [
+        await keeping.file(visibility=each)
+        for each in (Visibility.PUBLIC, Visibility.PRIVATE, Visibility.SHARED)
+    ]
+    await keeping.changes.share(ANN, shared.id, [Share("user", "bob", NOW + 1000)])
+    await keeping.deleted()
+
+    async def listed(principal: Principal) -> set[str]:
+        return {file.id for file in (await keeping.reading.list(principal)).items}
+
+    assert await listed(ANN) == {shown.id, own.id, shared.id}
+    assert await listed(BOB) == {shown.id, shared.id}
+    assert await listed(NOBODY) == {shown.id}
+    assert await listed(ELSEWHERE) == set()
+    keeping.desk.clock.now = NOW + 1000
+    assert await listed(BOB) == {shown.id}
+
+
+async def test_shares_are_the_owners_to_see(one: Keeping) -> None:
+    file = await one.file(visibility=Visibility.SHARED)
+    await one.changes.share(ANN, file.id, [Share("user", "bob")])
+    assert await one.reading.shares(ANN, file.id) == (Share("user", "bob"),)
+    with pytest.raises(AccessDenied):
+        await one.reading.shares(BOB, file.id)
+    with pytest.raises(FileNotFound):
+        await one.reading.shares(EDITOR, file.id)
+
+
+async def test_a_download_names_the_frozen_bytes_their_type_and_their_name(one: Keeping) -> None:
+    file = await one.file(original_name="My cat.jpg")
+    made = await one.reading.download(BOB, file.id)
+    url = urlsplit(made.url)
+    query = parse_qs(url.query)
+    assert url.path == f"/-/{file.object_key}"
+    assert query["type"] == ["image/jpeg"]
+    assert query["disposition"] == ['attachment; filename="My cat.jpg"']
+    assert (made.file, made.expires_in, made.expires_at) == (file, 3600, NOW + 3_600_000)
+
+
+async def test_a_download_ends_when_it_is_told_to(one: Keeping) -> None:
+    file = await one.file()
+    made = await one.reading.download(ANN, file.id, ttl=60, disposition="inline")
+    assert (made.expires_in, made.expires_at) == (60, NOW + 60_000)
+    assert "disposition=inline" in made.url
+
+
+@pytest.mark.parametrize(
+    ("mime", "kind"),
+    [
+        ("image/jpeg", "inline"),
+        ("application/pdf", "inline"),
+        ("text/plain; charset=utf-8", "inline"),
+        ("image/svg+xml", "attachment"),
+        ("text/html", "attachment"),
+        ("application/xhtml+xml", "attachment"),
+        ("application/octet-stream", "attachment"),
+    ],
+)
+def test_what_a_browser_could_run_is_never_shown_in_place(mime: str, kind: str) -> None:
+    file = samples.file(mime_type=mime, original_name="cat")
+    assert content_disposition(file, "inline") == f'{kind}; filename="cat"'
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("cat.jpg", 'filename="cat.jpg"'),
+        ("Été.jpg", "filename=\"Ete.jpg\"; filename*=UTF-8''%C3%89t%C3%A9.jpg"),
+        ('a";b.jpg', "filename=\"a__b.jpg\"; filename*=UTF-8''a%22%3Bb.jpg"),
+        ("猫", "filename=\"file\"; filename*=UTF-8''%E7%8C%AB"),
+    ],
+)
+def test_names_are_told_so_that_any_client_reads_them(name: str, expected: str) -> None:
+    file = replace(samples.file(), original_name=name)
+    assert content_disposition(file, "attachment") == f"attachment; {expected}"
