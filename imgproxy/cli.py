@@ -12,14 +12,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
+from secrets import token_urlsafe
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import uvloop
 
-from imgproxy import app, credentials, doctor, serve
+from imgproxy import app, credentials, doctor, exhibit, serve
 from imgproxy.api.groups import GROUPS
 from imgproxy.api.openapi import document
 from imgproxy.console import demo
@@ -29,7 +29,7 @@ from imgproxy.engine.protocol import Job
 from imgproxy.errors import ImgproxyError
 from imgproxy.files import migrations
 from imgproxy.files.database import open_database
-from imgproxy.files.model import TenantId, Visibility
+from imgproxy.files.model import TenantId
 from imgproxy.image.negotiate import negotiate
 from imgproxy.image.source import Plain, parse_key
 from imgproxy.settings import Settings, SettingsError, read, seconds, variables
@@ -82,8 +82,8 @@ def parser() -> argparse.ArgumentParser:
         type=_edges,
         default=1,
         metavar="N",
-        help="processes that answer requests, for machines where one is not enough: some 10,000 pictures a "
-        "second from memory each. They share the port, IMGPROXY_WORKERS, the cache on disk, purges, and "
+        help="processes that answer requests, for machines where one is not enough: one gives "
+        "thousands of pictures a second from memory. They share the port, IMGPROXY_WORKERS, the cache on disk, purges, and "
         "pictures under way; each has its part of IMGPROXY_MEMORY_BYTES. One that crashes is replaced "
         "(default %(default)s)",
     )
@@ -143,18 +143,21 @@ def _command(
 
 def _serve(asked: argparse.Namespace) -> int:
     if asked.demo:
-        for name, value in _DEMO_VARIABLES.items():
+        for name, value in {**_DEMO_VARIABLES, "IMGPROXY_JWT_SECRET": token_urlsafe(32)}.items():
             os.environ.setdefault(name, value)
     settings = read()
     if asked.edges > 1 and isinstance(settings.storage, MemoryAddress):
         raise UsageError("--edges needs a storage that processes can share: IMGPROXY_STORAGE is memory://")
     log_to_stderr()
     keys = _draw(settings) if asked.demo else []
+    words = uvloop.run(_exhibit(settings, keys)) if asked.demo else []
     base = f"http://{asked.host}:{asked.port}"
 
     def announce() -> None:
         for caption, url in demo.urls(base, keys) if keys else ():
             print(f"{caption:16} {url}")
+        for line in words:
+            print(line)
         print(f"imgproxy listens on {base}{'/' if keys else ''}", flush=True)
 
     if asked.edges == 1:
@@ -163,7 +166,6 @@ def _serve(asked: argparse.Namespace) -> int:
             host=asked.host,
             port=asked.port,
             pages=demo.pages(keys),
-            prepare=partial(_register, keys),
             announce=announce,
         )
     else:
@@ -184,17 +186,21 @@ def _edge(asked: argparse.Namespace) -> int:
     """One of the processes that `serve --edges` starts."""
     log_to_stderr()
     seat = serve.Seat(asked.channel, asked.listeners, asked.edges)
-    register = partial(_register, asked.demo)
-    uvloop.run(serve.run_edge(read(), seat, pages=demo.pages(asked.demo), prepare=register))
+    uvloop.run(serve.run_edge(read(), seat, pages=demo.pages(asked.demo)))
     return 0
 
 
-async def _register(keys: Sequence[str], server: app.Server) -> None:
-    """Make the demo's pictures public."""
-    for name in keys:
-        key = parse_key(name)
-        head = await server.storage.head(key)
-        server.access.register(key, Visibility.PUBLIC, version=head.version, modified=head.modified)
+async def _exhibit(settings: Settings, keys: Sequence[str]) -> list[str]:
+    """Make the demo's pictures public files; return how to call the files API."""
+    await exhibit.exhibit(settings, keys)
+    publishable, _ = await credentials.create_key(settings, "pk", exhibit.TENANT)
+    secret, _ = await credentials.create_key(settings, "sk", exhibit.TENANT)
+    return [
+        f"{'publishable key':16} {publishable}",
+        f"{'secret key':16} {secret}",
+        f"{'token of a user':16} IMGPROXY_JWT_SECRET={settings.jwt_secret}"
+        f" {sys.argv[0]} token --sub ann --tenant {exhibit.TENANT}",
+    ]
 
 
 def _edges(text: str) -> int:

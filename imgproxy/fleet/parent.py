@@ -1,7 +1,8 @@
 """The parent of the edges: keeps so many alive, answers what they ask, and tells all what happens to keys.
 
 An edge that ends is replaced at once; one that ends before it has served for a while, after a pause that
-grows. Its listening sockets are the parent's, so what connects meanwhile waits and is not refused.
+grows. One that does not answer any more is ended. Its listening sockets are the parent's, so what connects
+meanwhile waits and is not refused.
 
 Notices are numbered here, by one counter. The last ones are remembered, one for each key, and told to an edge
 that joins: what is under way for the others may be older, and it must not take part in that.
@@ -27,7 +28,18 @@ from imgproxy.engine.pool import Result
 from imgproxy.errors import EngineFailed
 from imgproxy.fleet.channel import Gone, Handler, Lent
 from imgproxy.fleet.process import EdgeProcess, launch
-from imgproxy.fleet.words import CheckWorkers, Drain, Join, Kind, Listening, Measure, Notice, Run, Spread
+from imgproxy.fleet.words import (
+    CheckWorkers,
+    Drain,
+    Join,
+    Kind,
+    Listening,
+    Measure,
+    Notice,
+    Pulse,
+    Run,
+    Spread,
+)
 from imgproxy.image.source import Key
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
@@ -37,6 +49,9 @@ _HOPELESS_AFTER = 3
 """Edges in a row that ended before they listened, while the first ones are started."""
 _SPREAD_SECONDS = 20.0
 _MEASURE_SECONDS = 2.0
+_PULSE_SECONDS = 5.0
+_SILENT_SECONDS = 60.0
+"""Without an answer; a start on a machine that is busy takes some of that."""
 _REMEMBERED = 65_536
 
 _log = logging.getLogger(__name__)
@@ -169,7 +184,7 @@ class Parent:
         edge = self._edges[index] = EdgeProcess(launched, self._answers)
         if self._closing.is_set():
             edge.kill()
-        await edge.gone.wait()
+        await self._until_gone(edge, index)
         del self._edges[index]
         await edge.channel.close()
         how = await loop.run_in_executor(self._threads, edge.bury)
@@ -178,9 +193,19 @@ class Parent:
         self._stillborn = 0 if edge.listening.is_set() else self._stillborn + 1
         return edge.listening.is_set()
 
+    async def _until_gone(self, edge: EdgeProcess, index: int) -> None:
+        """Feel its pulse now and then, and end an edge that has none."""
+        while not await _happens(edge.gone, within=_PULSE_SECONDS):
+            try:
+                async with asyncio.timeout(_SILENT_SECONDS):
+                    await _say(edge, Pulse())
+            except TimeoutError:
+                _log.error("edge %d, process %d, does not answer: it is ended", index, edge.pid)
+                edge.kill()
+                await edge.gone.wait()
+
     async def _rest(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), seconds)
+        await _happens(self._closing, within=seconds)
 
     def _answers(self, edge: EdgeProcess) -> Handler:
         """What answers an edge's questions."""
@@ -214,7 +239,13 @@ class Parent:
         await asyncio.shield(task)
 
 
-async def _say(edge: EdgeProcess, what: Notice | Drain) -> None:
+async def _happens(event: asyncio.Event, *, within: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        return await asyncio.wait_for(event.wait(), within)
+    return False
+
+
+async def _say(edge: EdgeProcess, what: Notice | Pulse | Drain) -> None:
     """Say it, and wait until it is acted on, or there is nobody to act."""
     with contextlib.suppress(Gone):
         await edge.channel.ask(what)

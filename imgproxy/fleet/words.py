@@ -1,7 +1,8 @@
 """What an edge and its parent say to each other, and what an edge asks of a fleet, however large that is.
 
 An edge asks `Join` before it listens, tells by `Listening` that it does, and then asks `Run`, `Spread` and
-`CheckWorkers`. The parent tells every edge a `Notice`, asks for `Measure`, and at the end says `Drain`.
+`CheckWorkers`. The parent tells every edge a `Notice`, asks for `Measure` and now and then for its `Pulse`,
+and says `Drain` at the end.
 """
 
 from __future__ import annotations
@@ -61,6 +62,11 @@ class CheckWorkers:
 @dataclass(frozen=True, slots=True)
 class Measure:
     """What have you counted? Answered by text for Prometheus."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Are you alive? Answered by nothing, but answered."""
 
 
 @dataclass(frozen=True, slots=True)

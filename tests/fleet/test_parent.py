@@ -118,6 +118,21 @@ async def test_an_edge_that_does_not_act_is_said_to_whoever_asked(monkeypatch: p
             await parent.spread("record", Key("stick"))
 
 
+async def test_an_edge_that_does_not_answer_any_more_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(parent_module, "_PULSE_SECONDS", 0.01)
+    async with running("", "") as parent:
+        monkeypatch.setattr(parent_module, "_SILENT_SECONDS", 0.1)
+        stopped = parent._edges[0].pid
+        os.kill(stopped, signal.SIGSTOP)
+        await until(lambda: 0 in parent._edges and parent._edges[0].pid != stopped)
+        monkeypatch.setattr(parent_module, "_SILENT_SECONDS", 60)
+        await until(lambda: parent.alive == 2)
+        assert not exists(stopped)
+    assert "does not answer" in caplog.text
+
+
 async def test_edges_that_keep_ending_are_not_started_as_fast_as_they_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
