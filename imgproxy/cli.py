@@ -82,10 +82,10 @@ def parser() -> argparse.ArgumentParser:
         type=_edges,
         default=1,
         metavar="N",
-        help="processes that answer requests, for machines where one is not enough: one gives "
-        "thousands of pictures a second from memory. They share the port, IMGPROXY_WORKERS, the cache on disk, purges, and "
-        "pictures under way; each has its part of IMGPROXY_MEMORY_BYTES. One that crashes is replaced "
-        "(default %(default)s)",
+        help="processes that answer requests, for machines where one is not enough: one gives thousands of "
+        "pictures a second from memory. They share the port, IMGPROXY_WORKERS, the cache on disk, purges, "
+        "and pictures under way; each has its part of IMGPROXY_MEMORY_BYTES. One that crashes or hangs is "
+        "replaced (default %(default)s)",
     )
     edge = commands.add_parser("edge")  # no help: `serve --edges` starts it, and nobody else can
     edge.set_defaults(run=_edge)
