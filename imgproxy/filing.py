@@ -9,15 +9,18 @@ import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
 from imgproxy.api import about
+from imgproxy.api.admin import ADMIN
+from imgproxy.api.aliases import ALIASES, Entities
 from imgproxy.api.auth import Authenticator
 from imgproxy.api.companion import COMPANION
 from imgproxy.api.cors import Cors
 from imgproxy.api.endpoints import Bound
+from imgproxy.api.files import FILES, Shelf
 from imgproxy.api.groups import GROUPS
 from imgproxy.api.idempotency import Once
 from imgproxy.api.jwks import Download, KeySet
@@ -25,22 +28,31 @@ from imgproxy.api.keys import Keys
 from imgproxy.api.limits import Rate
 from imgproxy.api.multipart import MULTIPART, PartsIntake
 from imgproxy.api.routes import Door
+from imgproxy.api.shares import SHARES
 from imgproxy.api.token import Tokens, Trust
 from imgproxy.api.uploads import UPLOADS, Intake
+from imgproxy.edge.caches import Caches, parse
+from imgproxy.files.changes import Changes
 from imgproxy.files.database import Database, open_database
 from imgproxy.files.examine import Examiner
 from imgproxy.files.freeze import Freezer, Tell
 from imgproxy.files.keyring import Keyring
+from imgproxy.files.model import Upload
 from imgproxy.files.multipart import Arrived, MultipartUploads, nobody_waits
 from imgproxy.files.names import Names
-from imgproxy.files.objects import Inspector, Objects
+from imgproxy.files.objects import Inspector
+from imgproxy.files.outbox import Outbox, keepers
+from imgproxy.files.promised import Promised
 from imgproxy.files.publisher import Publisher
+from imgproxy.files.reading import Reading
 from imgproxy.files.register import Registrar
 from imgproxy.files.replies import RecordedReplies
+from imgproxy.files.retention import Retention
 from imgproxy.files.stream import Streams
 from imgproxy.files.terms import Terms
 from imgproxy.files.uploads import Uploads
 from imgproxy.settings import Settings
+from imgproxy.storage import Storage
 from imgproxy.telemetry import AccessLog, Metrics
 
 
@@ -48,7 +60,7 @@ from imgproxy.telemetry import AccessLog, Metrics
 class Around:
     """What the files side needs of the rest of the server."""
 
-    objects: Objects
+    objects: Storage
     inspector: Inspector
     tell: Tell
 
@@ -62,6 +74,15 @@ class Incoming:
     registrar: Registrar
     streams: Streams
     publisher: Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What shows and changes files that are there, and what keeps its promises."""
+
+    reading: Reading
+    changes: Changes
+    promised: Promised
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,31 +119,91 @@ async def assemble_files(
         clock=time.time,
         public_url=settings.public_url,
     )
+    front = make_front(settings)
+    outbox = make_outbox(database, around, front, metrics)
+    around = replace(around, tell=outbox.wake_after(around.tell))
     incoming = make_incoming(settings, database, around)
+    standing = make_standing(settings, database, around, outbox)
+    publisher = incoming.publisher if settings.publish == "auto" else None
+    retention = make_retention(database, outbox, publisher)
     try:
         await database.migrate()
+        outbox.start()
+        retention.start()
         yield Filing(
             database,
-            [*about.routes(GROUPS), *door.routes(endpoints(incoming))],
-            incoming.publisher if settings.publish == "auto" else None,
+            [*about.routes(GROUPS), *door.routes(endpoints(incoming, standing))],
+            publisher,
         )
     finally:
         await door.close()
         await incoming.publisher.close()
+        await retention.close()
+        await outbox.close()
+        await front.close()
         if issuer is not None:
             await issuer.close()
         await download.close()
         await database.close()
 
 
-def endpoints(incoming: Incoming) -> list[Bound]:
+def endpoints(incoming: Incoming, standing: Standing) -> list[Bound]:
     """Every endpoint with the part of the program that it calls."""
     parts = PartsIntake(incoming.uploads, incoming.multipart)
+    shelf = Shelf(standing.reading, standing.changes)
     return [
         *UPLOADS.bind(Intake(incoming.uploads, incoming.registrar, incoming.streams)),
         *MULTIPART.bind(parts),
+        *FILES.bind(shelf),
+        *SHARES.bind(shelf),
         *COMPANION.bind(parts),
+        *ALIASES.bind(Entities(incoming.uploads, standing.reading)),
+        *ADMIN.bind(standing.promised),
     ]
+
+
+def make_front(settings: Settings) -> Caches:
+    """The caches in front that are told of changes."""
+    named = (each.partition(":") for each in settings.purge_headers)
+    return Caches(
+        [parse(url) for url in settings.purge_urls],
+        headers={name.strip(): value.strip() for name, _, value in named},
+        body=settings.purge_body,
+    )
+
+
+def make_outbox(database: Database, around: Around, front: Caches, metrics: Metrics) -> Outbox:
+    """The worker that keeps promises, with its metrics."""
+    outbox = Outbox(database, keepers(around.objects, front), clock=milliseconds)
+    text = "Tries of promised work, by what came of them."
+    metrics.counts_by("imgproxy_outbox_tries", text, ("kind", "outcome"), outbox.outcomes)
+    metrics.gauge("imgproxy_outbox_waiting", "Promised work that waits.", lambda: outbox.waiting)
+    metrics.gauge("imgproxy_outbox_dead", "Promised work that was given up.", lambda: outbox.dead)
+    return outbox
+
+
+def make_retention(database: Database, outbox: Outbox, publisher: Publisher | None) -> Retention:
+    """What ends what time has ended; what is published unasked is, before its upload would end."""
+
+    async def rescue(upload: Upload) -> bool:
+        return publisher is not None and await publisher.publish(upload.key)
+
+    return Retention(
+        database,
+        names=Names(milliseconds, os.urandom),
+        rescue=rescue if publisher is not None else None,
+        wake=outbox.wake,
+    )
+
+
+def make_standing(settings: Settings, database: Database, around: Around, outbox: Outbox) -> Standing:
+    """What shows and changes files, over a record and a storage."""
+    ttl = int(settings.download_ttl)
+    return Standing(
+        reading=Reading(database=database, objects=around.objects, clock=milliseconds, ttl=ttl),
+        changes=Changes(database=database, names=Names(milliseconds, os.urandom), tell=around.tell),
+        promised=Promised(database, clock=milliseconds, wake=outbox.wake),
+    )
 
 
 def make_incoming(settings: Settings, database: Database, around: Around) -> Incoming:

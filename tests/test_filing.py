@@ -13,15 +13,28 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from imgproxy import credentials
 from imgproxy.api.groups import GROUPS
+from imgproxy.errors import NotFound
 from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
 from imgproxy.files.model import TenantId
-from imgproxy.filing import Around, assemble_files, endpoints, make_incoming, trust
+from imgproxy.files.repository.outbox import add_task
+from imgproxy.filing import (
+    Around,
+    assemble_files,
+    endpoints,
+    make_front,
+    make_incoming,
+    make_outbox,
+    make_standing,
+    trust,
+)
 from imgproxy.image.source import Key
 from imgproxy.settings import Settings
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.telemetry import AccessLog, Metrics
-from tests.files.uploading import Measure
+from tests.files import samples
+from tests.files.keeping import until
+from tests.files.uploading import Measure, bytes_of
 
 SECRET = "a secret of at least thirty-two bytes"
 Client = TestClient[web.Request, web.Application]
@@ -54,9 +67,27 @@ async def client(settings: Settings) -> AsyncIterator[Client]:
 async def test_every_endpoint_that_is_told_of_is_served_and_no_other(settings: Settings) -> None:
     told = [each for group in GROUPS for each in group.endpoints]
     database = await open_database(settings.database)
-    served = endpoints(make_incoming(settings, database, around()))
+    outbox = make_outbox(database, around(), make_front(settings), Metrics())
+    standing = make_standing(settings, database, around(), outbox)
+    served = endpoints(make_incoming(settings, database, around()), standing)
     await database.close()
     assert [bound.endpoint for bound in served] == told
+
+
+async def test_what_was_promised_is_done_and_counted(settings: Settings) -> None:
+    metrics, log, there = Metrics(), AccessLog(StringIO()), around()
+    key = Key("files/acme/1/a")
+    await there.objects.put(key, bytes_of(b"gone soon"))
+    async with assemble_files(settings, there, metrics=metrics, access_log=log) as filing:
+        task = samples.task(payload={"key": key}, not_before=0)
+        await filing.database.write(lambda record: add_task(record, task))
+        done = b'imgproxy_outbox_tries_total{kind="delete",outcome="done"} 1.0'
+        await until(lambda: done in metrics.text()[1])
+        with pytest.raises(NotFound):
+            await there.objects.head(key)
+    told = metrics.text()[1]
+    assert b"\nimgproxy_outbox_waiting " in told
+    assert b"\nimgproxy_outbox_dead 0.0" in told
 
 
 async def test_the_documentation_is_served(client: Client) -> None:
@@ -76,8 +107,8 @@ def test_tokens_are_believed_as_the_settings_say() -> None:
 
 
 async def test_two_processes_may_open_a_new_record_at_once(settings: Settings) -> None:
-    parts = {"metrics": Metrics(), "access_log": AccessLog(StringIO())}
-    first, second = (assemble_files(settings, around(), **parts) for _ in range(2))  # type: ignore[arg-type]
+    log = AccessLog(StringIO())
+    first, second = (assemble_files(settings, around(), metrics=Metrics(), access_log=log) for _ in range(2))
     async with first, second as opened:
         await opened.database.check()
     key, _ = await credentials.create_key(settings, "pk", TenantId("acme"))

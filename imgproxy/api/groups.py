@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from imgproxy.api.admin import ADMIN
+from imgproxy.api.aliases import ALIASES
 from imgproxy.api.companion import COMPANION
 from imgproxy.api.endpoints import Group
+from imgproxy.api.files import FILES
 from imgproxy.api.multipart import MULTIPART
+from imgproxy.api.shares import SHARES
 from imgproxy.api.uploads import UPLOADS
 
-GROUPS: tuple[Group[Any], ...] = (UPLOADS, MULTIPART, COMPANION)
+GROUPS: tuple[Group[Any], ...] = (UPLOADS, MULTIPART, FILES, SHARES, COMPANION, ALIASES, ADMIN)

@@ -14,6 +14,8 @@ import pytest
 from aiohttp import ClientResponse, FormData, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from imgproxy.api import files as api_files
+from imgproxy.api.admin import ADMIN
 from imgproxy.api.aliases import ALIASES, Entities
 from imgproxy.api.auth import Authenticator
 from imgproxy.api.companion import COMPANION
@@ -24,6 +26,7 @@ from imgproxy.api.keys import Keys
 from imgproxy.api.limits import Rate
 from imgproxy.api.multipart import MULTIPART, PartsIntake
 from imgproxy.api.routes import Door
+from imgproxy.api.shares import SHARES
 from imgproxy.api.token import Tokens, Trust
 from imgproxy.api.uploads import UPLOADS, Intake
 from imgproxy.files.address import SqliteAddress
@@ -32,6 +35,7 @@ from imgproxy.files.reading import Reading
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.telemetry import AccessLog, Metrics
 from tests.api import shell
+from tests.files.keeping import Keeping
 from tests.files.uploading import JPEG, TTL, Desk
 
 PRESIGN = "/v1/files/presigned-url"
@@ -45,6 +49,7 @@ class Counter:
     client: TestClient[web.Request, web.Application]
     desk: Desk
     headers: dict[str, str] = field(default_factory=shell.user)
+    keeping: Keeping = field(kw_only=True)
 
     async def post(self, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, Any]]:
         """Post JSON; header names are written with underscores."""
@@ -121,12 +126,15 @@ async def counter(_record_template: Path, tmp_path: Path) -> AsyncIterator[Count
     parts = PartsIntake(desk.uploads, desk.multipart)
     gateway = Gateway(storage, cors=Cors(("*",)), access_log=access_log, clock=clock)
     application = web.Application(client_max_size=0)
+    keeping = Keeping(desk)
     entities = Entities(desk.uploads, Reading(database=database, objects=storage, clock=desk.clock, ttl=TTL))
+    shelf = api_files.Shelf(keeping.reading, keeping.changes)
     bound = [*UPLOADS.bind(intake), *MULTIPART.bind(parts)]
     bound += [*COMPANION.bind(parts), *ALIASES.bind(entities)]
+    bound += [*api_files.FILES.bind(shelf), *SHARES.bind(shelf), *ADMIN.bind(keeping.promised)]
     application.router.add_routes(door.routes(bound))
     application.router.add_routes(gateway.routes())
     async with TestClient(TestServer(application)) as client:
-        yield Counter(client, desk)
+        yield Counter(client, desk, keeping=keeping)
         await door.close()
     await database.close()
