@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table
+from sqlalchemy import ColumnElement, Connection, Dialect, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from imgproxy.files.model import (
@@ -24,8 +25,20 @@ from imgproxy.image.source import Key
 
 def add(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row; return False, and leave the transaction usable, if its keys are taken."""
-    engine = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return connection.execute(engine.insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
+    if any(isinstance(value, ColumnElement) for value in values.values()):
+        return connection.execute(_adding(table, connection.dialect).values(values)).rowcount == 1
+    return connection.execute(_compiled(table, connection.dialect, tuple(values)), values).rowcount == 1
+
+
+def _adding(table: Table, dialect: Dialect) -> Any:
+    engine = postgresql if dialect.name == "postgresql" else sqlite
+    return engine.insert(table).on_conflict_do_nothing()
+
+
+@lru_cache(maxsize=64)
+def _compiled(table: Table, dialect: Dialect, columns: tuple[str, ...]) -> Any:
+    """The statement as text: SQLAlchemy keeps none with ON CONFLICT, and compiling takes most of a write."""
+    return _adding(table, dialect).compile(dialect=dialect, column_keys=list(columns))
 
 
 def upload_row(upload: Upload) -> dict[str, Any]:
