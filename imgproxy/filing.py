@@ -39,7 +39,7 @@ from imgproxy.files.freeze import Freezer, Tell
 from imgproxy.files.keyring import Keyring
 from imgproxy.files.model import Upload
 from imgproxy.files.multipart import Arrived, MultipartUploads, nobody_waits
-from imgproxy.files.names import Names
+from imgproxy.files.names import Lots, Names
 from imgproxy.files.objects import Inspector
 from imgproxy.files.outbox import Outbox, keepers
 from imgproxy.files.promised import Promised
@@ -190,7 +190,7 @@ def make_retention(database: Database, outbox: Outbox, publisher: Publisher | No
 
     return Retention(
         database,
-        names=Names(milliseconds, os.urandom),
+        names=Names(milliseconds, Lots(os.urandom)),
         rescue=rescue if publisher is not None else None,
         wake=outbox.wake,
     )
@@ -201,7 +201,7 @@ def make_standing(settings: Settings, database: Database, around: Around, outbox
     ttl = int(settings.download_ttl)
     return Standing(
         reading=Reading(database=database, objects=around.objects, clock=milliseconds, ttl=ttl),
-        changes=Changes(database=database, names=Names(milliseconds, os.urandom), tell=around.tell),
+        changes=Changes(database=database, names=Names(milliseconds, Lots(os.urandom)), tell=around.tell),
         promised=Promised(database, clock=milliseconds, wake=outbox.wake),
     )
 
@@ -209,7 +209,7 @@ def make_standing(settings: Settings, database: Database, around: Around, outbox
 def make_incoming(settings: Settings, database: Database, around: Around) -> Incoming:
     """What makes files of uploads, over a record and a storage."""
     objects, ttl = around.objects, int(settings.presign_ttl)
-    names = Names(milliseconds, os.urandom)
+    names = Names(milliseconds, Lots(os.urandom))
     terms = Terms(database, clock=milliseconds)
     examiner = Examiner(objects, around.inspector)
     freezer = Freezer(

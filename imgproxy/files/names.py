@@ -19,9 +19,28 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _KEY_BYTES, _KEY_DIGITS = 16, 22
 _OBJECT_BYTES, _OBJECT_DIGITS = 8, 11
 _LONGEST_NAME = 100
+_AT_ONCE = 1024
 _LONGEST_EXTENSION = 16
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}")
+
+
+class Lots:
+    """Random bytes, drawn from `source` many at a time: each draw lets go of the interpreter's lock.
+
+    To be called in one thread. A process that is forked would draw what its parent draws: ours are spawned.
+    """
+
+    def __init__(self, source: Callable[[int], bytes]) -> None:
+        self._source = source
+        self._left = b""
+
+    def __call__(self, size: int) -> bytes:
+        """So many bytes that nobody was given before."""
+        if len(self._left) < size:
+            self._left = self._source(_AT_ONCE)
+        drawn, self._left = self._left[:size], self._left[size:]
+        return drawn
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from imgproxy.files.model import FileId, TenantId, UploadId
-from imgproxy.files.names import Names, safe_name
+from imgproxy.files.names import Lots, Names, safe_name
 from imgproxy.image.source import parse_key
 
 NAMES = Names(lambda: 1_790_000_000_000, os.urandom)
@@ -55,3 +55,15 @@ def test_a_tenant_of_any_name_has_one_folder_of_its_own(tenant: str) -> None:
     assert (prefix, upload) == ("staging", "u")
     assert parse_key(folder) == folder
     assert folder != NAMES.staging(TenantId(f"{tenant}2"), UploadId("u")).split("/")[1]
+
+
+def test_no_random_byte_is_given_twice() -> None:
+    source = iter(range(10_000))
+    lots = Lots(lambda size: bytes(next(source) % 251 for _ in range(size)))
+    drawn = b"".join(lots(16) for _ in range(128))
+    assert drawn == bytes(each % 251 for each in range(2048))
+
+
+def test_what_is_drawn_is_of_the_size_that_was_asked_for() -> None:
+    lots = Lots(os.urandom)
+    assert [len(lots(size)) for size in (1000, 100, 16, 1000)] == [1000, 100, 16, 1000]
