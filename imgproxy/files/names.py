@@ -38,7 +38,7 @@ class Lots:
     def __call__(self, size: int) -> bytes:
         """So many bytes that nobody was given before."""
         if len(self._left) < size:
-            self._left = self._source(_AT_ONCE)
+            self._left = self._source(max(size, _AT_ONCE))
         drawn, self._left = self._left[:size], self._left[size:]
         return drawn
 
