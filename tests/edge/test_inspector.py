@@ -1,0 +1,72 @@
+"""Width and height of files that are to be registered."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from imgproxy.edge.inspector import Inspector
+from imgproxy.edge.originals import Originals
+from imgproxy.engine.pool import Pool
+from imgproxy.errors import BrokenImage, ImageError, ImageTooLarge
+from imgproxy.image.plan import Ceiling
+from imgproxy.image.source import Key
+from imgproxy.storage.memory import MemoryStorage
+from tests.pictures import BLUE, RED, encoded, film, gradient, oriented, png_header
+
+KEY = Key("files/acme/1/2")
+CEILING = Ceiling(pixels=10_000, frames=1, side=30)
+LIMIT = 100_000
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    made = Pool(1, 4, spare=0)
+    await made.start()
+    yield made
+    await made.close()
+
+
+async def inspected(pool: Pool, body: bytes) -> tuple[int, int] | None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield body
+
+    storage = MemoryStorage()
+    head = await storage.put(KEY, chunks())
+    originals = Originals(storage, limit=LIMIT)
+    return await Inspector(originals, pool, ceiling=CEILING).inspect(KEY, head.version)
+
+
+@pytest.mark.parametrize(
+    ("body", "sides"),
+    [
+        (encoded(gradient(20, 10), ".png"), (20, 10)),
+        (encoded(gradient(20, 10), ".jpg"), (20, 10)),
+        (oriented(6, 40, 20), (40, 20)),
+        (encoded(gradient(120, 60), ".png"), (120, 60)),
+        (film(RED, BLUE, width=16, height=12), (16, 12)),
+    ],
+    ids=["png", "jpeg", "lying on its side", "larger than any answer", "of more frames than are shown"],
+)
+async def test_sides_are_those_of_the_whole_picture_as_it_is_seen(
+    pool: Pool, body: bytes, sides: tuple[int, int]
+) -> None:
+    assert await inspected(pool, body) == sides
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"no picture", ImageError),
+        (encoded(gradient(20, 10), ".png")[:30], BrokenImage),
+        (png_header(1000, 1000), ImageTooLarge),
+    ],
+)
+async def test_what_cannot_be_shown_is_refused(pool: Pool, body: bytes, kind: type[ImageError]) -> None:
+    with pytest.raises(kind):
+        await inspected(pool, body)
+
+
+async def test_what_is_larger_than_an_original_may_be_is_not_measured(pool: Pool) -> None:
+    assert await inspected(pool, bytes(LIMIT + 1)) is None
