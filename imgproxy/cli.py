@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 
 import uvloop
 
-from imgproxy import app, credentials, doctor, exhibit, serve
+from imgproxy import app, credentials, doctor, exhibit, serve, sweeping
 from imgproxy.api.groups import GROUPS
 from imgproxy.api.openapi import document
 from imgproxy.console import demo
@@ -108,6 +108,8 @@ def parser() -> argparse.ArgumentParser:
     )
     _credentials(commands)
     _command(commands, "openapi", _openapi, "print the files API as OpenAPI 3.1, as /v1/openapi.json does")
+    swept = _command(commands, "sweep", _sweep, "remove objects that no record names, tell of missing ones")
+    swept.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
     _command(commands, "migrate", _migrate, "bring the tables of IMGPROXY_DATABASE to this version")
     _command(commands, "doctor", _doctor, "tell what this deployment has and lacks")
     return top
@@ -323,6 +325,18 @@ def _purge(asked: argparse.Namespace) -> int:
         except OSError as error:
             raise UsageError(f"{asked.server} cannot be reached: {error}") from error
     return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _sweep(asked: argparse.Namespace) -> int:
+    """Status 1 says that bytes are missing."""
+    found = uvloop.run(sweeping.sweep(read(), dry=asked.dry_run, say=_say))
+    for line in sweeping.told(found, dry=asked.dry_run):
+        print(line)
+    return 1 if found.missing else 0
 
 
 def _migrate(_asked: argparse.Namespace) -> int:

@@ -1,0 +1,47 @@
+"""What `imgproxy sweep` does: compare storage with the record, then keep what it has promised."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from imgproxy.files.database import open_database
+from imgproxy.files.names import Names
+from imgproxy.files.outbox import Outbox, keepers
+from imgproxy.files.sweep import Findings, Sweep
+from imgproxy.filing import make_front, milliseconds
+from imgproxy.settings import Settings
+from imgproxy.storage.address import make
+from imgproxy.storage.ticket import Tickets
+
+
+async def sweep(settings: Settings, *, dry: bool, say: Callable[[str], None]) -> Findings:
+    """Sweep once; `say` is told how far it is. When dry, nothing changes, and nothing is removed."""
+    storage = await make(settings.storage, Tickets(settings.key_for("tickets"), clock=time.time))
+    database = await open_database(settings.database)
+    front = make_front(settings)
+    try:
+        await database.check()
+        names = Names(milliseconds, os.urandom)
+        found = await Sweep(database=database, objects=storage, names=names, say=say, dry=dry).run()
+        if not dry:
+            await Outbox(database, keepers(storage, front), clock=milliseconds).drain()
+        return found
+    finally:
+        await front.close()
+        await database.close()
+        await storage.close()
+
+
+def told(found: Findings, *, dry: bool) -> list[str]:
+    """The findings in a person's words, a line each."""
+    removed = "would be removed" if dry else "removed"
+    lines = [
+        f"{found.objects} objects looked at",
+        f"{found.noted} that no record names, seen for the first time or less than an hour ago: they stay",
+        f"{found.removed} that no record has named for an hour, {found.removed_bytes} bytes: {removed}",
+        f"{found.aborted} uploads in parts that nobody goes on with: {removed}",
+        f"{len(found.missing)} files whose bytes are not there",
+    ]
+    return [*lines, *(f"  {place.tenant} {place.file_id} {place.key}" for place in found.missing)]
