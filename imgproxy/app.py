@@ -30,12 +30,13 @@ from imgproxy.edge.render import Recipe, Renderer
 from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.pool import Pool
 from imgproxy.engine.protocol import Encoding
-from imgproxy.files.access import MemoryAccess
+from imgproxy.files.access import DatabaseAccess
 from imgproxy.files.multipart import Arrived
-from imgproxy.filing import Around, assemble_files
+from imgproxy.filing import Around, Filing, assemble_files
 from imgproxy.fleet.alone import Alone
 from imgproxy.fleet.words import Fleet
 from imgproxy.image.plan import Ceiling
+from imgproxy.image.source import Key
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
 from imgproxy.storage.address import make
@@ -57,7 +58,6 @@ class Server:
     public: web.Application
     admin: web.Application
     health: Health
-    access: MemoryAccess
     storage: Storage
 
 
@@ -84,8 +84,68 @@ async def assemble_edge(
     """Build every part of an edge but what its fleet has for all."""
     storage = await make(settings.storage, Tickets(settings.key_for("tickets"), clock=time.time))
     disk = make_disk(settings, metrics)
-    access = MemoryAccess()
     originals = Originals(storage, limit=settings.max_source_bytes, keep=settings.memory_bytes // 4)
+    purge = Purge(partial(fleet.spread, "purge"), secret=settings.purge_secret)
+    access_log = AccessLog()
+    around = Around(
+        objects=storage,
+        inspector=Inspector(originals, fleet, ceiling=recipe(settings).ceiling),
+        tell=partial(fleet.spread, "record"),
+    )
+    try:
+        access_log.start()
+        async with (
+            assemble_files(settings, around, metrics=metrics, access_log=access_log) as filing,
+            open_access(filing) as access,
+            open_renderer(settings, access, storage, originals, disk, fleet, metrics) as renderer,
+        ):
+            images = make_images(settings, renderer, metrics, access_log, purge)
+            health = Health(
+                {"storage": storage.check, "database": filing.database.check, "workers": fleet.check}
+            )
+            yield Server(
+                public=application(
+                    *pages,
+                    *health.routes(),
+                    *filing.routes,
+                    *gateway_routes(settings, storage, access_log, filing.arrived),
+                    web.route("*", r"/{target:(?s:.*)}", images.handle),
+                ),
+                admin=application(*health.routes(), metrics_route(metrics.told)),
+                health=health,
+                storage=storage,
+            )
+    finally:
+        originals.close()
+        if disk is not None:
+            await disk.close()
+        await storage.close()
+        await access_log.close()
+
+
+@asynccontextmanager
+async def open_access(filing: Filing) -> AsyncIterator[DatabaseAccess]:
+    """Who may see what, by the record."""
+    publish = filing.publisher.publish if filing.publisher else None
+    access = DatabaseAccess(filing.database, timer=time.monotonic, publish=publish)
+    try:
+        await access.start()
+        yield access
+    finally:
+        await access.close()
+
+
+@asynccontextmanager
+async def open_renderer(
+    settings: Settings,
+    access: DatabaseAccess,
+    storage: Storage,
+    originals: Originals,
+    disk: DiskTier | None,
+    fleet: Fleet,
+    metrics: Metrics,
+) -> AsyncIterator[Renderer]:
+    """What makes and keeps pictures, told of what happens to keys."""
     renderer = Renderer(
         admission=Admission(
             access,
@@ -102,39 +162,18 @@ async def assemble_edge(
         recipe=recipe(settings),
         metrics=metrics,
     )
+
+    async def changed(key: Key, _number: int) -> None:
+        access.changed(key)
+        renderer.review(key)
+
     fleet.subscribe("purge", renderer.purge)
-    fleet.subscribe("record", renderer.purge)
-    purge = Purge(partial(fleet.spread, "purge"), secret=settings.purge_secret)
-    access_log = AccessLog()
-    images = make_images(settings, renderer, metrics, access_log, purge)
-    health = Health({"storage": storage.check, "workers": fleet.check})
-    around = Around(
-        objects=storage,
-        inspector=Inspector(originals, fleet, ceiling=recipe(settings).ceiling),
-        tell=partial(fleet.spread, "record"),
-    )
+    fleet.subscribe("record", changed)
+    access.when_changed(renderer.review)
     try:
-        access_log.start()
-        async with assemble_files(settings, around, metrics=metrics, access_log=access_log) as filing:
-            yield Server(
-                public=application(
-                    *pages,
-                    *health.routes(),
-                    *filing.routes,
-                    *gateway_routes(settings, storage, access_log, filing.arrived),
-                    web.route("*", r"/{target:(?s:.*)}", images.handle),
-                ),
-                admin=application(*health.routes(), metrics_route(metrics.told)),
-                health=health,
-                access=access,
-                storage=storage,
-            )
+        yield renderer
     finally:
         await renderer.close()
-        if disk is not None:
-            await disk.close()
-        await storage.close()
-        await access_log.close()
 
 
 def make_images(

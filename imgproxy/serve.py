@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -37,9 +37,6 @@ _LONGEST_LINE = 8190
 _BACKLOG = 1024
 _LOOPBACK = "127.0.0.1"
 
-Prepare = Callable[[app.Server], Awaitable[None]]
-"""What is done before anybody is listened to."""
-
 
 class CannotListen(Exception):
     """The address or port is taken, or not ours to take; one line says which and why."""
@@ -65,7 +62,6 @@ async def run(
     host: str,
     port: int,
     pages: Sequence[web.RouteDef] = (),
-    prepare: Prepare | None = None,
     announce: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is under way; a second signal stops at once.
@@ -74,8 +70,6 @@ async def run(
     """
     async with app.assemble(settings, pages=pages) as server:
         _calm_collector()
-        if prepare is not None:
-            await prepare(server)
         public = _runner(server.public)
         admin = _runner(server.admin)
         try:
@@ -143,7 +137,6 @@ async def run_edge(
     seat: Seat,
     *,
     pages: Sequence[web.RouteDef] = (),
-    prepare: Prepare | None = None,
 ) -> None:
     """One of several edges, until its parent or a signal says otherwise, or the parent is gone."""
     metrics = Metrics()
@@ -152,8 +145,6 @@ async def run_edge(
     try:
         async with app.assemble_edge(own, fleet=member, metrics=metrics, pages=pages) as server:
             _calm_collector()
-            if prepare is not None:
-                await prepare(server)
             await member.join()
             public = _runner(server.public)
             try:

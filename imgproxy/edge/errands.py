@@ -21,14 +21,16 @@ class Errands:
 
     def __init__(self) -> None:
         self._tasks: dict[Hashable, asyncio.Task[None]] = {}
+        self._closed = False
 
     def begin(self, name: Hashable, work: Callable[[], Awaitable[object]]) -> None:
-        """Have something done soon, unless it is being done already."""
-        if name not in self._tasks:
+        """Have something done soon, unless it is being done already, or the end has come."""
+        if name not in self._tasks and not self._closed:
             self._tasks[name] = asyncio.create_task(self._do(name, work))
 
     async def close(self) -> None:
-        """Give up what is under way, and wait until it has ended."""
+        """Give up what is under way, and wait until it has ended; nothing is begun any more."""
+        self._closed = True
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

@@ -58,8 +58,8 @@ async def test_one_that_has_ended_may_begin_anew_however_it_ended(error: Excepti
 
 
 async def test_an_ordinary_failure_is_told_nobody_and_a_defect_is(caplog: pytest.LogCaptureFixture) -> None:
-    errands = Errands()
     for error in (Overloaded("full"), ZeroDivisionError("by what")):
+        errands = Errands()
         errands.begin(error, work := Work(error))
         await until_ended(work)
         await errands.close()
@@ -73,3 +73,10 @@ async def test_closing_ends_what_is_under_way_and_what_has_not_begun() -> None:
     errands.begin("b", late)
     await errands.close()
     assert (work.ended, late.begun, len(asyncio.all_tasks())) == (1, 0, 1)
+
+
+async def test_nothing_is_begun_after_the_end() -> None:
+    errands, work = Errands(), Work()
+    await errands.close()
+    errands.begin("a", work)
+    assert (work.begun, len(asyncio.all_tasks())) == (0, 1)

@@ -1,0 +1,77 @@
+"""What `serve --demo` puts into the record: drawn pictures as public files of a tenant of their own.
+
+They lie under their own names, so that their URLs can be read; uploads lie where nobody can write.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import PurePosixPath
+
+from imgproxy.errors import Conflict
+from imgproxy.files.database import Connection, Database, open_database
+from imgproxy.files.ids import uuid7
+from imgproxy.files.model import File, FileId, FileState, Owner, Tenant, TenantId, Visibility
+from imgproxy.files.repository.files import file_by_key, insert_file, update_file
+from imgproxy.files.repository.tenants import insert_tenant
+from imgproxy.filing import milliseconds
+from imgproxy.image.source import parse_key
+from imgproxy.settings import Settings
+from imgproxy.storage import Storage
+from imgproxy.storage.address import make
+from imgproxy.storage.ticket import Tickets
+
+TENANT = TenantId("demo")
+
+
+async def exhibit(settings: Settings, names: Sequence[str]) -> None:
+    """Register objects that lie in storage; what is registered keeps whatever was made of its record."""
+    storage = await make(settings.storage, Tickets(settings.key_for("tickets"), clock=time.time))
+    database = await open_database(settings.database)
+    try:
+        await database.migrate()
+        with suppress(Conflict):
+            await database.write(lambda record: insert_tenant(record, Tenant(TENANT, "Demo", milliseconds())))
+        for name in names:
+            await _show(database, storage, name)
+    finally:
+        await database.close()
+        await storage.close()
+
+
+async def _show(database: Database, storage: Storage, name: str) -> None:
+    key, now = parse_key(name), milliseconds()
+    head = await storage.head(key)
+    file = File(
+        id=FileId(uuid7(now, os.urandom)),
+        tenant=TENANT,
+        collection="images",
+        key=key,
+        object_key=key,
+        etag=head.version,
+        original_name=PurePosixPath(name).name,
+        mime_type=mimetypes.guess_type(name)[0] or "application/octet-stream",
+        size=head.size,
+        visibility=Visibility.PUBLIC,
+        owner=Owner("service"),
+        state=FileState.READY,
+        created_at=now,
+        updated_at=now,
+    )
+    await database.write(partial(_see_to, file=file))
+
+
+def _see_to(connection: Connection, *, file: File) -> None:
+    """Have a file in the record, or its bytes if they were drawn anew."""
+    before = file_by_key(connection, file.key)
+    if before is None:
+        insert_file(connection, file)
+    elif before.etag != file.etag:
+        after = replace(before, etag=file.etag, size=file.size, generation=before.generation + 1)
+        update_file(connection, before, after)
