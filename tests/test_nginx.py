@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -117,7 +117,7 @@ def test_it_has_nothing_that_nginx_has_been_broken_by() -> None:
     assert len(tables) == words.count('map "') + words.count("map $")
     assert [line for table in tables for line in table.splitlines() if re.match(r'\s*"?~', line)] == []
     patterns = [re.sub(r"\[[^]]*\]", "", each) for each in re.findall(r'~\*? (".*")', words)]
-    assert len(patterns) == 3
+    assert len(patterns) == 4
     assert [each for each in patterns if re.search(r"\((?!\?:)", each)] == []
 
 
@@ -470,6 +470,107 @@ def test_nobody_sends_much(played: tuple[Client, Puppet]) -> None:
     assert web.get("/photo.jpg", Content_Length="1025").status == 413
     assert web.get("/" + "a" * 8200).status == 414
     assert behind.asked == []
+
+
+# -- files -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def counter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, dict[str, str]]]:
+    """A site that takes files, and what its user olga shows to it."""
+    with ExitStack() as stack:
+        behind = stack.enter_context(edge(tmp_path_factory.mktemp("edge"), IMGPROXY_JWT_SECRET=SECRET))
+        web = stack.enter_context(nginx(tmp_path_factory.mktemp("nginx"), behind.client.port))
+        key = re.search(r"pk_\w+", behind.run("key", "create", "--kind", "pk"))
+        assert key
+        shown = {"X_API_Key": key[0], "Authorization": f"Bearer {behind.run('token', '--sub', 'olga')}"}
+        yield Site(web, behind), shown
+
+
+def test_files_come_in_and_go_out_through_it(counter: tuple[Site, dict[str, str]]) -> None:
+    site, olga = counter
+    body = pictures.encoded(pictures.quadrants(480, 320), ".jpg")
+    wish = {"filename": "cat.jpg", "contentType": "image/jpeg", "fileSize": len(body)}
+    place = called(site, "/v1/files/presigned-url", olga, wish)
+    assert place["url"].startswith(f"http://127.0.0.1:{site.web.port}/-/")
+    path = place["url"].removeprefix(f"http://127.0.0.1:{site.web.port}")
+    put = site.web.ask("PUT", path, body=body, Content_Type="image/jpeg", Origin="https://app.example")
+    assert (put.status, put.headers["access-control-allow-origin"]) == (200, "*")
+
+    said = {"s3Key": place["key"], "originalName": "cat.jpg", "mimeType": "image/jpeg", "size": len(body)}
+    file = called(site, "/v1/files", olga, said)
+    url = called(site, f"/v1/files/{file['id']}/download-url", olga)["url"]
+    path = url.removeprefix(f"http://127.0.0.1:{site.web.port}")
+    part = site.web.get(path, Range="bytes=2-5")
+    assert (part.status, part.body) == (206, body[2:6])
+    assert part.cache == ""
+
+
+def called(site: Site, path: str, shown: dict[str, str], body: object = None) -> dict[str, Any]:
+    """What the API answers to a POST."""
+    found = site.web.ask(
+        "POST", path, body=json.dumps(body or {}).encode(), Content_Type="application/json", **shown
+    )
+    assert (found.status // 100, found.cache) == (2, ""), found
+    return json.loads(found.body)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("target", ["/v1/files/1?x=%2F&y", "/s3/multipart/1?key=a%2Fb", "/-/a//b%20c?ticket"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_what_is_of_files_passes_as_it_comes(played: tuple[Client, Puppet], method: str, target: str) -> None:
+    web, behind = played
+    behind.say(404)
+    headers = {
+        "Host": "img.example:8080",
+        "Accept": "text/html",
+        "Authorization": "Bearer x",
+        "Idempotency-Key": "once",
+        "If-Match": '"1"',
+        "Origin": "https://app.example",
+        "Range": "bytes=0-1",
+        "X-API-Key": "pk_x",
+    }
+    with closing(web.connect()) as connection:
+        connection.request(method, target, headers=headers)
+        receive(connection)
+    first, *lines = behind.asked[0].decode().strip().split("\r\n")
+    assert first == f"{method} {target} HTTP/1.1"
+    passed = dict(line.split(": ", 1) for line in lines)
+    assert headers.items() <= passed.items()
+    assert passed["X-Forwarded-Proto"] == "http"
+
+
+def test_a_body_reaches_the_edge_while_it_is_still_being_sent(played: tuple[Client, Puppet]) -> None:
+    web, behind = played
+    behind.say(413, b"too much")
+    with closing(web.connect()) as connection:
+        connection.putrequest("PUT", "/-/staging/a?ticket")
+        connection.putheader("Content-Length", str(5 * 1024**3))
+        connection.endheaders()
+        behind.wait_until_asked()
+        assert receive(connection).body == b"too much"
+
+
+def test_more_than_any_file_may_have_ends_at_nginx(played: tuple[Client, Puppet]) -> None:
+    web, behind = played
+    assert web.ask("PUT", "/-/staging/a", Content_Length=str(5122 * 1024**2)).status == 413
+    assert behind.asked == []
+
+
+def test_what_is_of_files_is_not_kept(played: tuple[Client, Puppet]) -> None:
+    web, behind = played
+    behind.say(200, b"x", X_Accel_Expires="60", Cache_Control="public, max-age=60")
+    assert [web.get("/v1/files/1").body for _ in range(2)] == [b"x"] * 2
+    assert len(behind.asked) == 2
+
+
+def test_what_is_of_files_is_not_logged_with_its_query(tmp_path: Path) -> None:
+    with puppet() as behind, nginx(tmp_path, behind.port) as web:
+        behind.answer = b""  # which nginx has a line to say of
+        assert web.get("/-/staging/a?secret").status == 502
+    logged = (tmp_path / "access.log").read_text()
+    assert json.loads(logged)["target"] == "/-/staging/a"
+    assert "secret" not in logged + (tmp_path / "error.log").read_text()
 
 
 # -- purge, health -----------------------------------------------------------------------------------------

@@ -57,10 +57,15 @@ class Client:
     def get(self, target: str, accept: str | None = None, **headers: str) -> Answer:
         return self.ask("GET", target, accept, **headers)
 
-    def ask(self, method: str, target: str, accept: str | None = None, **headers: str) -> Answer:
+    def ask(
+        self, method: str, target: str, accept: str | None = None, body: bytes = b"", **headers: str
+    ) -> Answer:
         """Header names are written with underscores."""
+        length = {"Content_Length": str(len(body))} if body else {}
         with closing(self.connect()) as connection:
-            send(connection, method, target, accept, **headers)
+            send(connection, method, target, accept, **length, **headers)
+            if body:
+                connection.send(body)
             return receive(connection)
 
     def connect(self) -> http.client.HTTPConnection:
@@ -139,6 +144,12 @@ class Edge:
                 preexec_fn=_die_with_parent,
             )
         _wait_for(self.client.port, self._process, self._log)
+
+    def run(self, *words: str) -> str:
+        """Have a command of ours do something beside the server, with its settings; return what it prints."""
+        command = [sys.executable, "-m", "imgproxy", *words]
+        done = subprocess.run(command, env=self._environment, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
 
     def kill(self) -> None:
         if self._process is not None:

@@ -182,8 +182,7 @@ class _Path:
         if endpoint.takes is not None and endpoint.media != FORM:
             in_query = endpoint.asks_in_query
             given = read_query(endpoint.takes, http.query) if in_query else read_json(endpoint.takes, raw)
-        base = self._door.public_url or f"{http.scheme}://{http.headers.get(hdrs.HOST, 'localhost')}"
-        return Call(caller.principal, given, http.match_info, base, http)
+        return Call(caller.principal, given, http.match_info, self._door.public_url or _origin(http), http)
 
     def _preflight(self, http: web.Request) -> web.Response:
         methods = {*self._by_method, "OPTIONS"}
@@ -234,6 +233,12 @@ async def _json_body(http: web.Request, bound: Bound) -> bytes:
 
 async def _reply(bound: Bound, call: Call[Any]) -> Reply:
     return reply(await bound.call(call), status=bound.endpoint.status)
+
+
+def _origin(http: web.Request) -> str:
+    """As the client, or the proxy that it asked, names us; who lies has only itself to blame for its URLs."""
+    scheme = http.headers.get("X-Forwarded-Proto", http.scheme)
+    return f"{scheme if scheme == 'https' else 'http'}://{http.headers.get(hdrs.HOST, 'localhost')}"
 
 
 def _length(http: web.Request) -> bytes:

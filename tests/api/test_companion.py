@@ -1,4 +1,4 @@
-"""Uploads in the words of Uppy's Companion. tests/browser/test_uppy.py has Uppy itself ask."""
+"""Uploads in the words of Uppy's Companion. tests/test_uppy.py has Uppy itself ask."""
 
 from __future__ import annotations
 

@@ -41,6 +41,13 @@ async def test_urls_begin_with_the_public_origin_if_there_is_one() -> None:
         assert (await response.json())["base"] == "https://img.example"
 
 
+@pytest.mark.parametrize(("told", "scheme"), [("https", "https"), ("http", "http"), ("gopher", "http")])
+async def test_urls_begin_as_the_client_of_a_proxy_knows_us(shell: Shell, told: str, scheme: str) -> None:
+    headers = {**ANYBODY, "Host": "img.example", "X-Forwarded-Proto": told}
+    response = await shell.client.get("/v1/things", headers=headers)
+    assert (await response.json())["base"] == f"{scheme}://img.example"
+
+
 async def test_without_credentials_everything_is_401(shell: Shell) -> None:
     response = await shell.client.get("/v1/things")
     assert await code(response) == (401, "common/authentication-required")
