@@ -36,11 +36,19 @@ class Freshness:
     """CDNs: `s-maxage`. They can."""
     stale: int
     """How long an old answer may stand in: `stale-while-revalidate`, `stale-if-error` (RFC 5861)."""
+    longest: int | None = None
+    """CDNs, whatever the URL says."""
+
+    def of_records(self) -> Freshness:
+        """The same of files that may be taken private: no CDN keeps them beyond `shared_ttl`."""
+        return replace(self, stale=0, longest=self.shared_ttl)
 
 
 def headers(prepared: Prepared, freshness: Freshness, *, now: float, cache_status: str) -> dict[str, str]:
     """The headers of 200 and 304 alike, without those that describe a body."""
     options = prepared.request.transform.options
+    if any(permit.generation for permit in prepared.permits):
+        freshness = freshness.of_records()
     answer = {
         "ETag": etag(prepared),
         "Cache-Control": cache_control(options, freshness, now),
@@ -65,7 +73,7 @@ def cache_control(options: Options, freshness: Freshness, now: float) -> str:
     """Freshness by the deployment, or by `max_age`; never beyond `expire`. Raise `NotFound` after it."""
     ttl, shared = freshness.ttl, freshness.shared_ttl
     if options.max_age is not None:
-        ttl = shared = options.max_age
+        ttl, shared = options.max_age, _at_most(options.max_age, freshness.longest)
     stale = freshness.stale
     if options.expire is not None:
         left = int(options.expire / 1000 - now)
@@ -86,7 +94,13 @@ def nginx_seconds(options: Options, freshness: Freshness) -> int:
     """
     if options.expire is not None:
         return 0
-    return freshness.shared_ttl if options.max_age is None else options.max_age
+    if options.max_age is None:
+        return freshness.shared_ttl
+    return _at_most(options.max_age, freshness.longest)
+
+
+def _at_most(seconds: int, longest: int | None) -> int:
+    return seconds if longest is None else min(seconds, longest)
 
 
 def hasty(options: Options, freshness: Freshness, now: float) -> dict[str, str]:

@@ -36,6 +36,22 @@ def test_nothing_stands_in_for_an_answer_where_the_deployment_wants_none() -> No
     assert cache_control(Options(), Freshness(10, 10, 0), 0) == "public, max-age=10, s-maxage=10"
 
 
+@pytest.mark.parametrize(
+    ("options", "expected", "nginx"),
+    [
+        (Options(), "public, max-age=3600, s-maxage=300", 300),
+        (Options(max_age=60), "public, max-age=60, s-maxage=60", 60),
+        (Options(max_age=4000), "public, max-age=4000, s-maxage=300", 300),
+        (Options(expire=1_400_000), "public, max-age=400, s-maxage=300", 0),
+    ],
+)
+def test_no_shared_cache_keeps_a_file_for_longer_than_the_deployment_says(
+    options: Options, expected: str, nginx: int
+) -> None:
+    freshness = FRESH.of_records()
+    assert (cache_control(options, freshness, 1000.0), nginx_seconds(options, freshness)) == (expected, nginx)
+
+
 @pytest.mark.parametrize("moment", [1_000_000, 1_000_500])
 def test_an_expired_url_is_not_found(moment: int) -> None:
     with pytest.raises(NotFound):

@@ -43,8 +43,7 @@ async def test_a_picture_carries_all_that_browsers_and_cdns_like(edge: Edge) -> 
         **SAFETY,
         "Content-Type": "image/avif",
         "Content-Length": "15",
-        "Cache-Control": "public, max-age=3600, s-maxage=300, stale-while-revalidate=86400, "
-        "stale-if-error=86400",
+        "Cache-Control": "public, max-age=3600, s-maxage=300",
         "X-Accel-Expires": "300",
         "Vary": "Accept",
         "Cache-Status": "imgproxy; fwd=miss; stored",
@@ -386,7 +385,7 @@ async def test_an_expired_url_is_not_found_and_a_living_one_is_kept_no_longer(ed
 
 async def test_max_age_is_the_urls_own(edge: Edge) -> None:
     answer = await edge.get("/filters:max_age(60)/photo.jpg")
-    assert answer.headers["Cache-Control"].startswith("public, max-age=60, s-maxage=60, ")
+    assert answer.headers["Cache-Control"] == "public, max-age=60, s-maxage=60"
     none = await edge.get("/filters:max_age(0)/photo.jpg")
     assert none.headers["Cache-Control"] == "private, no-store"
 
