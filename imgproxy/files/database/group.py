@@ -1,7 +1,8 @@
-"""One thread that writes: what waits together is committed together.
+"""Threads that run work in groups: what waits together shares one transaction, one hop, one answer.
 
-Each piece of work has a savepoint of its own, so that one that fails undoes itself alone. Nobody is answered
-before the commit.
+A hop to a thread and back costs more than a small read, and a commit more than a small write. Work runs
+bare at first; only if some of a group fails is the group undone and run again, each with a savepoint of its
+own, so that what fails undoes itself alone. Nobody is answered before the commit.
 """
 
 from __future__ import annotations
@@ -9,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,82 +23,146 @@ _LARGEST = 64  # larger ones let the first wait, and gain nothing
 
 
 @dataclass(frozen=True, slots=True)
-class _Write:
+class _Waiting:
     work: Work[Any]
-    outcome: Future[Any]
+    outcome: asyncio.Future[Any]
 
 
-class Writer:
-    """Runs all writes of a database, in the order they came; `connect` is called in its thread."""
+_Answer = tuple[_Waiting, Any, BaseException | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A connection of one thread, and how it speaks of transactions: `begin` and such, past SQLAlchemy."""
+
+    connection: Connection
+    say: Callable[[str], object]
+
+
+class Line:
+    """Runs work in the order it came; `connect` is called in each of its threads."""
 
     def __init__(
-        self, connect: Callable[[], Connection], *, translate: Callable[[], AbstractContextManager[None]]
+        self,
+        connect: Callable[[], Connected],
+        *,
+        name: str,
+        threads: int,
+        begin: str,
+        translate: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._connect = connect
+        self._begin = begin
         self._translate = translate
-        self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
-        self._connection: Connection | None = None
-        self._thread: threading.Thread | None = None
+        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._threads = [threading.Thread(target=self._run, name=name, daemon=True) for _ in range(threads)]
+        self._started = False
 
-    async def write(self, work: Work[T]) -> T:
+    async def run(self, work: Work[T]) -> T:
         """Run work in a transaction. Who is cancelled while he waits has written nothing, or everything."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="record-writes", daemon=True)
-            self._thread.start()
-        write = _Write(work, Future())
-        self._waiting.put(write)
-        result: T = await asyncio.wrap_future(write.outcome)
-        return result
+        if not self._started:
+            self._started = True
+            for thread in self._threads:
+                thread.start()
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.put(_Waiting(work, outcome))
+        return await outcome
 
     def end(self) -> None:
-        """Write what waits, and end the thread."""
-        if self._thread is not None:
-            self._waiting.put(None)
-            self._thread.join()
+        """Run what waits, and end the threads."""
+        if self._started:
+            for _ in self._threads:
+                self._waiting.put(None)
+            for thread in self._threads:
+                thread.join()
 
     def _run(self) -> None:
+        here: Connected | None = None
         while (group := self._next()) is not None:
-            self._commit([write for write in group if write.outcome.set_running_or_notify_cancel()])
+            asked = [each for each in group if not each.outcome.cancelled()]
+            try:
+                with self._translate():
+                    here = here or self._connect()
+                    answers = self._together(here, asked)
+            except BaseException as error:
+                answers = [(each, None, error) for each in asked]
+            _tell(answers)
 
-    def _next(self) -> list[_Write] | None:
-        """Wait for a write, and take those that have come meanwhile; None at the end."""
-        first = self._waiting.get()
-        if first is None:
-            return None
-        group = [first]
-        while len(group) < _LARGEST and not self._waiting.empty():
-            another = self._waiting.get()
-            if another is None:
+    def _next(self) -> list[_Waiting] | None:
+        """Wait for work, and take a fair share of what has come meanwhile; None at the end."""
+        group: list[_Waiting] = []
+        share = 1
+        while len(group) < share:
+            each = self._waiting.get()
+            if each is None:
+                if not group:
+                    return None
                 self._waiting.put(None)
                 break
-            group.append(another)
+            group.append(each)
+            if len(group) == 1:
+                share = min(_LARGEST, 1 + self._waiting.qsize() // len(self._threads))
+            if self._waiting.empty():
+                break
         return group
 
-    def _commit(self, group: list[_Write]) -> None:
-        answers: list[Callable[[], None]] = []
+    def _together(self, here: Connected, group: Sequence[_Waiting]) -> list[_Answer]:
+        here.say(self._begin)
+        try:
+            answers: list[_Answer] = [(each, each.work(here.connection), None) for each in group]
+        except BaseException as error:
+            here.say("ROLLBACK")
+            if len(group) > 1 and isinstance(error, Exception):
+                return self._apart(here, group)
+            raise
+        self._commit(here)
+        return answers
+
+    def _apart(self, here: Connected, group: Sequence[_Waiting]) -> list[_Answer]:
+        here.say(self._begin)
+        try:
+            answers = [self._alone(here, each) for each in group]
+        except BaseException:
+            here.say("ROLLBACK")
+            raise
+        self._commit(here)
+        return answers
+
+    def _alone(self, here: Connected, each: _Waiting) -> _Answer:
+        here.say("SAVEPOINT one")
         try:
             with self._translate():
-                if self._connection is None:
-                    self._connection = self._connect()
-                with self._connection.begin():
-                    answers.extend(_attempt(self._connection, write) for write in group)
-        except BaseException as error:
-            for write in group:
-                write.outcome.set_exception(error)
-            return
-        for answer in answers:
-            answer()
+                answer: _Answer = (each, each.work(here.connection), None)
+        except Exception as error:
+            here.say("ROLLBACK TO one")
+            answer = (each, None, error)
+        here.say("RELEASE one")
+        return answer
+
+    def _commit(self, here: Connected) -> None:
+        try:
+            here.say("COMMIT")
+        except Exception:
+            with suppress(Exception):
+                here.say("ROLLBACK")
+            raise
 
 
-def _attempt(connection: Connection, write: _Write) -> Callable[[], None]:
-    """Run one piece of work; return what answers whoever waits for it, once it is committed."""
-    connection.exec_driver_sql("SAVEPOINT one")
-    try:
-        result = write.work(connection)
-    except Exception as error:
-        failure = error
-        connection.exec_driver_sql("ROLLBACK TO one")
-        connection.exec_driver_sql("RELEASE one")
-        return lambda: write.outcome.set_exception(failure)
-    connection.exec_driver_sql("RELEASE one")
-    return lambda: write.outcome.set_result(result)
+def _tell(answers: Iterable[_Answer]) -> None:
+    """Hand answers to those who wait, with one call for each loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
+    for answer in answers:
+        by_loop.setdefault(answer[0].outcome.get_loop(), []).append(answer)
+    for loop, those in by_loop.items():
+        with suppress(RuntimeError):  # closed: nobody waits any more
+            loop.call_soon_threadsafe(_answer, those)
+
+
+def _answer(answers: Iterable[_Answer]) -> None:
+    for waiting, result, error in answers:
+        if waiting.outcome.done():
+            continue
+        if error is None:
+            waiting.outcome.set_result(result)
+        else:
+            waiting.outcome.set_exception(error)

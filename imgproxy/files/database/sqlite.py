@@ -9,26 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from imgproxy.errors import Unavailable
 from imgproxy.files import migrations
 from imgproxy.files.database import Notice, T, Work
-from imgproxy.files.database.group import Writer
+from imgproxy.files.database.group import Connected, Line
 
 _READERS = 4
 _BUSY_SECONDS = 10.0
 _CACHE_KIB = 16_384
 _MAPPED_BYTES = 2**31 - 2**16  # the most that libsqlite3 maps unless it is built otherwise
-_OF_THE_FILE = (DatabaseError, OperationalError)
+_OF_THE_FILE = (DatabaseError, OperationalError, sqlite3.DatabaseError, sqlite3.OperationalError)
 """Locked, full, read-only; not a database, damaged. Other descendants are of what we asked for."""
 
 
@@ -39,21 +38,20 @@ class SqliteDatabase:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._here = threading.local()
-        self._opened: list[Connection] = []
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="record-reads")
-        self._writer = Writer(lambda: self._open(writes=True), translate=translated)
+        self._opened: list[Connected] = []
+        self._reads = self._line("record-reads", threads=_READERS, begin="BEGIN", writes=False)
+        self._writes = self._line("record-writes", threads=1, begin="BEGIN IMMEDIATE", writes=True)
         self._closed = False
 
     async def read(self, work: Work[T]) -> T:
         """Run work that only reads, on one snapshot."""
         self._must_be_open()
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+        return await self._reads.run(work)
 
     async def write(self, work: Work[T]) -> T:
         """Run work in a transaction; when this returns, it is committed."""
         self._must_be_open()
-        return await self._writer.write(work)
+        return await self._writes.run(work)
 
     async def told(self) -> AsyncIterator[Notice]:
         """Tell nothing: a file calls nobody."""
@@ -79,25 +77,24 @@ class SqliteDatabase:
         if self._closed:
             raise Unavailable("the record of files is closed")
 
-    def _read(self, work: Work[T]) -> T:
-        with translated():
-            connection: Connection | None = getattr(self._here, "connection", None)
-            if connection is None:
-                connection = self._here.connection = self._open(writes=False)
-            with connection.begin():
-                return work(connection)
+    def _line(self, name: str, *, threads: int, begin: str, writes: bool) -> Line:
+        connect = partial(self._open, writes=writes)
+        return Line(connect, name=name, threads=threads, begin=begin, translate=translated)
 
-    def _open(self, *, writes: bool) -> Connection:
+    def _open(self, *, writes: bool) -> Connected:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         connection = _engine(self._path, writes=writes).connect()
-        self._opened.append(connection)
-        return connection
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)  # noqa: S101  what creator gave it
+        opened = Connected(connection, driver.execute)
+        self._opened.append(opened)
+        return opened
 
     def _end(self) -> None:
-        self._readers.shutdown()
-        self._writer.end()
-        for connection in self._opened:
-            connection.close()
+        self._reads.end()
+        self._writes.end()
+        for opened in self._opened:
+            opened.connection.close()
 
 
 @contextmanager
@@ -105,8 +102,8 @@ def translated() -> Iterator[None]:
     """Turn what SQLite says of its file into one of ours."""
     try:
         yield
-    except (DatabaseError, OSError) as error:
-        if isinstance(error, DatabaseError) and type(error) not in _OF_THE_FILE:
+    except (DatabaseError, sqlite3.DatabaseError, OSError) as error:
+        if not isinstance(error, OSError) and type(error) not in _OF_THE_FILE:
             raise
         raise Unavailable("the record of files cannot be read or written") from error
 
@@ -122,14 +119,10 @@ def _engine(path: Path, *, writes: bool) -> Engine:
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
-    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
+    # Transactions are the thread's, for groups: to SQLAlchemy each statement is one.
+    return create_engine(
+        "sqlite://", creator=connect, poolclass=NullPool, isolation_level="AUTOCOMMIT", query_cache_size=2000
+    )
 
 
 def _pragmas(*, writes: bool) -> Iterator[str]:

@@ -31,9 +31,9 @@ class Changes:
     """If not, more changed than are told: forget everything."""
 
 
-def mark_of_this_transaction(connection: Connection) -> ColumnElement[int]:
+def mark_of_this_transaction(engine: str) -> ColumnElement[int]:
     """What a row that changes now has in `changed`, as SQL."""
-    if connection.dialect.name == _POSTGRESQL:
+    if engine == _POSTGRESQL:
         return literal_column("pg_current_xact_id()::text::bigint", Integer)
     return (func.coalesce(select(func.max(files.c.changed)).scalar_subquery(), 0) + 1).self_group()
 

@@ -7,20 +7,38 @@ writes to `files`.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
-from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import Connection, bindparam, select, tuple_, update
 
 from imgproxy.errors import Changed, KeyExists
 from imgproxy.files.model import File, FileId, TenantId
 from imgproxy.files.repository import changes, index, rows
+from imgproxy.files.repository.prepared import Prepared
 from imgproxy.files.tables import files, is_deleted
 from imgproxy.image.source import Key
+
+_ONE = (files.c.id == bindparam("id"), files.c.tenant_id == bindparam("tenant"))
+_BY_ID = Prepared(select(files).where(*_ONE))
+_LOCKED = Prepared(select(files).where(*_ONE).with_for_update())
+_BY_KEY = Prepared(select(files).where(files.c.key == bindparam("key")))
+_BY_OBJECT_KEY = Prepared(select(files).where(files.c.object_key == bindparam("object_key")))
+_FIXED = ("id", "tenant_id", "key")
+
+_ENDED = select(files).where(is_deleted, files.c.purge_after <= bindparam("now"))
+_ENDED = _ENDED.order_by(files.c.purge_after, files.c.id).limit(bindparam("limit"))
+_TO_PURGE = Prepared(_ENDED)
+_TO_PURGE_AFTER = Prepared(
+    _ENDED.where(tuple_(files.c.purge_after, files.c.id) > tuple_(bindparam("purge_after"), bindparam("id")))
+)
 
 
 def insert_file(connection: Connection, file: File) -> None:
     """Add a file; raise `KeyExists` if its id, key or object key is taken."""
-    changed = changes.mark_of_this_transaction(connection)
-    if not rows.add(connection, files, rows.file_row(file) | {"changed": changed}):
+    values = rows.file_row(file)
+    changed = changes.mark_of_this_transaction(connection.dialect.name)
+    adding = rows.adding(files, connection.dialect.name, tuple(values), changed=changed)
+    if not adding.count(connection, values):
         raise KeyExists("this key is registered already")
     index.add(connection, file)
     changes.notify(connection, file.key)
@@ -28,29 +46,25 @@ def insert_file(connection: Connection, file: File) -> None:
 
 def file_by_id(connection: Connection, tenant: TenantId, id_: FileId) -> File | None:
     """One of a tenant's files, in whatever state."""
-    found = connection.execute(
-        select(files).where(files.c.id == id_, files.c.tenant_id == tenant)
-    ).one_or_none()
+    found = _BY_ID.one(connection, {"id": id_, "tenant": tenant})
     return rows.file(found) if found else None
 
 
 def lock_file(connection: Connection, tenant: TenantId, id_: FileId) -> File | None:
     """The same, and nobody else changes it before this transaction ends."""
-    found = connection.execute(
-        select(files).where(files.c.id == id_, files.c.tenant_id == tenant).with_for_update()
-    ).one_or_none()
+    found = _LOCKED.one(connection, {"id": id_, "tenant": tenant})
     return rows.file(found) if found else None
 
 
 def file_by_key(connection: Connection, key: Key) -> File | None:
     """The file of a key, of whatever tenant and in whatever state: for the edge, which knows no tenant."""
-    found = connection.execute(select(files).where(files.c.key == key)).one_or_none()
+    found = _BY_KEY.one(connection, {"key": key})
     return rows.file(found) if found else None
 
 
 def file_by_object_key(connection: Connection, object_key: Key) -> File | None:
     """The file whose bytes lie at a place, of whatever tenant: for sweeps."""
-    found = connection.execute(select(files).where(files.c.object_key == object_key)).one_or_none()
+    found = _BY_OBJECT_KEY.one(connection, {"object_key": object_key})
     return rows.file(found) if found else None
 
 
@@ -63,20 +77,8 @@ def update_file(connection: Connection, before: File, after: File) -> File:
     after = replace(after, row_version=before.row_version + 1)
     told = after.generation != before.generation
     values = rows.file_row(after)
-    for fixed in ("id", "tenant_id", "key"):
-        del values[fixed]
-    if told:
-        values["changed"] = changes.mark_of_this_transaction(connection)
-    changed = connection.execute(
-        update(files)
-        .where(
-            files.c.id == before.id,
-            files.c.tenant_id == before.tenant,
-            files.c.row_version == before.row_version,
-        )
-        .values(values)
-    )
-    if changed.rowcount != 1:
+    here = {"before": before.row_version, "id": before.id, "tenant": before.tenant}
+    if not _updating(connection.dialect.name, told=told).count(connection, values | here):
         raise Changed("the file has changed meanwhile")
     index.replace(connection, before, after)
     if told:
@@ -84,12 +86,26 @@ def update_file(connection: Connection, before: File, after: File) -> File:
     return after
 
 
+@cache
+def _updating(engine: str, *, told: bool) -> Prepared:
+    names = [column.name for column in files.c if column.name not in (*_FIXED, "changed")]
+    here = (
+        files.c.id == bindparam("id"),
+        files.c.tenant_id == bindparam("tenant"),
+        files.c.row_version == bindparam("before"),
+    )
+    statement = update(files).where(*here)
+    if told:
+        statement = statement.values(changed=changes.mark_of_this_transaction(engine))
+    return Prepared(statement, writes=[*names, *(["changed"] if told else [])])
+
+
 def files_to_purge(
     connection: Connection, *, now: int, after: File | None = None, limit: int = 100
 ) -> list[File]:
     """Deleted files of all tenants whose retention has ended, oldest first; page on with `after`."""
-    query = select(files).where(is_deleted, files.c.purge_after <= now)
-    if after is not None:
-        query = query.where(tuple_(files.c.purge_after, files.c.id) > (after.purge_after, after.id))
-    query = query.order_by(files.c.purge_after, files.c.id).limit(limit)
-    return [rows.file(row) for row in connection.execute(query)]
+    values = {"now": now, "limit": limit}
+    if after is None:
+        return [rows.file(row) for row in _TO_PURGE.all(connection, values)]
+    place = {"purge_after": after.purge_after, "id": after.id}
+    return [rows.file(row) for row in _TO_PURGE_AFTER.all(connection, values | place)]

@@ -11,15 +11,22 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+import zlib
 
 from sqlalchemy import Connection, delete, insert, select, text
 
 from imgproxy.files.model import File, FileState, TenantId, Visibility
-from imgproxy.files.tables import file_search, file_tags
+from imgproxy.files.repository import rows
+from imgproxy.files.tables import ORDERS, file_search, file_tags
 
 _LONGEST_GRAM = 3
 _BITS = 21  # of a code point; three of them fit into a bigint
 _POSTGRESQL = "postgresql"
+SEQ_BITS = 21
+"""Below those of `file_search.seq` that are the time a file was made, on SQLite."""
+
+_ADD_GRAMS = text("INSERT INTO file_grams (rowid, grams) VALUES (:seq, :grams)")
+_REMOVE_GRAMS = text("INSERT INTO file_grams (file_grams, rowid, grams) VALUES ('delete', :seq, :grams)")
 
 
 def folded(words: str) -> str:
@@ -71,7 +78,12 @@ def replace(connection: Connection, before: File, after: File) -> None:
 
 
 def _tags(file: File) -> tuple[object, ...]:
-    return (file.state is FileState.READY, file.visibility, file.tags)
+    is_found = file.state is FileState.READY and bool(file.tags)
+    return (is_found, file.visibility, file.tags, *_orders(file).values()) if is_found else ()
+
+
+def _orders(file: File) -> dict[str, object]:
+    return {each: getattr(file, each) for each in ORDERS}
 
 
 def _found_by(file: File) -> tuple[object, ...]:
@@ -83,15 +95,15 @@ def text_of(file: File) -> str:
     return folded("\n".join(part for part in (file.original_name, file.description, file.alt) if part))
 
 
+def tag_rows(file: File) -> list[dict[str, object]]:
+    """The rows of `file_tags` for a ready file."""
+    same = {"tenant_id": file.tenant, "visibility": file.visibility, "file_id": file.id} | _orders(file)
+    return [same | {"tag": tag} for tag in dict.fromkeys(file.tags)]
+
+
 def _add_tags(connection: Connection, file: File) -> None:
     if file.tags:
-        same = {
-            "tenant_id": file.tenant,
-            "visibility": file.visibility,
-            "created_at": file.created_at,
-            "file_id": file.id,
-        }
-        connection.execute(insert(file_tags), [same | {"tag": tag} for tag in dict.fromkeys(file.tags)])
+        connection.execute(insert(file_tags), tag_rows(file))
 
 
 def _add_text(connection: Connection, file: File) -> None:
@@ -101,11 +113,15 @@ def _add_text(connection: Connection, file: File) -> None:
     if connection.dialect.name == _POSTGRESQL:
         connection.execute(insert(file_search), values | {"grams": sorted(numbers)})
         return
-    seq = connection.execute(insert(file_search).returning(file_search.c.seq), values).scalar_one()
-    connection.execute(
-        text("INSERT INTO file_grams (rowid, grams) VALUES (:seq, :grams)"),
-        {"seq": seq, "grams": fts(numbers)},
-    )
+    seq = seq_of(file.created_at, file.id)
+    while not rows.add(connection, file_search, values | {"seq": seq}):
+        seq += 1
+    connection.execute(_ADD_GRAMS, {"seq": seq, "grams": fts(numbers)})
+
+
+def seq_of(created_at: int, id_: str) -> int:
+    """Where a file's text lies: by time, so that FTS5 finds the newest first; the rest is by lot."""
+    return created_at << SEQ_BITS | zlib.crc32(id_.encode()) & (1 << SEQ_BITS) - 1
 
 
 def _remove_text(connection: Connection, file: File) -> None:
@@ -120,10 +136,7 @@ def _remove_grams(connection: Connection, file: File) -> None:
         select(file_search.c.seq, file_search.c.text).where(file_search.c.file_id == file.id)
     ).one()
     numbers = grams(file.tenant, file.visibility, had.text)
-    connection.execute(
-        text("INSERT INTO file_grams (file_grams, rowid, grams) VALUES ('delete', :seq, :grams)"),
-        {"seq": had.seq, "grams": fts(numbers)},
-    )
+    connection.execute(_REMOVE_GRAMS, {"seq": had.seq, "grams": fts(numbers)})
 
 
 def _salt(tenant: TenantId, visibility: Visibility) -> int:

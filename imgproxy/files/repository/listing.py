@@ -17,14 +17,18 @@ with the number of files that match one of them.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 
 from imgproxy.errors import InvalidRequest
 from imgproxy.files.cursor import Place, decode, encode
-from imgproxy.files.model import File
+from imgproxy.files.model import File, FileId
 from imgproxy.files.repository import rows
+from imgproxy.files.repository.prepared import Prepared
 from imgproxy.files.repository.reach import ListQuery, Reach, reaches
 from imgproxy.files.tables import files
 
@@ -103,6 +107,18 @@ def _places(
 
 def _files(connection: Connection, ids: list[str]) -> tuple[File, ...]:
     """The files of these ids, in this order."""
-    found = connection.execute(select(files).where(files.c.id.in_(ids)))
-    by_id = {row.id: rows.file(row) for row in found}
-    return tuple(by_id[each] for each in ids)
+    engine = connection.dialect.name
+    named = ids if engine == "postgresql" else json.dumps(ids)
+    found = map(rows.file, _named(engine).all(connection, {"ids": named}))
+    by_id = {file.id: file for file in found}
+    return tuple(by_id[FileId(each)] for each in ids)
+
+
+@cache
+def _named(engine: str) -> Prepared:
+    """Files of some ids, in no order."""
+    ids = bindparam("ids", type_=ARRAY(TEXT))
+    if engine == "postgresql":
+        return Prepared(select(files).where(files.c.id == func.any(ids)))
+    listed = select(func.json_each(bindparam("ids")).table_valued("value").c.value)
+    return Prepared(select(files).where(files.c.id.in_(listed)))

@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import json
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Dialect, Row, Table
+from sqlalchemy import Connection, Table
+from sqlalchemy import Row as CoreRow
 from sqlalchemy.dialects import postgresql, sqlite
 
 from imgproxy.files.model import (
     File,
-    FileId,
     FileState,
     Owner,
     Task,
     TenantId,
     Upload,
-    UploadId,
     UploadState,
     Visibility,
 )
-from imgproxy.image.source import Key
+from imgproxy.files.repository.prepared import Prepared, Row
 
 
 def add(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row; return False, and leave the transaction usable, if its keys are taken."""
-    if any(isinstance(value, ColumnElement) for value in values.values()):
-        return connection.execute(_adding(table, connection.dialect).values(values)).rowcount == 1
-    return connection.execute(_compiled(table, connection.dialect, tuple(values)), values).rowcount == 1
+    return adding(table, connection.dialect.name, tuple(values)).count(connection, values) == 1
 
 
-def _adding(table: Table, dialect: Dialect) -> Any:
-    engine = postgresql if dialect.name == "postgresql" else sqlite
-    return engine.insert(table).on_conflict_do_nothing()
-
-
-@lru_cache(maxsize=64)
-def _compiled(table: Table, dialect: Dialect, columns: tuple[str, ...]) -> Any:
-    """The statement as text: SQLAlchemy keeps none with ON CONFLICT, and compiling takes most of a write."""
-    return _adding(table, dialect).compile(dialect=dialect, column_keys=list(columns))
+@cache
+def adding(table: Table, engine: str, columns: tuple[str, ...], **computed: Any) -> Prepared:
+    """What inserts a row of these columns unless its keys are taken; some may be SQL in place of a value."""
+    insert = (postgresql if engine == "postgresql" else sqlite).insert(table)
+    insert = insert.values(computed) if computed else insert
+    return Prepared(insert.on_conflict_do_nothing(), writes=[*columns, *computed])
 
 
 def upload_row(upload: Upload) -> dict[str, Any]:
@@ -66,32 +61,53 @@ def upload_row(upload: Upload) -> dict[str, Any]:
     }
 
 
-def upload(row: Row[Any]) -> Upload:
-    """The upload of a row of `uploads`."""
+def upload(row: Row) -> Upload:
+    """The upload of a row of `uploads`, in the order of its columns."""
+    (
+        id_,
+        tenant,
+        collection,
+        key,
+        staging_key,
+        kind,
+        declared_name,
+        declared_type,
+        declared_size,
+        category,
+        visibility,
+        owner_type,
+        owner_id,
+        state,
+        storage_upload,
+        file_id,
+        url_expires_at,
+        created_at,
+        claimed_at,
+    ) = row
     return Upload(
-        id=UploadId(row.id),
-        tenant=TenantId(row.tenant_id),
-        collection=row.collection,
-        key=Key(row.key),
-        staging_key=Key(row.staging_key),
-        kind=row.kind,
-        declared_name=row.declared_name,
-        declared_type=row.declared_type,
-        declared_size=row.declared_size,
-        category=row.category,
-        visibility=Visibility(row.visibility),
-        owner=Owner(row.owner_type, row.owner_id),
-        state=UploadState(row.state),
-        storage_upload=row.storage_upload,
-        file_id=FileId(row.file_id) if row.file_id else None,
-        url_expires_at=row.url_expires_at,
-        created_at=row.created_at,
-        claimed_at=row.claimed_at,
+        id=id_,
+        tenant=tenant,
+        collection=collection,
+        key=key,
+        staging_key=staging_key,
+        kind=kind,
+        declared_name=declared_name,
+        visibility=Visibility(visibility),
+        owner=Owner(owner_type, owner_id),
+        state=UploadState(state),
+        url_expires_at=url_expires_at,
+        created_at=created_at,
+        declared_type=declared_type,
+        declared_size=declared_size,
+        category=category,
+        storage_upload=storage_upload,
+        file_id=file_id,
+        claimed_at=claimed_at,
     )
 
 
 def file_row(file: File) -> dict[str, Any]:
-    """The columns of `files`, but for `changed`."""
+    """The columns of `files`, but for `changed`; JSON as text."""
     return {
         "id": file.id,
         "tenant_id": file.tenant,
@@ -116,46 +132,76 @@ def file_row(file: File) -> dict[str, Any]:
         "description": file.description,
         "alt": file.alt,
         "related_entity_id": file.related_entity_id,
-        "tags": list(file.tags),
-        "metadata": dict(file.metadata),
+        "tags": _json(list(file.tags)),
+        "metadata": _json(dict(file.metadata)),
         "deleted_at": file.deleted_at,
         "purge_after": file.purge_after,
     }
 
 
-def file(row: Row[Any]) -> File:
-    """The file of a row of `files`."""
+def file(row: Row) -> File:
+    """The file of a row of `files`, in the order of its columns."""
+    (
+        id_,
+        tenant,
+        collection,
+        key,
+        object_key,
+        etag,
+        original_name,
+        mime_type,
+        size,
+        visibility,
+        owner_type,
+        owner_id,
+        state,
+        created_at,
+        updated_at,
+        row_version,
+        generation,
+        width,
+        height,
+        category,
+        description,
+        alt,
+        related_entity_id,
+        tags,
+        metadata,
+        deleted_at,
+        purge_after,
+        _changed,
+    ) = row
     return File(
-        id=FileId(row.id),
-        tenant=TenantId(row.tenant_id),
-        collection=row.collection,
-        key=Key(row.key),
-        object_key=Key(row.object_key),
-        etag=row.etag,
-        original_name=row.original_name,
-        mime_type=row.mime_type,
-        size=row.size,
-        visibility=Visibility(row.visibility),
-        owner=Owner(row.owner_type, row.owner_id),
-        state=FileState(row.state),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        row_version=row.row_version,
-        generation=row.generation,
-        width=row.width,
-        height=row.height,
-        category=row.category,
-        description=row.description,
-        alt=row.alt,
-        related_entity_id=row.related_entity_id,
-        tags=tuple(row.tags),
-        metadata=row.metadata,
-        deleted_at=row.deleted_at,
-        purge_after=row.purge_after,
+        id=id_,
+        tenant=tenant,
+        collection=collection,
+        key=key,
+        object_key=object_key,
+        etag=etag,
+        original_name=original_name,
+        mime_type=mime_type,
+        size=size,
+        visibility=Visibility(visibility),
+        owner=Owner(owner_type, owner_id),
+        state=FileState(state),
+        created_at=created_at,
+        updated_at=updated_at,
+        row_version=row_version,
+        generation=generation,
+        width=width,
+        height=height,
+        category=category,
+        description=description,
+        alt=alt,
+        related_entity_id=related_entity_id,
+        tags=tuple(_read(tags)),
+        metadata=_read(metadata),
+        deleted_at=deleted_at,
+        purge_after=purge_after,
     )
 
 
-def task(row: Row[Any]) -> Task:
+def task(row: CoreRow[Any]) -> Task:
     """The task of a row of `outbox`."""
     return Task(
         id=row.id,
@@ -168,3 +214,12 @@ def task(row: Row[Any]) -> Task:
         last_error=row.last_error,
         dead_at=row.dead_at,
     )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _read(value: Any) -> Any:
+    """JSON as SQLite has it, which is text; asyncpg has read it already."""
+    return json.loads(value) if isinstance(value, str) else value

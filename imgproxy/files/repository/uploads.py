@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection as AnyOf
 
-from sqlalchemy import ColumnElement, Connection, delete, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, or_, select, tuple_, update
 
 from imgproxy.errors import KeyExists
 from imgproxy.files.model import FileId, TenantId, Upload, UploadId, UploadState
 from imgproxy.files.repository import rows
+from imgproxy.files.repository.prepared import Prepared
 from imgproxy.files.tables import uploads, uploads_open
 from imgproxy.image.source import Key
+
+_HIS = uploads.c.tenant_id == bindparam("tenant")
+_BY_ID = Prepared(select(uploads).where(uploads.c.id == bindparam("id"), _HIS))
+_BY_KEY = Prepared(select(uploads).where(uploads.c.key == bindparam("key"), _HIS))
+_BY_STAGING_KEY = Prepared(select(uploads).where(uploads.c.staging_key == bindparam("staging_key")))
 
 
 def insert_upload(connection: Connection, upload: Upload) -> None:
@@ -21,23 +27,19 @@ def insert_upload(connection: Connection, upload: Upload) -> None:
 
 def upload_by_id(connection: Connection, tenant: TenantId, id_: UploadId) -> Upload | None:
     """One of a tenant's uploads."""
-    found = connection.execute(
-        select(uploads).where(uploads.c.id == id_, uploads.c.tenant_id == tenant)
-    ).one_or_none()
+    found = _BY_ID.one(connection, {"id": id_, "tenant": tenant})
     return rows.upload(found) if found else None
 
 
 def upload_by_key(connection: Connection, tenant: TenantId, key: Key) -> Upload | None:
     """The upload of a tenant that is to be, or became, the file of a key."""
-    found = connection.execute(
-        select(uploads).where(uploads.c.key == key, uploads.c.tenant_id == tenant)
-    ).one_or_none()
+    found = _BY_KEY.one(connection, {"key": key, "tenant": tenant})
     return rows.upload(found) if found else None
 
 
 def upload_by_staging_key(connection: Connection, staging_key: Key) -> Upload | None:
     """The upload that may write to a place, of whatever tenant: for the gateway and sweeps."""
-    found = connection.execute(select(uploads).where(uploads.c.staging_key == staging_key)).one_or_none()
+    found = _BY_STAGING_KEY.one(connection, {"staging_key": staging_key})
     return rows.upload(found) if found else None
 
 

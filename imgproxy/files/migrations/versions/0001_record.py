@@ -14,6 +14,8 @@ down_revision = None
 _WORDS = sa.Text().with_variant(sa.TEXT(collation="C"), "postgresql")
 _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _GRAMS = sa.Text().with_variant(postgresql.ARRAY(sa.BigInteger()), "postgresql")
+_ORDERS = ("created_at", "updated_at", "original_name", "size", "mime_type")
+_FILTERS = ("owner_id", "owner_type", "collection", "mime_type", "category")
 
 
 def upgrade() -> None:
@@ -143,63 +145,7 @@ def _files() -> None:
         sa.UniqueConstraint("key", name="files_key_key"),
         sa.UniqueConstraint("object_key", name="files_object_key_key"),
     )
-    op.create_index(
-        "files_by_category_created_at",
-        "files",
-        ["tenant_id", "visibility", "category", "created_at", "id"],
-        **_where("state = 'ready'"),
-    )
-    op.create_index(
-        "files_by_collection_created_at",
-        "files",
-        ["tenant_id", "visibility", "collection", "created_at", "id"],
-        **_where("state = 'ready'"),
-    )
-    op.create_index(
-        "files_by_created_at",
-        "files",
-        ["tenant_id", "visibility", "created_at", "id"],
-        **_where("state = 'ready'"),
-    )
-    op.create_index(
-        "files_by_mime_type",
-        "files",
-        ["tenant_id", "visibility", "mime_type", "id"],
-        **_where("state = 'ready'"),
-    )
-    op.create_index(
-        "files_by_mime_type_created_at",
-        "files",
-        ["tenant_id", "visibility", "mime_type", "created_at", "id"],
-        **_where("state = 'ready'"),
-    )
-    op.create_index(
-        "files_by_original_name",
-        "files",
-        ["tenant_id", "visibility", "original_name", "id"],
-        **_where("state = 'ready'"),
-    )
-    op.create_index(
-        "files_by_owner_id_created_at_id_owner_type",
-        "files",
-        ["tenant_id", "visibility", "owner_id", "created_at", "id", "owner_type"],
-        **_where("state = 'ready'"),
-    )
-    op.create_index(
-        "files_by_owner_type_created_at",
-        "files",
-        ["tenant_id", "visibility", "owner_type", "created_at", "id"],
-        **_where("state = 'ready'"),
-    )
-    op.create_index(
-        "files_by_size", "files", ["tenant_id", "visibility", "size", "id"], **_where("state = 'ready'")
-    )
-    op.create_index(
-        "files_by_updated_at",
-        "files",
-        ["tenant_id", "visibility", "updated_at", "id"],
-        **_where("state = 'ready'"),
-    )
+    _listed()
     op.create_index("files_changed", "files", ["changed"])
     op.create_index("files_to_purge", "files", ["purge_after", "id"], **_where("state = 'deleted'"))
     op.create_table(
@@ -209,12 +155,19 @@ def _files() -> None:
         sa.Column("tag", _WORDS, nullable=False),
         sa.Column("created_at", _NUMBER, nullable=False),
         sa.Column("file_id", _WORDS, nullable=False),
+        sa.Column("updated_at", _NUMBER, nullable=False),
+        sa.Column("original_name", _WORDS, nullable=False),
+        sa.Column("size", _NUMBER, nullable=False),
+        sa.Column("mime_type", _WORDS, nullable=False),
         sa.PrimaryKeyConstraint(
             "tenant_id", "visibility", "tag", "created_at", "file_id", name="file_tags_pkey"
         ),
         sqlite_with_rowid=False,
     )
     op.create_index("file_tags_file_id", "file_tags", ["file_id"])
+    for order in _ORDERS[1:]:
+        columns = ["tenant_id", "visibility", "tag", order, "file_id"]
+        op.create_index(f"file_tags_by_{order}", "file_tags", columns)
     op.create_table(
         "shares",
         sa.Column("tenant_id", _WORDS, nullable=False),
@@ -230,6 +183,19 @@ def _files() -> None:
         "shares",
         ["tenant_id", "type", "principal_id", "file_id"],
     )
+
+
+def _listed() -> None:
+    """An index for each filter with each order."""
+    for order in _ORDERS:
+        for leading in ([], *([each] for each in _FILTERS if each != order)):
+            whose = ["owner_type"] if leading == ["owner_id"] else []
+            op.create_index(
+                f"files_by_{'_'.join([*leading, order])}",
+                "files",
+                ["tenant_id", "visibility", *leading, order, "id", *whose],
+                **_where("state = 'ready'"),
+            )
 
 
 def _search() -> None:
