@@ -39,7 +39,6 @@ from imgproxy.telemetry import log_to_stderr
 _DEMO_PRESETS = "card=fit-in/300x200/filters:quality(80);face=160x160/smart"
 _PURGE_SECONDS = 30
 _MOST_EDGES = 64
-_DEMO_VARIABLES = {"IMGPROXY_PRESETS": _DEMO_PRESETS}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -144,15 +143,16 @@ def _command(
 
 
 def _serve(asked: argparse.Namespace) -> int:
+    drawn = "" if os.environ.get("IMGPROXY_JWT_SECRET") else token_urlsafe(32)
     if asked.demo:
-        for name, value in {**_DEMO_VARIABLES, "IMGPROXY_JWT_SECRET": token_urlsafe(32)}.items():
-            os.environ.setdefault(name, value)
+        os.environ.setdefault("IMGPROXY_PRESETS", _DEMO_PRESETS)
+        os.environ["IMGPROXY_JWT_SECRET"] = drawn or os.environ["IMGPROXY_JWT_SECRET"]
     settings = read()
     if asked.edges > 1 and isinstance(settings.storage, MemoryAddress):
         raise UsageError("--edges needs a storage that processes can share: IMGPROXY_STORAGE is memory://")
     log_to_stderr()
     keys = _draw(settings) if asked.demo else []
-    words = uvloop.run(_exhibit(settings, keys)) if asked.demo else []
+    words = uvloop.run(_exhibit(settings, keys, drawn)) if asked.demo else []
     base = f"http://{asked.host}:{asked.port}"
 
     def announce() -> None:
@@ -192,16 +192,19 @@ def _edge(asked: argparse.Namespace) -> int:
     return 0
 
 
-async def _exhibit(settings: Settings, keys: Sequence[str]) -> list[str]:
-    """Make the demo's pictures public files; return how to call the files API."""
+async def _exhibit(settings: Settings, keys: Sequence[str], jwt_secret: str) -> list[str]:
+    """Make the demo's pictures public files; return how to call the files API.
+
+    `jwt_secret` is one that nobody knows yet; one that was given is not shown.
+    """
     await exhibit.exhibit(settings, keys)
     publishable, _ = await credentials.create_key(settings, "pk", exhibit.TENANT)
     secret, _ = await credentials.create_key(settings, "sk", exhibit.TENANT)
     return [
         f"{'publishable key':16} {publishable}",
         f"{'secret key':16} {secret}",
-        f"{'token of a user':16} IMGPROXY_JWT_SECRET={settings.jwt_secret}"
-        f" {sys.argv[0]} token --sub ann --tenant {exhibit.TENANT}",
+        f"{'token of a user':16} {f'IMGPROXY_JWT_SECRET={jwt_secret} ' if jwt_secret else ''}"
+        f"{sys.argv[0]} token --sub ann --tenant {exhibit.TENANT}",
     ]
 
 

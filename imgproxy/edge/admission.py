@@ -59,9 +59,14 @@ class Permit:
     purges: int = 0
     """Which purge of the key was the last; what was made before it is not served."""
     object_key: Key | None = None
-    """Where the bytes lie, if not at the key."""
+    """Where a file's bytes lie, which is nobody's business; an object without a record lies at its key."""
     old: bool = field(default=False, compare=False)
     """Whether it goes by a word of storage's that is being asked for anew."""
+
+    @property
+    def place(self) -> Key:
+        """Where the bytes lie."""
+        return self.object_key or self.key
 
 
 def _absent() -> NotFound:
@@ -120,6 +125,11 @@ class Admission:
         if word is UNREGISTERED:
             return (self._known.get(key) or self._old(key)) if self._unregistered else None
         return self._permit(word) if word is not None and word.public else None
+
+    def place(self, key: Key) -> Key:
+        """Where the bytes of a key lay when it was last permitted."""
+        granted = self._granted.get(key)
+        return granted[1].place if granted is not None else key
 
     def purge(self, key: Key, number: int | None = None) -> None:
         """Void every permit for a key that was given until now, and ask storage anew.

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from cachetools import LRUCache
 
@@ -19,6 +19,7 @@ from imgproxy.image.source import Key
 from imgproxy.storage import Original
 
 _DESCRIPTORS = 256
+_Name = tuple[Key, str]
 
 
 class OpenStorage(Protocol):
@@ -26,13 +27,6 @@ class OpenStorage(Protocol):
 
     async def open(self, key: Key, *, limit: int) -> Original:
         """Hand out a whole object."""
-
-
-class _Name(NamedTuple):
-    key: Key
-    version: str
-    object_key: Key
-    """Where it lies in storage."""
 
 
 @dataclass(slots=True)
@@ -76,14 +70,9 @@ class Originals:
         self._shelf = _Shelf(keep)
 
     @asynccontextmanager
-    async def borrow(
-        self, key: Key, version: str, *, object_key: Key | None = None
-    ) -> AsyncIterator[Original]:
-        """An original for as long as the context lasts; `version` says which fetches may be shared.
-
-        It lies at `object_key`, or else at its key.
-        """
-        name = _Name(key, version, object_key or key)
+    async def borrow(self, key: Key, version: str) -> AsyncIterator[Original]:
+        """An original for as long as the context lasts; `version` says which fetches may be shared."""
+        name = key, version
         loan = self._loans.get(name)
         if loan is None:
             loan = self._loans[name] = _Loan(asyncio.create_task(self._fetch(name)))
@@ -99,9 +88,9 @@ class Originals:
 
     def purge(self, key: Key) -> None:
         """Forget an original in every version; those who have borrowed it keep it to their end."""
-        for name in [name for name in self._shelf if name.key == key]:
+        for name in [name for name in self._shelf if name[0] == key]:
             self._shelf.close(name)
-        for name in [name for name in self._loans if name.key == key]:
+        for name in [name for name in self._loans if name[0] == key]:
             self._loans.pop(name).purged = True
 
     def close(self) -> None:
@@ -111,14 +100,14 @@ class Originals:
 
     async def _fetch(self, name: _Name) -> Original:
         kept = self._shelf.pop(name, None)
-        return kept if kept is not None else await self._storage.open(name.object_key, limit=self._limit)
+        return kept if kept is not None else await self._storage.open(name[0], limit=self._limit)
 
     def _end(self, name: _Name, loan: _Loan) -> None:
         """Keep the original at once, so that no purge can come in between; or give the fetch up."""
         if not loan.task.done():
             loan.task.cancel()
             loan.task.add_done_callback(_close)
-        elif loan.purged or not _came_as(loan.task, name.version):
+        elif loan.purged or not _came_as(loan.task, name[1]):
             _close(loan.task)
         else:
             self._shelf.put(name, loan.task.result())

@@ -203,8 +203,9 @@ class Renderer:
         What is under way is made anew from storage before it is answered, for its permit is void. What was
         being kept meanwhile is waited for, and dropped too.
         """
+        place = self._admission.place(key)
         self._admission.purge(key, number)
-        await self._drop(key)
+        await self._drop(key, place)
 
     def review(self, key: Key) -> None:
         """Have a file's bytes let go of soon, if it may not be served any more; nobody waits for that.
@@ -224,11 +225,11 @@ class Renderer:
         try:
             await self._admission.admit(key, old=True)
         except NotFound:
-            await self._drop(key)
+            await self._drop(key, self._admission.place(key))
 
-    async def _drop(self, key: Key) -> None:
+    async def _drop(self, key: Key, place: Key) -> None:
         """Forget an original and what was made of it, and what is being kept of it now."""
-        self._originals.purge(key)
+        self._originals.purge(place)
         await self._tiers.drop(key)
         if self._puts:
             await asyncio.gather(*self._puts, return_exceptions=True)
@@ -270,9 +271,7 @@ class Renderer:
         begun = perf_counter()
         async with AsyncExitStack() as stack:
             borrowed = [
-                await stack.enter_async_context(
-                    self._originals.borrow(permit.key, permit.version, object_key=permit.object_key)
-                )
+                await stack.enter_async_context(self._originals.borrow(permit.place, permit.version))
                 for permit in prepared.permits
             ]
             _require_versions(prepared.permits, borrowed)
