@@ -149,3 +149,28 @@ def test_a_database_that_cannot_be_is_refused_without_its_password(monkeypatch: 
     line = refusal(monkeypatch, DATABASE="mysql://root:hunter2@localhost/files")
     assert line.startswith("IMGPROXY_DATABASE: ")
     assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("IMGPROXY_PURGE_URLS", "https://user:hunter2@cdn.example/"),
+        ("IMGPROXY_PURGE_URLS", "hunter2/{key}"),
+        ("IMGPROXY_PURGE_HEADERS", "hunter2"),
+        ("IMGPROXY_PURGE_HEADERS", "a name: hunter2"),
+    ],
+)
+def test_how_caches_in_front_are_told_is_checked_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name) as raised:
+        read()
+    assert "hunter2" not in str(raised.value)
+
+
+def test_caches_in_front_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGPROXY_PURGE_URLS", "http://127.0.0.1:8081/{key}, POST https://cdn.example/purge")
+    monkeypatch.setenv("IMGPROXY_PURGE_HEADERS", "Fastly-Key: a, Accept: b")
+    assert read().purge_urls == ("http://127.0.0.1:8081/{key}", "POST https://cdn.example/purge")
+    assert read().purge_headers == ("Fastly-Key: a", "Accept: b")
