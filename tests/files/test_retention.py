@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -10,11 +12,12 @@ from imgproxy.errors import StorageFailed, UploadExpired
 from imgproxy.files.database import Connection
 from imgproxy.files.hold import LEASE_MS, claim, draw_hold
 from imgproxy.files.model import FileState, Share, Upload, UploadState, Visibility
+from imgproxy.files.names import Names
 from imgproxy.files.repository.idempotency import remember
 from imgproxy.files.repository.uploads import set_storage_upload
 from imgproxy.files.retention import GRACE_MS, Retention
 from tests.files.keeping import Keeping, until
-from tests.files.uploading import ACME, ANN, BOB, NOW, TTL, bytes_of
+from tests.files.uploading import ACME, ANN, BOB, NOW, TTL, Clock, bytes_of
 
 MONTH = 30 * 24 * 3600 * 1000
 ENDS = NOW + TTL * 1000
@@ -207,3 +210,35 @@ async def test_staging_is_cleared_of_what_a_late_put_left(one: Keeping) -> None:
     one.desk.clock.now = ENDS + 60_000
     await one.outbox.drain()
     assert not await one.desk.exists(upload.staging_key)
+
+
+class Between:
+    """A record in which something happens between a read and the next write."""
+
+    def __init__(self, database: Any, happen: Callable[[], Awaitable[None]]) -> None:
+        self.read = database.read
+        self._database = database
+        self._happen = happen
+
+    async def write(self, work: Any) -> Any:
+        await self._happen()
+        return await self._database.write(work)
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_what_was_restored_meanwhile_is_not_purged(keeping: Keeping, again: bool) -> None:
+    file = await keeping.deleted()
+    keeping.desk.clock.now = NOW + MONTH - 1
+
+    async def restore() -> None:
+        await keeping.changes.restore(ANN, file.id)
+        if again:
+            await keeping.changes.delete(ANN, file.id)
+
+    ahead = Names(Clock(NOW + MONTH), keeping.names.draw)  # another machine's clock
+    retention = Retention(Between(keeping.desk.database, restore), names=ahead)  # type: ignore[arg-type]
+    assert await retention.purge_files() == 0
+    state = FileState.DELETED if again else FileState.READY
+    assert (await keeping.now(file)).state is state
+    removals = [task.payload["key"] for task in await keeping.tasks("delete")]
+    assert file.object_key not in removals
