@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.services", "tests.postgres"]
+pytest_plugins = ["tests.services", "tests.postgres", "tests.deployments"]

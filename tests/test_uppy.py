@@ -1,0 +1,142 @@
+"""Stock Uppy in a browser uploads to us, given an `endpoint` and `headers`: whole files, and in parts.
+
+The page is the README's own code. npm brings Uppy, as tests/uppy/package-lock.json has it, once for all.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+from playwright.sync_api import Page, Response
+from playwright.sync_api import Request as Asked
+
+from tests import pictures
+from tests.chromium import browser, program, site, visitor
+from tests.deployments import signed_in
+from tests.readme import code
+from tests.web import Edge, edge
+
+UPPY = Path(__file__).parent / "uppy"
+MIB = 1024**2
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+PAGE = """<!doctype html><script type="module" src="page.js"></script>"""
+SCRIPT = """
+const {host, who} = %s
+%s
+window.uppy = uppy
+"""
+
+
+@pytest.fixture(scope="session")
+def uppy() -> Path:
+    """A folder in which Uppy is installed."""
+    npm = program("npm", "nodejs npm")
+    lock, stamp = UPPY / "package-lock.json", UPPY / "node_modules" / ".package-lock.json"
+    with (UPPY / "package.json").open() as waiting:
+        fcntl.flock(waiting, fcntl.LOCK_EX)  # tests run in several processes
+        if not stamp.exists() or stamp.stat().st_mtime < lock.stat().st_mtime:
+            quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+            subprocess.run([npm, "ci", *quiet], cwd=UPPY, check=True, timeout=300)
+    return UPPY
+
+
+@pytest.fixture
+def server(deployment: dict[str, str], tmp_path: Path) -> Iterator[Edge]:
+    with edge(tmp_path, **deployment) as running:
+        yield running
+
+
+@pytest.fixture
+def olga(deployment: dict[str, str], server: Edge) -> dict[str, str]:
+    """What olga shows."""
+    return signed_in(deployment)
+
+
+@pytest.fixture
+def page(uppy: Path, server: Edge, olga: dict[str, str], tmp_path: Path) -> Iterator[Page]:
+    """A page with Uppy, on a site of its own."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "index.html").write_text(PAGE)
+    given = json.dumps({"host": f"http://127.0.0.1:{server.client.port}", "who": olga})
+    source = SCRIPT % (given, code("Upload with Uppy", "js"))
+    pack = [
+        uppy / "node_modules" / ".bin" / "esbuild",
+        "--bundle",
+        "--format=esm",
+        f"--outfile={folder}/page.js",
+    ]
+    subprocess.run(pack, input=source.encode(), cwd=uppy, check=True, capture_output=True)
+    with site(folder) as origin, browser() as running, visitor(running) as page:
+        page.goto(origin)
+        yield page
+
+
+def test_stock_uppy_uploads_whole_files_and_in_parts(
+    page: Page, server: Edge, olga: dict[str, str], tmp_path: Path
+) -> None:
+    picture, film = tmp_path / "photo.jpg", tmp_path / "film.mp4"
+    picture.write_bytes(pictures.encoded(pictures.quadrants(480, 320), ".jpg"))
+    film.write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom".ljust(12 * MIB, b"."))
+
+    assert upload(page, picture, parts=False) == ["GET params"]
+    assert upload(page, film, parts=True) == [
+        "GET multipart/…/1",
+        "GET multipart/…/2",
+        "GET multipart/…/3",
+        "POST multipart",
+        "POST multipart/…/complete",
+    ]
+
+    files = {name: listed(server, olga, name) for name in ("photo.jpg", "film.mp4")}
+    told = {name: (file["size"], file["mimeType"], file["bucket"]) for name, file in files.items()}
+    assert told == {
+        "photo.jpg": (picture.stat().st_size, "image/jpeg", "images"),
+        "film.mp4": (12 * MIB, "video/mp4", "media"),
+    }
+    shown = server.client.get(f"/60x40/{files['photo.jpg']['key']}", "image/webp")
+    assert (shown.status, shown.type) == (200, "image/webp")
+
+
+def _registers(found: Response) -> bool:
+    return found.url.endswith("/v1/files") and found.request.method == "POST"
+
+
+def upload(page: Page, path: Path, *, parts: bool) -> list[str]:
+    """Have Uppy upload a file that somebody chose, and the page register it; what it asked of a Companion."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.extend(_companion(request)))
+    page.evaluate("document.body.innerHTML = '<input type=file>'")
+    page.set_input_files("input", path)
+    with page.expect_response(_registers) as registered:
+        failed = page.evaluate(
+            """async parts => {
+                uppy.getPlugin('AwsS3Multipart').setOptions({shouldUseMultipart: parts})
+                const [data] = document.querySelector('input').files
+                uppy.addFile({name: data.name, type: data.type, data})
+                return (await uppy.upload()).failed.map(file => file.error)
+            }""",
+            parts,
+        )
+    assert (failed, registered.value.status) == ([], 201)
+    return sorted(asked)
+
+
+def _companion(request: Asked) -> list[str]:
+    found = re.search(r"/s3/([^?]+)", request.url)
+    return [f"{request.method} {re.sub(UUID, '…', found[1])}"] if found else []
+
+
+def listed(server: Edge, shown: dict[str, str], name: str) -> dict[str, Any]:
+    """The record of the last file of a name."""
+    url = f"http://127.0.0.1:{server.client.port}/v1/files?limit=100"
+    with urlopen(Request(url, headers=shown), timeout=60) as answer:
+        return next(file for file in json.load(answer)["items"] if file["originalName"] == name)
