@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench import (
+    api,
     border,
     front,
     herd,
@@ -41,6 +42,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("latency", latency),
     Figure("herd", herd),
     Figure("srcset", srcset),
+    Figure("api", api),
     Figure("memory", memory),
     Figure("startup", startup),
     Figure("peers", peers),

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pyvips
@@ -45,11 +46,15 @@ class WrongAnswer(RuntimeError):
     """A server answered something else than what it was asked for, so its numbers mean nothing."""
 
 
-def wrk(url: str, *, seconds: float = 3, connections: int = 16) -> Turn:
-    """Ask for one URL over kept connections, from one thread of wrk; raise `Missing`, `WrongAnswer`."""
+def wrk(url: str, *, seconds: float = 3, connections: int = 16, script: Path | None = None) -> Turn:
+    """Ask for one URL over kept connections, from one thread of wrk; raise `Missing`, `WrongAnswer`.
+
+    `script` is Lua that says how, if it is no bare GET.
+    """
     if shutil.which("wrk") is None:
         raise Missing("wrk is not installed: apt-get install wrk")
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", url]
+    asked = ["-s", str(script)] if script else []
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", *asked, url]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = re.search(r"(\d+) requests in ([\d.]+)s", said)
     if found is None or "Non-2xx" in said or "Socket errors" in said:
