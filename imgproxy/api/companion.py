@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from imgproxy import errors
 from imgproxy.api.answers import Nothing
 from imgproxy.api.endpoints import Answer, Call, Endpoint, Group
-from imgproxy.api.multipart import PartsIntake
+from imgproxy.api.multipart import MAX_PARTS_BYTES, PartsIntake
 from imgproxy.api.read import read_query
 from imgproxy.api.schema import Body, MultipartAsked, Query, UploadedPart
 from imgproxy.api.text import FileName, KeyText, MimeType, Name, PartNumber
@@ -212,6 +212,7 @@ COMPANION: Group[PartsIntake] = Group(
             takes=CompanionParts,
             answers=CompanionDone,
             refuses=(errors.InvalidParts, errors.InvalidPartNumber, *_OF_NAMING, *OF_STORAGE),
+            body_bytes=MAX_PARTS_BYTES,
             text="The upload's key is in the query, as `key`.",
         ),
         Endpoint(

@@ -30,6 +30,7 @@ Part = TypeVar("Part")
 Given = TypeVar("Given")
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+MAX_BODY_BYTES = 64 * 1024
 JSON = "application/json"
 FORM = "multipart/form-data"
 
@@ -101,6 +102,8 @@ class Endpoint(Generic[Part]):
     """What goes wrong here beside what may go wrong everywhere."""
     creates: bool = False
     """Whether it makes something, so that `Idempotency-Key` is of use."""
+    body_bytes: int = MAX_BODY_BYTES
+    """The largest body of JSON."""
     media: str = JSON
     """`FORM` is handed on unread, as a stream; `takes` only says what may be in it."""
     text: str = ""

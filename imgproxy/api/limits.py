@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from aiohttp import web
 from cachetools import TTLCache
 
+from imgproxy.api.endpoints import MAX_BODY_BYTES
 from imgproxy.errors import BodyTooLarge, InvalidRequest
 
-MAX_BODY_BYTES = 64 * 1024
 BODY_SECONDS = 15.0
 _CALLERS = 65_536
 _MINUTE = 60.0
@@ -60,27 +60,27 @@ class Rate:
         return Allowance(self._limit, math.floor(left + 1e-9))
 
 
-async def read_body(http: web.Request) -> bytes:
+async def read_body(http: web.Request, *, limit: int = MAX_BODY_BYTES) -> bytes:
     """A request's body; raise `BodyTooLarge`, or `InvalidRequest` if it does not come."""
-    if (http.content_length or 0) > MAX_BODY_BYTES:
-        raise _too_large()
+    if (http.content_length or 0) > limit:
+        raise _too_large(limit)
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await _collected(http)
+            return await _collected(http, limit)
     except TimeoutError:
         raise InvalidRequest(f"the body did not arrive within {BODY_SECONDS:.0f} s") from None
 
 
-async def _collected(http: web.Request) -> bytes:
+async def _collected(http: web.Request, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while part := await http.content.readany():
         parts.append(part)
         size += len(part)
-        if size > MAX_BODY_BYTES:  # also where it says no length, and where it grew by being unpacked
-            raise _too_large()
+        if size > limit:  # also where it says no length, and where it grew by being unpacked
+            raise _too_large(limit)
     return b"".join(parts)
 
 
-def _too_large() -> BodyTooLarge:
-    return BodyTooLarge(f"the body is expected to have at most {MAX_BODY_BYTES} bytes")
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is expected to have at most {limit} bytes")

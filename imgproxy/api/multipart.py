@@ -29,6 +29,9 @@ from imgproxy.files.objects import Part
 from imgproxy.files.uploads import Uploads
 from imgproxy.image.source import Key
 
+MAX_PARTS_BYTES = 2 * 1024**2
+"""Of JSON that names 10,000 parts: some 90 bytes each, and as much again for whoever sets it prettily."""
+
 
 @dataclass(frozen=True, slots=True)
 class PartsIntake:
@@ -124,6 +127,7 @@ MULTIPART: Group[PartsIntake] = Group(
             takes=MultipartComplete,
             answers=MultipartCompleted,
             refuses=(errors.InvalidParts, errors.InvalidPartNumber, *_OF_NAMING, *OF_STORAGE),
+            body_bytes=MAX_PARTS_BYTES,
             text="Asked again, it is answered again.",
         ),
         Endpoint(

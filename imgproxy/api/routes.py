@@ -224,7 +224,7 @@ async def _json_body(http: web.Request, bound: Bound) -> bytes:
     """The body, of the type that we read; none where none is read."""
     if bound.endpoint.takes is None or bound.endpoint.asks_in_query:
         return b""
-    raw = await read_body(http)
+    raw = await read_body(http, limit=bound.endpoint.body_bytes)
     kind = http.content_type
     if raw and hdrs.CONTENT_TYPE in http.headers and kind != JSON and not kind.endswith("+json"):
         raise _Refusal(problems.NO_MEDIA, f"Content-Type: {JSON} is expected", Accept=JSON)

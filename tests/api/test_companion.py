@@ -127,6 +127,14 @@ async def test_an_upload_is_found_by_its_key_and_id_together(
     assert (status, told["error"]["code"]) == (404, "file/upload-not-found")
 
 
+async def test_as_many_parts_as_there_may_be_can_be_named(counter: Counter) -> None:
+    upload = await begun(counter)
+    parts = [{"PartNumber": number, "ETag": f'"{"0" * 64}"'} for number in range(1, 10_001)]
+    path = f"multipart/{upload['uploadId']}/complete"
+    status, told = await ask(counter, "POST", path, {"parts": parts}, key=upload["key"])
+    assert (status, told["error"]["code"]) == (400, "file/invalid-parts-array")  # none of them has arrived
+
+
 async def test_what_a_collection_does_not_take_is_refused(counter: Counter) -> None:
     query = {"filename": "cat.html", "type": "text/html", "metadata[category]": "images"}
     status, told = await ask(counter, "GET", "params", **query)

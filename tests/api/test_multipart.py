@@ -80,6 +80,13 @@ async def test_parts_that_make_no_file_are_told_by_their_code(
     assert (status, told["error"]["code"]) == (400, "file/invalid-parts-array")
 
 
+async def test_as_many_parts_as_there_may_be_can_be_named(counter: Counter) -> None:
+    upload = await begun(counter)
+    parts = [{"partNumber": number, "etag": f'"{"0" * 64}"'} for number in range(1, 10_001)]
+    status, told = await counter.post(f"{ROOT}/complete", {**upload, "parts": parts})
+    assert (status, told["error"]["code"]) == (400, "file/invalid-parts-array")  # none of them has arrived
+
+
 @pytest.mark.parametrize("number", [0, 10_001])
 async def test_a_number_that_no_part_has_is_told_by_its_code(counter: Counter, number: int) -> None:
     upload = await begun(counter)
