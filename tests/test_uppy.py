@@ -1,6 +1,6 @@
 """Stock Uppy in a browser uploads to us, given an `endpoint` and `headers`: whole files, and in parts.
 
-The page is the README's own code. npm brings Uppy, as tests/uppy/package-lock.json has it, once for all.
+The page is the README's own code. npm brings each Uppy, as its lock in tests/uppy has it, once for all.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
-from playwright.sync_api import Page, Response
+from playwright.sync_api import Browser, Page, Response
 from playwright.sync_api import Request as Asked
 
 from tests import pictures
 from tests.chromium import browser, program, site, visitor
 from tests.deployments import signed_in
-from tests.readme import code
+from tests.readme import code, filled_in
 from tests.web import Edge, edge
 
 UPPY = Path(__file__).parent / "uppy"
+USED = "const uppy = new Uppy().use(AwsS3, {endpoint: host, headers: who})\n"
 MIB = 1024**2
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 PAGE = """<!doctype html><script type="module" src="page.js"></script>"""
@@ -35,17 +36,24 @@ window.uppy = uppy
 """
 
 
-@pytest.fixture(scope="session")
-def uppy() -> Path:
-    """A folder in which Uppy is installed."""
+@pytest.fixture(scope="session", params=["5", "6"])
+def uppy(request: pytest.FixtureRequest) -> Path:
+    """A folder in which one of the releases of Uppy is installed."""
     npm = program("npm", "nodejs npm")
-    lock, stamp = UPPY / "package-lock.json", UPPY / "node_modules" / ".package-lock.json"
-    with (UPPY / "package.json").open() as waiting:
+    folder = UPPY / request.param
+    lock, stamp = folder / "package-lock.json", folder / "node_modules" / ".package-lock.json"
+    with (folder / "package.json").open() as waiting:
         fcntl.flock(waiting, fcntl.LOCK_EX)  # tests run in several processes
         if not stamp.exists() or stamp.stat().st_mtime < lock.stat().st_mtime:
             quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-            subprocess.run([npm, "ci", *quiet], cwd=UPPY, check=True, timeout=300)
-    return UPPY
+            subprocess.run([npm, "ci", *quiet], cwd=folder, check=True, timeout=300)
+    return folder
+
+
+def used(uppy: Path) -> str:
+    """The README's code for this release."""
+    text = code("Upload with Uppy", "js")
+    return text if uppy.name == "5" else filled_in(text, {USED: code("Uppy 6", "js")})
 
 
 @pytest.fixture
@@ -60,14 +68,20 @@ def olga(deployment: dict[str, str], server: Edge) -> dict[str, str]:
     return signed_in(deployment)
 
 
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as running:
+        yield running
+
+
 @pytest.fixture
-def page(uppy: Path, server: Edge, olga: dict[str, str], tmp_path: Path) -> Iterator[Page]:
+def page(uppy: Path, server: Edge, olga: dict[str, str], chromium: Browser, tmp_path: Path) -> Iterator[Page]:
     """A page with Uppy, on a site of its own."""
     folder = tmp_path / "site"
     folder.mkdir()
     (folder / "index.html").write_text(PAGE)
     given = json.dumps({"host": f"http://127.0.0.1:{server.client.port}", "who": olga})
-    source = SCRIPT % (given, code("Upload with Uppy", "js"))
+    source = SCRIPT % (given, used(uppy))
     pack = [
         uppy / "node_modules" / ".bin" / "esbuild",
         "--bundle",
@@ -75,26 +89,21 @@ def page(uppy: Path, server: Edge, olga: dict[str, str], tmp_path: Path) -> Iter
         f"--outfile={folder}/page.js",
     ]
     subprocess.run(pack, input=source.encode(), cwd=uppy, check=True, capture_output=True)
-    with site(folder) as origin, browser() as running, visitor(running) as page:
+    with site(folder) as origin, visitor(chromium) as page:
         page.goto(origin)
         yield page
 
 
 def test_stock_uppy_uploads_whole_files_and_in_parts(
-    page: Page, server: Edge, olga: dict[str, str], tmp_path: Path
+    page: Page, uppy: Path, server: Edge, olga: dict[str, str], tmp_path: Path
 ) -> None:
     picture, film = tmp_path / "photo.jpg", tmp_path / "film.mp4"
     picture.write_bytes(pictures.encoded(pictures.quadrants(480, 320), ".jpg"))
     film.write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom".ljust(12 * MIB, b"."))
 
-    assert upload(page, picture, parts=False) == ["GET params"]
-    assert upload(page, film, parts=True) == [
-        "GET multipart/…/1",
-        "GET multipart/…/2",
-        "GET multipart/…/3",
-        "POST multipart",
-        "POST multipart/…/complete",
-    ]
+    whole = ["GET params"] if uppy.name == "5" else in_parts(1)
+    assert upload(page, picture, parts=False) == whole
+    assert upload(page, film, parts=True) == in_parts(3)
 
     files = {name: listed(server, olga, name) for name in ("photo.jpg", "film.mp4")}
     told = {name: (file["size"], file["mimeType"], file["bucket"]) for name, file in files.items()}
@@ -110,6 +119,12 @@ def _registers(found: Response) -> bool:
     return found.url.endswith("/v1/files") and found.request.method == "POST"
 
 
+def in_parts(count: int) -> list[str]:
+    """What a Companion is asked, sorted."""
+    signed = [f"GET multipart/…/{number}" for number in range(1, count + 1)]
+    return [*signed, "POST multipart", "POST multipart/…/complete"]
+
+
 def upload(page: Page, path: Path, *, parts: bool) -> list[str]:
     """Have Uppy upload a file that somebody chose, and the page register it; what it asked of a Companion."""
     asked: list[str] = []
@@ -119,7 +134,7 @@ def upload(page: Page, path: Path, *, parts: bool) -> list[str]:
     with page.expect_response(_registers) as registered:
         failed = page.evaluate(
             """async parts => {
-                uppy.getPlugin('AwsS3Multipart').setOptions({shouldUseMultipart: parts})
+                uppy.getPlugin('AwsS3Multipart')?.setOptions({shouldUseMultipart: parts}) // Uppy 5
                 const [data] = document.querySelector('input').files
                 uppy.addFile({name: data.name, type: data.type, data})
                 return (await uppy.upload()).failed.map(file => file.error)
