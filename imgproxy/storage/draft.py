@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
@@ -98,6 +100,17 @@ class Draft:
             # Without this a power cut may undo the rename. Folders made on the way are of the same
             # or an earlier transaction of any journalled file system.
             os.fsync(folder)
+
+
+def forget_drafts(folder: Folder, *, seconds: float) -> None:
+    """Remove what nobody has written to for so long: whoever began it was killed."""
+    before = time.time() - seconds
+    with storing(), suppress(FileNotFoundError):
+        for each in (folder.root / DRAFTS).iterdir():
+            with suppress(FileNotFoundError):  # a neighbour was quicker
+                found = each.lstat()
+                if stat.S_ISREG(found.st_mode) and found.st_mtime < before:
+                    each.unlink()
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from typing import Literal
 from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.image.source import Key
 from imgproxy.storage import Head, Original
-from imgproxy.storage.draft import Draft, drafting, pour
+from imgproxy.storage.draft import Draft, drafting, forget_drafts, pour
 from imgproxy.storage.folder import Folder, version
 from imgproxy.storage.local_multipart import LocalMultipart
 from imgproxy.storage.memfd import refuse_above
@@ -27,6 +27,7 @@ from imgproxy.storage.ticket import Tickets
 
 _CHUNK = 256 * 1024
 _LISTED = 256  # looked up at once while listing
+_ABANDONED_SECONDS = 3600  # no writer is silent for as long: a client would have been sent away
 
 
 class LocalStorage:
@@ -40,6 +41,7 @@ class LocalStorage:
         self._folder = Folder(root)
         self._threads = Threads(patience)
         self.tickets = tickets or Tickets(secrets.token_bytes(32), clock=time.time)
+        self._tidied = float("-inf")
         self.multipart = LocalMultipart(self._folder, self._threads, self.tickets)
 
     async def head(self, key: Key) -> Head:
@@ -70,14 +72,14 @@ class LocalStorage:
         content_type: str | None = None,  # noqa: ARG002 - a file has no place for it
     ) -> Head:
         """Store an object, whole or not at all."""
-        async with drafting(self._threads, Draft, self._folder) as draft:
+        async with drafting(self._threads, self._draft) as draft:
             await pour(self._threads, chunks, draft)
             return _head(await self._threads.run(draft.publish, key))
 
     async def copy(self, source: Key, target: Key) -> Head:
         """Copy a file within the kernel."""
         with await self._threads.run(self._open, source, late=Original.close) as original:
-            async with drafting(self._threads, Draft, self._folder) as draft:
+            async with drafting(self._threads, self._draft) as draft:
                 start = 0
                 while copied := await self._threads.run(draft.copy_from, original.descriptor, start):
                     start += copied
@@ -120,7 +122,7 @@ class LocalStorage:
     async def check(self) -> None:
         """Return if objects can be written here."""
         try:
-            async with drafting(self._threads, Draft, self._folder):
+            async with drafting(self._threads, self._draft):
                 return
         except StorageFailed as error:
             reason = getattr(error.__cause__, "strerror", "unknown reason")
@@ -129,6 +131,14 @@ class LocalStorage:
     async def close(self) -> None:
         """Let the threads end."""
         self._threads.close()
+
+    def _draft(self) -> Draft:
+        """Begin a file; now and then, first remove those that somebody began who was killed."""
+        now = time.monotonic()
+        if now - self._tidied > _ABANDONED_SECONDS:
+            self._tidied = now
+            forget_drafts(self._folder, seconds=_ABANDONED_SECONDS)
+        return Draft(self._folder)
 
     def _open(self, key: Key, limit: int | None = None) -> Original:
         descriptor, found = self._folder.open(key)

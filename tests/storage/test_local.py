@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -345,6 +346,20 @@ class TestTidiness:
             await waiting
         go_on.set()
         assert await asyncio.to_thread(closed.wait, 10)
+
+
+class TestDrafts:
+    async def test_what_a_killed_writer_left_goes_when_nobody_has_touched_it_for_an_hour(
+        self, storage: Storage, root: Path
+    ) -> None:
+        drafts = root / ".uploads"
+        (drafts / "parts").mkdir(parents=True)
+        for name, hours in (("old", 2), ("new", 0), ("parts", 2)):
+            (drafts / name).touch()
+            then = time.time() - hours * 3600
+            os.utime(drafts / name, (then, then))
+        await stored(storage)
+        assert {each.name for each in drafts.iterdir()} == {"new", "parts"}
 
 
 class TestFaults:
