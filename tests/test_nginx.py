@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -549,6 +550,21 @@ def test_a_body_reaches_the_edge_while_it_is_still_being_sent(played: tuple[Clie
         connection.endheaders()
         behind.wait_until_asked()
         assert receive(connection).body == b"too much"
+
+
+def test_an_answer_reaches_the_client_while_it_is_still_being_sent(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        listening = stack.enter_context(closing(socket.create_server(("127.0.0.1", 0))))
+        web = stack.enter_context(nginx(tmp_path, listening.getsockname()[1]))
+        connection = stack.enter_context(closing(web.connect()))
+        send(connection, "GET", "/-/files/a?ticket")
+        behind = stack.enter_context(closing(listening.accept()[0]))
+        behind.recv(65_536)
+        behind.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        answer = connection.getresponse()
+        first = answer.read(2)
+        behind.sendall(b"cd")
+        assert (first, answer.read()) == (b"ab", b"cd")
 
 
 def test_more_than_any_file_may_have_ends_at_nginx(played: tuple[Client, Puppet]) -> None:
