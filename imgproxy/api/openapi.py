@@ -102,7 +102,11 @@ def _operation(endpoint: Endpoint[Any], tag: str, schemas: Mapping[str, Any]) ->
         "summary": endpoint.summary,
         "security": SECURITY[endpoint.needs],
         "parameters": _parameters(endpoint, schemas),
-        "responses": {str(endpoint.status): _answer(endpoint, schemas), **_refusals(endpoint)},
+        "responses": {
+            str(endpoint.status): _answer(endpoint, schemas),
+            **({"304": _unchanged()} if _can_be_had_already(endpoint) else {}),
+            **_refusals(endpoint),
+        },
     }
     if endpoint.text:
         operation["description"] = endpoint.text
@@ -121,7 +125,7 @@ def _parameters(endpoint: Endpoint[Any], schemas: Mapping[str, Any]) -> list[dic
     headers = {
         "IdempotencyKey": endpoint.creates,
         "IfMatch": errors.Changed in endpoint.refuses,
-        "IfNoneMatch": _is_versioned(endpoint) and endpoint.method == "GET",
+        "IfNoneMatch": _can_be_had_already(endpoint),
     }
     return found + [{"$ref": f"#/components/parameters/{name}"} for name, wanted in headers.items() if wanted]
 
@@ -169,6 +173,17 @@ def _answer(endpoint: Endpoint[Any], schemas: Mapping[str, Any]) -> dict[str, An
         shown = example(schemas[models[0].__name__], schemas)
         found["content"] = {JSON: {"schema": schema, "example": shown}}
     return found
+
+
+def _unchanged() -> dict[str, Any]:
+    return {
+        "description": "You have it already, as `If-None-Match` says.",
+        "headers": _header_references([*_EVERYWHERE, "ETag"]),
+    }
+
+
+def _can_be_had_already(endpoint: Endpoint[Any]) -> bool:
+    return _is_versioned(endpoint) and endpoint.method == "GET"
 
 
 def _is_versioned(endpoint: Endpoint[Any]) -> bool:

@@ -10,6 +10,7 @@ from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from openapi_spec_validator import validate
 
 from imgproxy.api.endpoints import Group
+from imgproxy.api.files import FILES
 from imgproxy.api.openapi import document
 from tests.api.shell import THINGS
 
@@ -92,3 +93,10 @@ def test_headers_that_change_what_is_done_are_said() -> None:
 def test_a_parameter_that_may_be_left_out_is_said_to_be_so() -> None:
     listed = DOCUMENT["paths"]["/v1/things"]["get"]["parameters"]
     assert [(each["name"], each["required"]) for each in listed] == [("limit", False)]
+
+
+def test_who_has_a_record_already_is_told_so_without_a_body() -> None:
+    operations = document((FILES,))["paths"]["/v1/files/{id}"]
+    told = {method for method, operation in operations.items() if "304" in operation["responses"]}
+    assert told == {"get"}
+    assert "content" not in operations["get"]["responses"]["304"]
