@@ -211,6 +211,7 @@ def test_the_settings_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     bucket, endpoint = read.storage.bucket, read.storage.endpoint
     assert f"-bucket={bucket}" in SERVICES["seaweedfs"]["command"]
     assert endpoint == "http://seaweedfs:8333"
+    assert read.storage.public_endpoint == f"http://{SERVICES['seaweedfs']['ports'][0].rpartition(':')[0]}"
     assert set(SERVICES["seaweedfs"]["networks"]) & set(SERVICES["imgproxy"]["networks"])
 
 
