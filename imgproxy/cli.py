@@ -204,8 +204,13 @@ async def _exhibit(settings: Settings, keys: Sequence[str], jwt_secret: str) -> 
         f"{'publishable key':16} {publishable}",
         f"{'secret key':16} {secret}",
         f"{'token of a user':16} {f'IMGPROXY_JWT_SECRET={jwt_secret} ' if jwt_secret else ''}"
-        f"{sys.argv[0]} token --sub ann --tenant {exhibit.TENANT}",
+        f"{_own_name()} token --sub ann --tenant {exhibit.TENANT}",
     ]
+
+
+def _own_name() -> str:
+    """How a person has started this program."""
+    return "python -m imgproxy" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
 
 
 def _edges(text: str) -> int:
