@@ -22,8 +22,9 @@ _log = logging.getLogger(__name__)
 
 HEADER = "Idempotency-Key"
 KEPT_MS = 24 * 3600 * 1000
-ABANDONED_MS = 60 * 1000
-"""Who has begun and not ended after this has crashed; the same key may begin anew."""
+ABANDONED_MS = 10 * 60 * 1000
+"""Who has begun and not ended after this has crashed; the same key may begin anew. To freeze the largest
+objects takes up to five minutes."""
 
 _LONGEST = 255
 
