@@ -9,14 +9,16 @@ from __future__ import annotations
 import threading
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from imgproxy.errors import Unavailable
+
+# Alembic is loaded when it is needed: half a second that a command which asks nothing of the record saves.
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
 _one_at_a_time = threading.Lock()  # Alembic keeps what it works on in its modules
 
@@ -25,6 +27,8 @@ def upgrade(connection: Connection) -> None:
     """Bring the tables to this version; raise `Unavailable` if a newer program has made them."""
     if current(connection) not in (None, *_known()):
         raise Unavailable("the record of files was made by a newer version of imgproxy")
+    from alembic import command
+
     with _one_at_a_time:
         command.upgrade(_config(connection), "head")
 
@@ -42,6 +46,8 @@ def is_newest(connection: Connection) -> bool:
 
 def current(connection: Connection) -> str | None:
     """The version of the tables; None if there are none."""
+    from alembic.runtime.migration import MigrationContext
+
     return MigrationContext.configure(connection).get_current_revision()
 
 
@@ -57,10 +63,14 @@ def _known() -> frozenset[str]:
 
 
 def _scripts() -> ScriptDirectory:
+    from alembic.script import ScriptDirectory
+
     return ScriptDirectory.from_config(_config())
 
 
 def _config(connection: Connection | None = None) -> Config:
+    from alembic.config import Config
+
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

@@ -1,25 +1,28 @@
 """Lists of files: found by filters, in an order, of what the principal may see.
 
 What a principal may see is a few *reaches*, disjoint, each of one visibility: all public files, all protected
-ones, his own private ones, and so on. Each is counted and read by itself, and the pages are merged. So every
-statement begins with tenant and visibility, as the indexes do, and none has an OR that no index could follow.
+ones, his own private ones, and so on. So every statement begins with tenant and visibility, as the indexes
+do, and none has an OR that no index could follow. How a reach is read depends on its filters:
 
-How a reach is read depends on how many match, as the bounded count has just told; no engine need guess:
+    in order   none, or one: its index has every order, and the page is read off it
+    by time    a search by creation, on SQLite: FTS5 has the same order
+    gather     more, and one of them finds few: all that it finds are looked at, and sorted
+    walk       more, and all find many: follow one in order and drop what does not match. If a long stretch
+               holds too few, gather after all
 
-    in order   an index has the filter and the order: read the page off it
-    gather     few match: find them by the filter, then sort
-    walk       many match: follow the order and drop what does not match. If a long stretch holds too few
-               (small files by size where only videos were asked for), gather after all
+What is looked at to count is bounded as well, so a total may be a lower bound.
 
-Limits: with two filters that are both common and meet rarely, and on deep pages of a walk, the time grows
-with the number of files that match one of them.
+Limits: where filters that are all common meet rarely, deep pages of a walk, and on PostgreSQL words that
+neither few nor many texts have, the time grows with the number of files that match one of them.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
@@ -27,13 +30,22 @@ from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from imgproxy.errors import InvalidRequest
 from imgproxy.files.cursor import Place, decode, encode
 from imgproxy.files.model import File, FileId
-from imgproxy.files.repository import rows
-from imgproxy.files.repository.prepared import Prepared
+from imgproxy.files.repository import rows, ways
+from imgproxy.files.repository.index import SEQ_BITS
+from imgproxy.files.repository.prepared import Prepared, Row
 from imgproxy.files.repository.reach import ListQuery, Reach, reaches
 from imgproxy.files.tables import files
 
 EXACT = 10_000
-"""Totals are exact up to here, and pages by number reach as far."""
+"""Totals of one filter are exact up to here, and pages by number reach as far."""
+FEW = 2_000
+"""As many files are looked at, one by one, before a list is read another way: 10 ms or so."""
+_COUNTED = 500
+"""As many files of a walk are looked at for the total alone."""
+_TRIED = 1_000
+"""As many are looked at on PostgreSQL before GIN is asked, which first reads all that it has of a word."""
+
+_Place = tuple[Any, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +55,45 @@ class Listed:
     items: tuple[File, ...]
     total: int
     total_is_exact: bool
-    """If not, there are more than `total`."""
+    """If not, there may be more than `total`."""
     has_next: bool
     next_cursor: str | None
+
+
+@dataclass(slots=True)
+class _Count:
+    """How many match, as far as was looked."""
+
+    total: int = 0
+    is_exact: bool = True
+
+    def add(self, total: int, *, is_exact: bool) -> None:
+        self.total += total
+        self.is_exact = self.is_exact and is_exact
 
 
 def list_files(connection: Connection, query: ListQuery) -> Listed:
     """Read one page; raise `InvalidRequest` for a page too far, or a cursor that is not of this list."""
     after, offset = _beginning(query)
     wanted = offset + query.limit + 1
-    found: list[tuple[int | str, str]] = []
-    total = 0
+    count = _Count()
+    ordered: list[Reach] = []
+    others: list[Reach] = []
     for reach in reaches(query, on=connection.dialect.name):
-        count = _count(connection, reach) if total <= EXACT or not reach.is_in_order else 1
-        total += count
-        if count:
-            found += _places(connection, reach, count=count, wanted=wanted, after=after)
-    found.sort(reverse=query.descending)
-    page = found[offset : offset + query.limit]
-    has_next = len(found) > offset + query.limit
+        (ordered if reach.shape(after).is_in_order else others).append(reach)
+    skipped = 0 if others else offset
+    found = _in_order(connection, ordered, after, limit=wanted - skipped, offset=skipped, count=count)
+    for reach in others:
+        found += _Reading(connection, reach, after, wanted, count).places()
+    if others:
+        found.sort(reverse=query.descending)
+    page = found[offset - skipped :][: query.limit]
+    has_next = len(found) > offset - skipped + query.limit
     last = Place(*page[-1]) if has_next and page else None
     return Listed(
         items=_files(connection, [id_ for _, id_ in page]),
-        total=min(total, EXACT),
-        total_is_exact=total <= EXACT,
+        total=min(max(count.total, len(page)), EXACT),
+        total_is_exact=count.is_exact and count.total <= EXACT,
         has_next=has_next,
         next_cursor=encode(last, sort=query.sort, descending=query.descending) if last else None,
     )
@@ -82,27 +109,135 @@ def _beginning(query: ListQuery) -> tuple[Place | None, int]:
     return None, offset
 
 
-def _count(connection: Connection, reach: Reach) -> int:
-    """How many match, or `EXACT` + 1 if more."""
-    return int(connection.execute(reach.count(EXACT + 1)).scalar_one())
+def _in_order(
+    connection: Connection,
+    ordered: list[Reach],
+    after: Place | None,
+    *,
+    limit: int,
+    offset: int,
+    count: _Count,
+) -> list[_Place]:
+    """The first places of some reaches whose indexes have the order, merged."""
+    values: dict[str, Any] = {"limit": limit, "offset": offset}
+    for at, reach in enumerate(ordered):
+        mine = reach.values(after)
+        if count.total <= EXACT:
+            count.add(_size(connection, reach, mine, EXACT + 1 - count.total), is_exact=True)
+        values |= mine | {"visibility0": ordered[0].visibility, f"visibility{at}": reach.visibility}
+    if not ordered:
+        return []
+    shapes = tuple(reach.shape(after) for reach in ordered)
+    return [(row[0], row[1]) for row in ways.in_order(shapes).all(connection, values)]
 
 
-def _places(
-    connection: Connection, reach: Reach, *, count: int, wanted: int, after: Place | None
-) -> list[tuple[int | str, str]]:
-    """The first `wanted` places of a reach after a place."""
-    if reach.is_in_order:
-        statements = [reach.in_order(wanted, after)]
-    elif count <= EXACT:
-        statements = [reach.gather(wanted, after)]
-    else:
-        statements = [reach.walk(wanted, after), reach.gather(wanted, after)]
-    places: list[tuple[int | str, str]] = []
-    for statement in statements:
-        places = [(row[0], row[1]) for row in connection.execute(statement)]
-        if len(places) == wanted:
-            break
-    return places
+def _size(connection: Connection, reach: Reach, values: dict[str, Any], limit: int) -> int:
+    shape = reach.shape(None)
+    by = (*shape.ranges, "")[0]
+    return _number(ways.size(shape, by), connection, values | {"limit": limit})
+
+
+def _number(statement: Prepared, connection: Connection, values: dict[str, Any]) -> int:
+    row = statement.one(connection, values)
+    return int(row[0]) if row else 0
+
+
+class _Reading:
+    """Reads a reach that no index has in order."""
+
+    def __init__(
+        self, connection: Connection, reach: Reach, after: Place | None, wanted: int, count: _Count
+    ) -> None:
+        self._connection = connection
+        self._shape = reach.shape(after)
+        self._whole = reach.shape(None)
+        self._values = reach.values(after) | {"limit": wanted, "stretch": FEW}
+        self._after = (after.value, after.id) if after else None
+        self._wanted = wanted
+        self._count = count
+
+    def places(self) -> list[_Place]:
+        """The first `wanted` places."""
+        if self._shape.is_search_by_time:
+            return self._by_time()
+        if self._is_large_search_on_postgresql():
+            rows = self._walked(_TRIED)
+            if len(rows) == self._wanted:
+                self._count.add(len(rows), is_exact=False)
+                return rows
+        if (narrow := self._narrowest()) is not None:
+            return self._gather(narrow)
+        return self._walk()
+
+    def _is_large_search_on_postgresql(self) -> bool:
+        is_one = self._shape.engine == ways.POSTGRESQL and "search" in self._shape.ranges
+        return is_one and self._size(self._along) > FEW
+
+    def _narrowest(self) -> str | None:
+        """The range that has least, if it has few."""
+        sizes = {by: self._size(by) for by in self._shape.ranges}
+        narrow = min(sizes, key=sizes.__getitem__)
+        return narrow if sizes[narrow] <= FEW else None
+
+    def _size(self, by: str) -> int:
+        return _number(ways.size(self._whole, by), self._connection, self._values | {"limit": FEW + 1})
+
+    def _gather(self, by: str) -> list[_Place]:
+        rows = ways.gather(self._whole, by).all(self._connection, self._values)
+        self._count.add(len(rows), is_exact=True)
+        places: list[_Place] = sorted(((row[0], row[1]) for row in rows), reverse=self._shape.descending)
+        if self._after is not None:
+            here = self._after
+            places = [each for each in places if (each < here if self._shape.descending else each > here)]
+        return places[: self._wanted]
+
+    def _walk(self) -> list[_Place]:
+        rows = self._walked(FEW)
+        if self._shape.ranges == ("search",):
+            self._count.add(FEW + 1, is_exact=False)  # as its size has just told
+        else:
+            here = self._values | {"stretch": _COUNTED}
+            counted = _number(ways.count_of_walk(self._whole, self._along), self._connection, here)
+            self._count.add(max(counted, len(rows)), is_exact=False)
+        if len(rows) == self._wanted:
+            return rows
+        by = "search" if "search" in self._shape.ranges else self._shape.ranges[0]
+        found = ways.first_gathered(self._shape, by).all(self._connection, self._values)
+        return [(row[0], row[1]) for row in found]
+
+    def _walked(self, stretch: int) -> list[_Place]:
+        here = self._values | {"stretch": stretch}
+        found = ways.walk(self._shape, self._along).all(self._connection, here)
+        return [(row[0], row[1]) for row in found]
+
+    @property
+    def _along(self) -> str:
+        """What is followed in order in a walk."""
+        return next((each for each in self._shape.ranges if each not in ("search", "shared")), "")
+
+    def _by_time(self) -> list[_Place]:
+        """By `seq`, in which files of one millisecond are in no order: so that one is read to its end."""
+        found = self._size("search") if self._count.total <= FEW else 0
+        self._count.add(found, is_exact=self._count.total <= FEW and found <= FEW)
+        rows = self._searched(0, 2**63 - 1, self._wanted)
+        if len(rows) == self._wanted:
+            last = rows[-1][0]
+            begin = last >> SEQ_BITS << SEQ_BITS
+            end = begin | (1 << SEQ_BITS) - 1
+            low, high = (begin, last - 1) if self._shape.descending else (last + 1, end)
+            rows = [*rows, *self._searched(low, high, 2**31 - 1)]
+        places = sorted(((row[0] >> SEQ_BITS, row[1]) for row in rows), reverse=self._shape.descending)
+        return places[: self._wanted]
+
+    def _searched(self, low: int, high: int, limit: int) -> Sequence[Row]:
+        if self._after is not None:
+            since = int(self._after[0]) << SEQ_BITS
+            if self._shape.descending:
+                high = min(high, since | (1 << SEQ_BITS) - 1)
+            else:
+                low = max(low, since)
+        here = self._values | {"low": low, "high": high, "limit": limit}
+        return ways.search_by_time(self._shape).all(self._connection, here)
 
 
 def _files(connection: Connection, ids: list[str]) -> tuple[File, ...]:

@@ -199,7 +199,7 @@ async def test_many_matches_give_the_same_page_as_few(
     world: Database, principal: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "EXACT", 3)  # so that most lists walk, and some have to gather after all
-    monkeypatch.setattr("imgproxy.files.repository.reach._STRETCH", 12)
+    monkeypatch.setattr(listing, "FEW", 12)
     for query in _queries(principal):
         expected = _expected(query)
         page = await world.read(lambda c, query=query: listing.list_files(c, query))

@@ -1,0 +1,89 @@
+"""Promises of `imgproxy.files.repository.index`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from imgproxy.files.database import Connection, Database
+from imgproxy.files.model import FileState, TenantId, Visibility
+from imgproxy.files.principal import Kind, Principal
+from imgproxy.files.repository import files, index, listing
+from imgproxy.files.repository.reach import ListQuery
+from imgproxy.files.tables import file_search, file_tags
+from tests.files.samples import ACME, NOW, OTHER, file
+
+_TEXTS = st.text(max_size=30).map(index.folded)
+
+
+@given(before=_TEXTS, words=_TEXTS.filter(bool), after=_TEXTS)
+def test_a_text_has_all_grams_of_what_it_holds(before: str, words: str, after: str) -> None:
+    needles = index.needles(ACME, Visibility.PUBLIC, words)
+    assert needles <= index.grams(ACME, Visibility.PUBLIC, before + words + after)
+
+
+@pytest.mark.parametrize(
+    ("tenant", "visibility"),
+    [(OTHER, Visibility.PUBLIC), (ACME, Visibility.PRIVATE)],
+    ids=["tenant", "sight"],
+)
+def test_no_gram_is_anothers(tenant: TenantId, visibility: Visibility) -> None:
+    ours = index.grams(ACME, Visibility.PUBLIC, "a summer cat")
+    assert ours & index.grams(tenant, visibility, "a summer cat") == frozenset()
+
+
+@given(words=st.text(max_size=30))
+def test_grams_fit_a_bigint(words: str) -> None:
+    assert all(0 <= each < 2**63 for each in index.grams(ACME, Visibility.PUBLIC, words))
+
+
+def test_texts_are_found_from_the_newest_to_the_oldest() -> None:
+    assert index.seq_of(1, "z") < index.seq_of(2, "a")
+    assert index.seq_of(2**42 - 1, "a") < 2**63
+
+
+def _found(connection: Connection, words: str) -> int:
+    query = ListQuery(Principal(ACME, Kind.SERVICE), NOW, search=words)
+    return len(listing.list_files(connection, query).items)
+
+
+def _kept(connection: Connection) -> tuple[int, int]:
+    count = [len(connection.execute(select(each.c.file_id)).all()) for each in (file_search, file_tags)]
+    return count[0], count[1]
+
+
+async def test_a_file_is_found_by_what_it_says_now_and_not_by_what_it_said(database: Database) -> None:
+    given = file(original_name="summer.jpg", tags=("red",))
+    renamed = replace(given, original_name="winter.jpg", tags=("blue", "green"))
+    await database.write(lambda c: files.insert_file(c, given))
+    await database.write(lambda c: files.update_file(c, given, renamed))
+    found = [await database.read(lambda c, w=w: _found(c, w)) for w in ("summer", "winter", "s", "wi")]
+    assert found == [0, 1, 0, 1]
+    assert await database.read(_kept) == (1, 2)
+
+
+async def test_what_is_deleted_leaves_nothing_to_be_found_and_what_is_restored_is_found(
+    database: Database,
+) -> None:
+    given = file(original_name="summer.jpg", tags=("red",))
+    await database.write(lambda c: files.insert_file(c, given))
+    gone = await database.write(
+        lambda c: files.update_file(c, given, replace(given, state=FileState.DELETED))
+    )
+    assert await database.read(_kept) == (0, 0)
+    await database.write(lambda c: files.update_file(c, gone, replace(gone, state=FileState.READY)))
+    assert await database.read(_kept) == (1, 1)
+    assert await database.read(lambda c: _found(c, "summer")) == 1
+
+
+async def test_files_of_one_millisecond_are_all_found(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "seq_of", lambda *_: 7)  # as if all lots were the same
+    made = [file(original_name=f"summer{at}.jpg") for at in range(3)]
+    await database.write(lambda c: [files.insert_file(c, each) for each in made])
+    assert await database.read(lambda c: _found(c, "summer")) == 3
