@@ -16,6 +16,7 @@ from pathlib import Path
 from bench import (
     api,
     border,
+    files,
     front,
     herd,
     hits,
@@ -43,6 +44,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("herd", herd),
     Figure("srcset", srcset),
     Figure("api", api),
+    Figure("files", files),
     Figure("memory", memory),
     Figure("startup", startup),
     Figure("peers", peers),
