@@ -41,10 +41,12 @@ def _postgres_record(postgres: Postgres) -> Iterator[str]:
 def postgres_record(postgres: Postgres, _postgres_record: str) -> Iterator[str]:
     """The name of a database in `postgres` that is an empty record; emptying is quicker than making."""
     yield _postgres_record
-    asyncio.run(_empty(PostgresAddress(postgres.url(_postgres_record))))
+    asyncio.run(empty_record(PostgresAddress(postgres.url(_postgres_record))))
 
 
-async def _empty(address: DatabaseAddress) -> None:
+async def empty_record(address: DatabaseAddress) -> None:
+    """Leave the tables, and nothing in them but their version."""
+
     def work(connection: Connection) -> None:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())

@@ -1,0 +1,190 @@
+"""A deployment in one event loop: every part of the files side and the edge, over any record and storage.
+
+Real are the record, the storage, the gateway, the edge with its caches, and HTTP where clients speak it. Time
+and lots are handed in; who looks into pictures reads what made-up pictures say of themselves.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from io import BytesIO, StringIO
+from typing import Any
+from urllib.parse import quote, urljoin
+
+from aiohttp import ClientSession, DummyCookieJar, web
+from aiohttp.test_utils import TestServer
+from yarl import URL
+
+from imgproxy.api.cors import Cors
+from imgproxy.api.gateway import Gateway
+from imgproxy.cache.memory import MemoryTier
+from imgproxy.cache.tiers import Tiers
+from imgproxy.dialects import Grammar
+from imgproxy.edge.admission import Admission
+from imgproxy.edge.answer import Freshness
+from imgproxy.edge.images import Images, Policy
+from imgproxy.edge.originals import Originals
+from imgproxy.edge.render import Recipe, Renderer
+from imgproxy.engine.memo import FailureMemo
+from imgproxy.engine.protocol import Encoding
+from imgproxy.errors import BrokenImage
+from imgproxy.files.access import DatabaseAccess
+from imgproxy.files.changes import Changes
+from imgproxy.files.database import Database
+from imgproxy.files.examine import Examiner
+from imgproxy.files.freeze import Freezer
+from imgproxy.files.multipart import MultipartUploads
+from imgproxy.files.names import Names
+from imgproxy.files.outbox import Outbox, keepers
+from imgproxy.files.reading import Reading
+from imgproxy.files.register import Registrar
+from imgproxy.files.retention import Retention
+from imgproxy.files.stream import Streams
+from imgproxy.files.sweep import Findings, Sweep
+from imgproxy.files.terms import Terms
+from imgproxy.files.uploads import Uploads
+from imgproxy.image.plan import Ceiling
+from imgproxy.image.source import Key
+from imgproxy.storage import Storage
+from imgproxy.telemetry import AccessLog, Metrics
+from tests.edge.conftest import CountingEngine
+from tests.files.machine.faults import DoubtfulRecord, DoubtfulStorage, Faults
+from tests.files.uploading import Clock, everything
+
+URL_SECONDS = 900
+_SIDES = re.compile(rb" (\d+)x(\d+) ")
+_LARGEST = 10_000_000
+_SMALL = 100_000
+
+
+class Measure:
+    """Tells the sides that a made-up picture says it has."""
+
+    def __init__(self, storage: DoubtfulStorage) -> None:
+        self._storage = storage
+
+    async def inspect(self, key: Key, version: str) -> tuple[int, int] | None:
+        assert (await self._storage.head(key)).version == version
+        found = _SIDES.search(await everything(self._storage.read(key, end=100)))
+        if found is None:
+            raise BrokenImage("the picture ends too early")
+        return int(found[1]), int(found[2])
+
+
+class Front:
+    """The caches in front of us, which remember what they were told to forget."""
+
+    def __init__(self) -> None:
+        self.forgot: list[Key] = []
+
+    async def forget(self, key: Key) -> None:
+        self.forgot.append(key)
+
+
+class World:
+    """What the machine can reach."""
+
+    def __init__(self, database: Database, storage: Storage, clock: Clock) -> None:
+        self.clock = clock
+        self.faults = Faults()
+        self.database = DoubtfulRecord(database, self.faults)
+        self.storage = DoubtfulStorage(storage, self.faults)
+        self.front, self.engine = Front(), CountingEngine()
+        self.names = Names(clock, random.Random(1).randbytes)  # noqa: S311 - so that a run can be repeated
+        self.access = DatabaseAccess(self.database, timer=clock.seconds)
+        self.access_log = AccessLog(StringIO())
+        self.renderer = self._renderer()
+        terms = Terms(self.database, clock=clock)
+        examiner = Examiner(self.storage, Measure(self.storage))
+        same: dict[str, Any] = {"database": self.database, "names": self.names}
+        stored: dict[str, Any] = {**same, "objects": self.storage}
+        freezer = Freezer(**stored, examiner=examiner, terms=terms, tell=self.tell)
+        self.uploads = Uploads(**stored, terms=terms, ttl=URL_SECONDS)
+        self.multipart = MultipartUploads(**stored, ttl=URL_SECONDS)
+        self.registrar = Registrar(**same, freezer=freezer, tell=self.tell)
+        self.streams = Streams(**stored, examiner=examiner, terms=terms, freezer=freezer)
+        self.changes = Changes(**same, tell=self.tell)
+        self.reading = Reading(database=self.database, objects=self.storage, clock=clock, ttl=URL_SECONDS)
+        self.outbox = Outbox(self.database, keepers(self.storage, self.front), clock=clock)
+        self.retention = Retention(self.database, names=self.names)
+
+    async def tell(self, key: Key) -> None:
+        """As `app` has it told: whoever remembers the record, then whoever keeps pictures."""
+        self.access.changed(key)
+        await self.renderer.purge(key)
+
+    async def sweep(self, *, dry: bool) -> Findings:
+        return await Sweep(database=self.database, objects=self.storage, names=self.names, dry=dry).run()
+
+    async def put(self, url: str, body: bytes, content_type: str | None = None) -> tuple[int, str]:
+        """Send bytes as a client does; return the status and the ETag."""
+        headers = {} if content_type is None else {"Content-Type": content_type}
+        sent = BytesIO(body) if len(body) > _SMALL else body  # aiohttp warns of larger bytes
+        async with self._session.put(self._absolute(url), data=sent, headers=headers) as answer:
+            return answer.status, answer.headers.get("ETag", "")
+
+    async def get(self, url: str) -> tuple[int, bytes]:
+        """Ask for a URL that somebody was given."""
+        async with self._session.get(self._absolute(url)) as answer:
+            return answer.status, await answer.read()
+
+    async def picture(self, key: str, *, width: int = 10) -> tuple[int, bytes]:
+        """Ask the edge."""
+        return await self.get(f"/{width}x10/filters:format(jpeg)/{quote(key)}")
+
+    def routes(self) -> list[web.RouteDef]:
+        """The gateway, if the storage needs one, and the edge."""
+        images = Images(
+            grammar=Grammar(),
+            signer=None,
+            policy=Policy(True, (), Freshness(3600, 300, 86_400)),
+            renderer=self.renderer,
+            metrics=Metrics(),
+            access_log=self.access_log,
+            clock=self.clock.seconds,
+        )
+        edge = web.route("*", "/{target:(?s:.*)}", images.handle)
+        if not hasattr(self.storage, "tickets"):
+            return [edge]
+        gateway = Gateway(self.storage, cors=Cors(()), access_log=self.access_log, clock=self.clock.seconds)
+        return [*gateway.routes(), edge]
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[World]:
+        """Begin to listen."""
+        application = web.Application(client_max_size=0)
+        application.router.add_routes(self.routes())
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.renderer.close)
+            stack.push_async_callback(self.access.close)
+            await self.access.start()
+            self._server = await stack.enter_async_context(TestServer(application))
+            names = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+            session = ClientSession(cookie_jar=DummyCookieJar(), skip_auto_headers=names)
+            self._session = await stack.enter_async_context(session)
+            yield self
+
+    def _absolute(self, url: str) -> URL:
+        return URL(urljoin(str(self._server.make_url("/")), url), encoded=True)
+
+    def _renderer(self) -> Renderer:
+        return Renderer(
+            admission=Admission(
+                self.access, self.storage, unregistered=True, ttl=60, timer=self.clock.seconds, stale=0
+            ),
+            originals=Originals(self.storage, limit=_LARGEST, keep=_LARGEST),
+            tiers=Tiers([MemoryTier(_LARGEST)]),
+            engine=self.engine,
+            memo=FailureMemo(seconds=60, entries=100, timer=self.clock.seconds),
+            recipe=Recipe(Encoding(), Ceiling(1_000_000, 10, 8192), "made up"),
+            metrics=Metrics(),
+        )
+
+
+def clock_of_today() -> Clock:
+    """Storage has a clock of its own, and both must agree."""
+    return Clock(time.time_ns() // 1_000_000)

@@ -1,0 +1,59 @@
+"""Whatever clients, workers and time do, in any order: files stay what they are, and are seen by who may.
+
+`make soak` does as much on real PostgreSQL with a real S3 server: `tests/soak/test_machine.py`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from imgproxy.files.address import SqliteAddress
+from imgproxy.files.database import open_database
+from imgproxy.storage.local import LocalStorage
+from imgproxy.storage.ticket import Tickets
+from tests.files.machine import FilesMachine
+from tests.files.machine.world import World, clock_of_today
+
+_RUNS, _STEPS = 10, 50
+_QUIET = settings(
+    max_examples=_RUNS,
+    stateful_step_count=_STEPS,
+    database=None,
+    deadline=None,
+    suppress_health_check=[*HealthCheck],
+)
+
+
+@pytest.fixture(scope="session")
+def sqlite_record(_sqlite_template: Path) -> Path:
+    return _sqlite_template
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_files_are_what_the_model_says_and_every_law_holds(number: int, sqlite_record: Path) -> None:
+    class Machine(FilesMachine):
+        @asynccontextmanager
+        async def place(self) -> AsyncIterator[World]:
+            with TemporaryDirectory(prefix="imgproxy-machine-") as folder:
+                path = Path(folder)
+                shutil.copy(sqlite_record, path / "record.db")
+                clock = clock_of_today()
+                database = await open_database(SqliteAddress(path / "record.db"))
+                storage = LocalStorage(path / "objects", Tickets(b"secret" * 8, clock=clock.seconds))
+                try:
+                    async with World(database, storage, clock).open() as world:
+                        yield world
+                finally:
+                    await storage.close()
+                    await database.close()
+
+    run_state_machine_as_test(seed(number)(Machine), settings=_QUIET)
+    assert Machine.steps > (_RUNS - 1) * _STEPS  # the first run is one step
