@@ -119,7 +119,7 @@ def _in_order(
     count: _Count,
 ) -> list[_Place]:
     """The first places of some reaches whose indexes have the order, merged."""
-    values: dict[str, Any] = {"limit": limit, "offset": offset}
+    values: dict[str, Any] = {"limit": limit, "offset": offset, "furthest": limit + offset}
     for at, reach in enumerate(ordered):
         mine = reach.values(after)
         if count.total <= EXACT:

@@ -88,7 +88,7 @@ def size(shape: Shape, by: str) -> Prepared:
 @_made
 def in_order(shapes: tuple[Shape, ...]) -> Prepared:
     """Places of some reaches, in order: each is read off an index, and they are merged."""
-    parts = [_after(each, _ordered_range(each, at), *_place(each)) for at, each in enumerate(shapes)]
+    parts = [_part(each, at) for at, each in enumerate(shapes)]
     way = "DESC" if shapes[0].descending else "ASC"
     statement = union_all(*parts) if len(parts) > 1 else parts[0]
     ordered = statement.order_by(literal_column(f"1 {way}"), literal_column(f"2 {way}"))
@@ -143,9 +143,13 @@ def _place(shape: Shape) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
     return files.c[shape.order], files.c.id
 
 
-def _ordered_range(shape: Shape, at: int) -> Select[Any]:
-    by = (*shape.ranges, "")[0]
-    return _range(shape, by, *_place(shape), at=at)
+def _part(shape: Shape, at: int) -> Select[Any]:
+    """A reach to be merged. SQLite merges what is in order; PostgreSQL would sort all, so it is given few."""
+    value, id_ = _place(shape)
+    found = _range(shape, (*shape.ranges, "")[0], value, id_, at=at)
+    if shape.engine != POSTGRESQL:
+        return _after(shape, found, value, id_)
+    return select(_first(shape, found, value, id_, "furthest").subquery())
 
 
 def _both(shape: Shape, value: ColumnElement[Any], id_: ColumnElement[Any]) -> list[ColumnElement[Any]]:
