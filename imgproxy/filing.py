@@ -31,7 +31,8 @@ from imgproxy.api.routes import Door
 from imgproxy.api.shares import SHARES
 from imgproxy.api.token import Tokens, Trust
 from imgproxy.api.uploads import UPLOADS, Intake
-from imgproxy.edge.caches import Caches, parse
+from imgproxy.edge.caches import Caches
+from imgproxy.edge.target import parse
 from imgproxy.files.changes import Changes
 from imgproxy.files.database import Database, open_database
 from imgproxy.files.examine import Examiner

@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from imgproxy.dialects import Grammar, presets
 from imgproxy.dialects.signature import Signer
-from imgproxy.edge import caches
+from imgproxy.edge import target
 from imgproxy.files import address
 from imgproxy.files.address import DatabaseAddress
 from imgproxy.image.formats import Format, parse_format
@@ -105,7 +105,7 @@ def _origins(value: Any) -> Any:
 def _purge_urls(value: Any) -> Any:
     found = _words(value)
     for each in found:
-        caches.parse(each)
+        target.parse(each)
     return found
 
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import quote
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
 
 from imgproxy.edge.answer import tag_of
+from imgproxy.edge.target import Target
 from imgproxy.errors import Unavailable
 from imgproxy.image.source import Key
 
@@ -23,24 +22,6 @@ _SECONDS = 10.0
 _NOTHING_THERE = (404, 410)
 """What nginx says of what it has not kept."""
 _CLASSES = ("avif", "webp", "legacy")  # of nginx.conf, in the header `Pictures`
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One cache: where it is told, and how. `{key}` and `{tag}` stand for the file's."""
-
-    method: Literal["PURGE", "POST"]
-    url: str
-
-
-def parse(text: str) -> Target:
-    """Read `[PURGE|POST ]URL`; raise `ValueError`."""
-    method, _, url = text.strip().rpartition(" ")
-    if not url.startswith(("http://", "https://")) or method not in ("", "PURGE", "POST"):
-        raise ValueError("a URL is expected, such as http://127.0.0.1:8081/{key} or POST https://…/{tag}")
-    if "{key}" not in url and "{tag}" not in url and method != "POST":
-        raise ValueError("{key} or {tag} is expected in the URL")
-    return Target("POST" if method == "POST" else "PURGE", url)
 
 
 class Caches:

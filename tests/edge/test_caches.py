@@ -10,7 +10,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
-from imgproxy.edge.caches import Caches, Target, parse
+from imgproxy.edge.caches import Caches
+from imgproxy.edge.target import parse
 from imgproxy.errors import Unavailable
 from imgproxy.image.source import Key
 
@@ -101,23 +102,3 @@ async def test_one_that_is_away_keeps_no_other_from_being_told(front: tuple[InFr
 async def test_where_there_is_none_nothing_is_done() -> None:
     async with asyncio.timeout(5):
         await forget()
-
-
-@pytest.mark.parametrize(
-    ("text", "target"),
-    [
-        ("http://127.0.0.1:8081/{key}", Target("PURGE", "http://127.0.0.1:8081/{key}")),
-        ("PURGE https://a/{tag}", Target("PURGE", "https://a/{tag}")),
-        (" POST https://a/purge ", Target("POST", "https://a/purge")),
-    ],
-)
-def test_a_cache_is_written_as_method_and_url(text: str, target: Target) -> None:
-    assert parse(text) == target
-
-
-@pytest.mark.parametrize(
-    "text", ["", "a.example/{key}", "GET https://a/{key}", "https://a/", "ftp://a/{key}"]
-)
-def test_what_is_no_cache_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="expected"):
-        parse(text)

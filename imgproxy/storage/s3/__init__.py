@@ -7,7 +7,7 @@ storage    the promises of a storage, kept with both
 
 from __future__ import annotations
 
-from imgproxy.storage.s3.client import S3Options
+from imgproxy.storage.bucket import S3Options
 from imgproxy.storage.s3.multipart import Multipart
 from imgproxy.storage.s3.storage import S3Storage
 

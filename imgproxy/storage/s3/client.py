@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,29 +21,8 @@ from botocore import exceptions as boto
 from imgproxy.errors import ImgproxyError, NotFound, StorageFailed, StorageSlow
 from imgproxy.image.source import MAX_KEY_BYTES, Key
 from imgproxy.storage import BadParts
+from imgproxy.storage.bucket import S3Options as S3Options
 from imgproxy.storage.retry import Retry
-
-
-@dataclass(frozen=True, slots=True)
-class S3Options:
-    """Which bucket, and how patient to be. Credentials come from where AWS's own tools look for them."""
-
-    bucket: str
-    prefix: str = ""
-    """Put before every key, with a '/' between; never seen outside."""
-    region: str | None = None
-    endpoint: str | None = None
-    """Of a server that is not AWS."""
-    public_endpoint: str | None = None
-    """Where browsers find the same server, if elsewhere; presigned URLs begin with it."""
-    path_style: bool = False
-    """The bucket is in the path and not in the host name."""
-    connect_timeout: float = 3.0
-    idle_timeout: float = 10.0
-    """Seconds without a byte."""
-    deadline: float = 60.0
-    """Seconds for one call with all its tries, or for one whole download."""
-    connections: int = 64
 
 
 class Door:
