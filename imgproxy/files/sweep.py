@@ -56,7 +56,7 @@ class Objects(Protocol):
         """Describe an object."""
 
     def list(self, prefix: str = "") -> AsyncIterator[tuple[Key, Head]]:
-        """Every object whose key begins with `prefix`, in order of key."""
+        """Every object whose key begins with `prefix`; the better it is ordered, the less is asked."""
 
     @property
     def multipart(self) -> Parts: ...
@@ -116,7 +116,7 @@ class Sweep:
             if prefix == FILES:
                 last = max(key for key, _ in batch)
                 await self._look_for_missing({key for key, _ in batch}, after=after, upto=last)
-                after = last
+                after = max(after, last)
             self._say(f"{prefix} {self._found.objects} objects")
         if prefix == FILES:
             await self._look_for_missing(set(), after=after, upto=prefix + _LAST)

@@ -134,7 +134,7 @@ class Storage(Protocol):
         """Remove an object; one that is not there counts as removed."""
 
     def list(self, prefix: str = "") -> AsyncIterator[tuple[Key, Head]]:
-        """Every object whose key begins with `prefix`, in order of key."""
+        """Every object whose key begins with `prefix`; in order of key where the backend has one."""
 
     async def presign(
         self,

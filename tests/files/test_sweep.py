@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from imgproxy.files import sweep
@@ -9,6 +11,7 @@ from imgproxy.files.model import FileState
 from imgproxy.files.repository.orphans import list_orphans
 from imgproxy.files.sweep import GRACE_MS
 from imgproxy.image.source import Key
+from imgproxy.storage import Head
 from tests.files.keeping import Keeping
 from tests.files.uploading import TTL, bytes_of
 
@@ -134,6 +137,27 @@ async def test_many_objects_are_compared_batch_by_batch(
     await keeping.desk.storage.delete(files[3].object_key)
     found = await keeping.sweep()
     assert (found.objects, found.noted) == (7, 3)
+    assert [place.file_id for place in found.missing] == [files[3].id]
+
+
+async def test_a_storage_that_lists_in_another_order_is_compared_alike(
+    keeping: Keeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "_BATCH", 2)
+    files = [await keeping.file() for _ in range(7)]
+    storage = keeping.desk.storage
+    await storage.delete(files[3].object_key)
+    await storage.put(LOST, bytes_of(b"1"))
+    listed = [each async for each in storage.list("files/")]
+
+    async def backwards(prefix: str = "") -> AsyncIterator[tuple[Key, Head]]:
+        for key, head in reversed(listed):
+            if key.startswith(prefix):
+                yield key, head
+
+    monkeypatch.setattr(storage, "list", backwards)
+    found = await keeping.sweep()
+    assert (found.objects, found.noted) == (7, 1)
     assert [place.file_id for place in found.missing] == [files[3].id]
 
 

@@ -145,13 +145,18 @@ class UploadRules(Base):
         assert (sent.state == "file") == isinstance(made, File)
 
     async def _overtaken(self, who: Principal, said: Registration) -> tuple[Any, Any]:
-        """What comes of a registration that takes too long, and of one that began after its lease."""
+        """What comes of a registration that takes too long, and of one that began after its lease.
+
+        One that begins before is refused.
+        """
         go, storage = asyncio.Event(), self.world.storage
         storage.reached.clear()
         storage.hold_copy = go
         slow = asyncio.create_task(self.world.registrar.register(who, said))
         reached = asyncio.create_task(storage.reached.wait())
         await asyncio.wait((slow, reached), return_when=asyncio.FIRST_COMPLETED)
+        early = (await all_of(self.world.registrar.register(who, said)))[0]
+        assert isinstance(early, FilesError if slow.done() else Conflict), early
         self.world.clock.now += LEASE_MS + 1
         made = (await all_of(self.world.registrar.register(who, said)))[0]
         storage.hold_copy = None
