@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from imgproxy.errors import (
+    Conflict,
     FilesError,
     InvalidFormat,
 )
@@ -147,23 +148,31 @@ class UploadRules(Base):
     async def _overtaken(self, who: Principal, said: Registration) -> tuple[Any, Any]:
         """What comes of a registration that takes too long, and of one that began after its lease.
 
-        One that begins before is refused.
+        One that begins before is refused. The late one ends while the other is still at it.
         """
-        go, storage = asyncio.Event(), self.world.storage
-        storage.reached.clear()
-        storage.hold_copy = go
-        slow = asyncio.create_task(self.world.registrar.register(who, said))
-        reached = asyncio.create_task(storage.reached.wait())
-        await asyncio.wait((slow, reached), return_when=asyncio.FIRST_COMPLETED)
+        slow, let_slow = await self._held_at_copy(self.world.registrar.register(who, said))
         early = (await all_of(self.world.registrar.register(who, said)))[0]
         assert isinstance(early, FilesError if slow.done() else Conflict), early
         self.world.clock.now += LEASE_MS + 1
-        made = (await all_of(self.world.registrar.register(who, said)))[0]
-        storage.hold_copy = None
-        go.set()
+        other, let_other = await self._held_at_copy(self.world.registrar.register(who, said))
+        let_slow.set()
         late = (await all_of(slow))[0]
+        let_other.set()
+        return late, (await all_of(other))[0]
+
+    async def _held_at_copy(
+        self, work: Coroutine[Any, Any, File]
+    ) -> tuple[asyncio.Task[File], asyncio.Event]:
+        """Begin something, until it has copied or is over; return it, and what lets it go on."""
+        go, storage = asyncio.Event(), self.world.storage
+        storage.reached.clear()
+        storage.hold_copy = go
+        task = asyncio.create_task(work)
+        reached = asyncio.create_task(storage.reached.wait())
+        await asyncio.wait((task, reached), return_when=asyncio.FIRST_COMPLETED)
         reached.cancel()
-        return late, made
+        storage.hold_copy = None
+        return task, go
 
     @rule(who=OWNERS, kind=BODIES, lie=st.booleans(), broken=st.booleans(), visibility=VISIBILITIES)
     def stream(self, who: Principal, kind: str, lie: bool, broken: bool, visibility: Visibility) -> None:
