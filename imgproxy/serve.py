@@ -23,6 +23,7 @@ from imgproxy.fleet import exposition, ports
 from imgproxy.fleet.alone import require_workers
 from imgproxy.fleet.member import Member
 from imgproxy.fleet.parent import Parent
+from imgproxy.fleet.ports import CannotListen
 from imgproxy.fleet.process import COMMAND
 from imgproxy.fleet.workshop import Workshop
 from imgproxy.settings import Settings
@@ -36,10 +37,6 @@ _EDGE_SECONDS = _DRAIN_SECONDS + 5  # for an edge to drain and to end
 _LONGEST_LINE = 8190
 _BACKLOG = 1024
 _LOOPBACK = "127.0.0.1"
-
-
-class CannotListen(Exception):
-    """The address or port is taken, or not ours to take; one line says which and why."""
 
 
 @dataclass(frozen=True, slots=True)

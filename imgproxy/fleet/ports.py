@@ -13,6 +13,10 @@ from typing import Any
 _BACKLOG = 1024
 
 
+class CannotListen(Exception):
+    """The address or port is taken, or not ours to take; one line says which and why."""
+
+
 def bind(host: str, port: int, *, shares: int) -> list[list[socket.socket]]:
     """So many times a socket for every address of a host, listening; raise OSError."""
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

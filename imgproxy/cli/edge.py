@@ -1,0 +1,20 @@
+"""`imgproxy edge`: one of the processes that `serve --edges` starts."""
+
+from __future__ import annotations
+
+import argparse
+
+import uvloop
+
+from imgproxy import serve
+from imgproxy.console import demo
+from imgproxy.settings import read
+from imgproxy.telemetry import log_to_stderr
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Serve on the sockets that the parent has handed down, until it says otherwise."""
+    log_to_stderr()
+    seat = serve.Seat(asked.channel, asked.listeners, asked.edges)
+    uvloop.run(serve.run_edge(read(), seat, pages=demo.pages(asked.demo)))
+    return 0

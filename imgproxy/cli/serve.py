@@ -1,0 +1,96 @@
+"""`imgproxy serve`: a server, with drawn pictures to show if that is wanted."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from secrets import token_urlsafe
+
+import uvloop
+
+from imgproxy import credentials, exhibit, serve
+from imgproxy.cli.usage import UsageError
+from imgproxy.console import demo
+from imgproxy.settings import Settings, read
+from imgproxy.storage.address import LocalAddress, MemoryAddress
+from imgproxy.telemetry import log_to_stderr
+
+_DEMO_PRESETS = "card=fit-in/300x200/filters:quality(80);face=160x160/smart"
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    drawn = "" if os.environ.get("IMGPROXY_JWT_SECRET") else token_urlsafe(32)
+    if asked.demo:
+        os.environ.setdefault("IMGPROXY_PRESETS", _DEMO_PRESETS)
+        os.environ["IMGPROXY_JWT_SECRET"] = drawn or os.environ["IMGPROXY_JWT_SECRET"]
+    settings = read()
+    if asked.edges > 1 and isinstance(settings.storage, MemoryAddress):
+        raise UsageError("--edges needs a storage that processes can share: IMGPROXY_STORAGE is memory://")
+    log_to_stderr()
+    keys = _draw(settings) if asked.demo else []
+    words = uvloop.run(_exhibit(settings, keys, drawn)) if asked.demo else []
+    base = f"http://{asked.host}:{asked.port}"
+
+    def announce() -> None:
+        for caption, url in demo.urls(base, keys) if keys else ():
+            print(f"{caption:16} {url}")
+        for line in words:
+            print(line)
+        print(f"imgproxy listens on {base}{'/' if keys else ''}", flush=True)
+
+    if asked.edges == 1:
+        serving = serve.run(
+            settings,
+            host=asked.host,
+            port=asked.port,
+            pages=demo.pages(keys),
+            announce=announce,
+        )
+    else:
+        os.environ["IMGPROXY_SECRET"] = settings.secret  # edges honour one another's URLs
+        serving = serve.run_edges(
+            settings,
+            host=asked.host,
+            port=asked.port,
+            edges=asked.edges,
+            arguments=["--demo", *keys] if keys else [],
+            announce=announce,
+        )
+    uvloop.run(serving)
+    return 0
+
+
+async def _exhibit(settings: Settings, keys: Sequence[str], jwt_secret: str) -> list[str]:
+    """Make the demo's pictures public files; return how to call the files API.
+
+    `jwt_secret` is one that nobody knows yet; one that was given is not shown.
+    """
+    await exhibit.exhibit(settings, keys)
+    publishable, _ = await credentials.create_key(settings, "pk", exhibit.TENANT)
+    secret, _ = await credentials.create_key(settings, "sk", exhibit.TENANT)
+    return [
+        f"{'publishable key':16} {publishable}",
+        f"{'secret key':16} {secret}",
+        f"{'token of a user':16} {f'IMGPROXY_JWT_SECRET={jwt_secret} ' if jwt_secret else ''}"
+        f"{_own_name()} token --sub ann --tenant {exhibit.TENANT}",
+    ]
+
+
+def _own_name() -> str:
+    """How a person has started this program."""
+    return "python -m imgproxy" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
+
+
+def _draw(settings: Settings) -> list[str]:
+    """Have the demo's pictures drawn, in a child process: this one makes no pixels."""
+    if not isinstance(settings.storage, LocalAddress):
+        raise UsageError("--demo needs a folder to draw into: leave IMGPROXY_STORAGE unset, or file://DIR")
+    root = settings.storage.root
+    command = [sys.executable, "-m", "imgproxy.engine.drawing", str(root)]
+    drawn = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  our own words
+    return [str(Path(line).relative_to(root)) for line in drawn.stdout.splitlines()]
