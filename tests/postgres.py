@@ -92,7 +92,8 @@ class Postgres:
             "-U",
             "postgres",
         ]
-        done = subprocess.run([*command, name], input=statement, check=True, capture_output=True, text=True)
+        done = subprocess.run([*command, name], input=statement, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, f"{done.stderr}{(self.folder / 'log').read_text()[-2000:]}"
         return done.stdout.strip()
 
     @contextmanager
