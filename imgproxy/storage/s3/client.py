@@ -21,7 +21,7 @@ from botocore import exceptions as boto
 from imgproxy.errors import ImgproxyError, NotFound, StorageFailed, StorageSlow
 from imgproxy.image.source import MAX_KEY_BYTES, Key
 from imgproxy.storage import BadParts
-from imgproxy.storage.bucket import S3Options as S3Options
+from imgproxy.storage.bucket import S3Options
 from imgproxy.storage.retry import Retry
 
 

@@ -15,9 +15,10 @@ from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.image.source import Key
 from imgproxy.storage import Head, Original
 from imgproxy.storage.blocks import blocks
+from imgproxy.storage.bucket import S3Options
 from imgproxy.storage.memfd import Memfd, refuse_above
 from imgproxy.storage.retry import Retry
-from imgproxy.storage.s3.client import BrokenOff, Door, Invalid, OutOfRange, S3Options, translated
+from imgproxy.storage.s3.client import BrokenOff, Door, Invalid, OutOfRange, translated
 from imgproxy.storage.s3.multipart import PART_BYTES, Multipart
 
 _CHUNK = 256 * 1024
