@@ -25,10 +25,12 @@ from tests.files.machine.model import (
 class SightRules(Base):
     """Records, bytes and pictures, asked for by everybody."""
 
-    @rule(which=ANY)
-    def look(self, which: int) -> None:
-        """Everybody asks for a file, and for its bytes."""
+    @rule(which=ANY, late=st.booleans())
+    def look(self, which: int, late: bool) -> None:
+        """Everybody asks for a file, and for its bytes, sometimes when its shares have just ended."""
         known = self._file(which)
+        if late:
+            self.world.clock.now = max([self.now, *(each.expires_at or 0 for each in known.shares)])
         for who in EVERYBODY:
             self._look(known, who)
         self.touched.add(known.id)
