@@ -181,6 +181,9 @@ for order in ORDERS:
             *(files.c[each] for each in (*leading, order)),
             files.c.id,
             *([files.c.owner_type] if leading == ("owner_id",) else []),  # whose ids these are
+            *(
+                [files.c.created_at] if not leading and order != "created_at" else []
+            ),  # for `ways.walk_search`
             sqlite_where=is_ready,
             postgresql_where=is_ready,
         )

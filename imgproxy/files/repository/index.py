@@ -10,6 +10,7 @@ may meet), so whatever they find is held against the text.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import unicodedata
 import zlib
 
@@ -113,15 +114,17 @@ def _add_text(connection: Connection, file: File) -> None:
     if connection.dialect.name == _POSTGRESQL:
         connection.execute(insert(file_search), values | {"grams": sorted(numbers)})
         return
-    seq = seq_of(file.created_at, file.id)
-    while not rows.add(connection, file_search, values | {"seq": seq}):
-        seq += 1
+    places = (seq_of(file.created_at, file.id, further) for further in itertools.count())
+    seq = next(each for each in places if rows.add(connection, file_search, values | {"seq": each}))
     connection.execute(_ADD_GRAMS, {"seq": seq, "grams": fts(numbers)})
 
 
-def seq_of(created_at: int, id_: str) -> int:
-    """Where a file's text lies: by time, so that FTS5 finds the newest first; the rest is by lot."""
-    return created_at << SEQ_BITS | zlib.crc32(id_.encode()) & (1 << SEQ_BITS) - 1
+def seq_of(created_at: int, id_: str, further: int = 0) -> int:
+    """Where a file's text lies: by time, so that FTS5 finds the newest first; the rest is by lot.
+
+    Who finds his place taken goes further, and stays within his millisecond.
+    """
+    return created_at << SEQ_BITS | (zlib.crc32(id_.encode()) + further) & (1 << SEQ_BITS) - 1
 
 
 def _remove_text(connection: Connection, file: File) -> None:

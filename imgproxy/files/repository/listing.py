@@ -6,6 +6,8 @@ do, and none has an OR that no index could follow. How a reach is read depends o
 
     in order   none, or one: its index has every order, and the page is read off it
     by time    a search by creation, on SQLite: FTS5 has the same order
+    among      a search in another order, on SQLite: follow that order, and look at texts only of files
+               whose time FTS5 has found
     gather     more, and one of them finds few: all that it finds are looked at, and sorted
     walk       more, and all find many: follow one in order and drop what does not match. If a long stretch
                holds too few, gather after all
@@ -42,6 +44,12 @@ FEW = 2_000
 """As many files are looked at, one by one, before a list is read another way: 10 ms or so."""
 _COUNTED = 500
 """As many files of a walk are looked at for the total alone."""
+_MANY = 20_000
+"""Of more candidates than these, a search meets enough by looking at every text it comes by."""
+_LONG = 30_000
+"""As many are followed among candidates."""
+_FOLLOWED = 15
+"""As many are followed for each candidate, if there are few: or to gather would be quicker."""
 _TRIED = 1_000
 """As many are looked at on PostgreSQL before GIN is asked, which first reads all that it has of a word."""
 
@@ -160,6 +168,8 @@ class _Reading:
         """The first `wanted` places."""
         if self._shape.is_search_by_time:
             return self._by_time()
+        if self._shape.is_search_on_sqlite:
+            return self._among()
         if self._is_large_search_on_postgresql():
             rows = self._walked(_TRIED)
             if len(rows) == self._wanted:
@@ -215,10 +225,25 @@ class _Reading:
         """What is followed in order in a walk."""
         return next((each for each in self._shape.ranges if each not in ("search", "shared")), "")
 
-    def _by_time(self) -> list[_Place]:
-        """By `seq`, in which files of one millisecond are in no order: so that one is read to its end."""
+    def _among(self) -> list[_Place]:
+        """By another order than FTS5 has, in which candidates are met."""
+        self._count_search()
+        some = _number(ways.candidates(), self._connection, self._values | {"limit": FEW})
+        stretch = _LONG if some == FEW else _FOLLOWED * some
+        among = not ways.candidate_at().all(self._connection, self._values | {"offset": _MANY})
+        here = self._values | {"stretch": stretch if among else _MANY // 4}
+        found = ways.walk_search(self._shape, among=among).all(self._connection, here)
+        if len(found) < self._wanted:
+            found = ways.first_gathered(self._shape, "search").all(self._connection, self._values)
+        return [(row[0], row[1]) for row in found]
+
+    def _count_search(self) -> None:
         found = self._size("search") if self._count.total <= FEW else 0
         self._count.add(found, is_exact=self._count.total <= FEW and found <= FEW)
+
+    def _by_time(self) -> list[_Place]:
+        """By `seq`, in which files of one millisecond are in no order: so that one is read to its end."""
+        self._count_search()
         rows = self._searched(0, 2**63 - 1, self._wanted)
         if len(rows) == self._wanted:
             last = rows[-1][0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -75,7 +75,12 @@ class Shape:
     @property
     def is_search_by_time(self) -> bool:
         """Whether FTS5 gives what matches in the order that is asked for: rowids are times there."""
-        return self.ranges == ("search",) and self.order == "created_at" and self.engine != POSTGRESQL
+        return self.is_search_on_sqlite and self.order == "created_at"
+
+    @property
+    def is_search_on_sqlite(self) -> bool:
+        """Whether FTS5 gives all that matches."""
+        return self.ranges == ("search",) and self.engine != POSTGRESQL
 
 
 @_made
@@ -118,6 +123,42 @@ def walk(shape: Shape, by: str) -> Prepared:
     return Prepared(statement.limit(bindparam("limit")))
 
 
+@cache
+def candidates() -> Prepared:
+    """How many texts have all grams of a search, whether they hold its words or not; it stops at `limit`."""
+    found = select(file_grams.c.rowid).where(_has_grams()).limit(bindparam("limit")).subquery()
+    return Prepared(select(func.count()).select_from(found))
+
+
+@cache
+def candidate_at() -> Prepared:
+    """A row if there are more candidates than `offset`: counting them takes twice the time."""
+    found = select(file_grams.c.rowid).where(_has_grams())
+    return Prepared(found.limit(literal_column("1")).offset(bindparam("offset")))
+
+
+@_made
+def walk_search(shape: Shape, *, among: bool) -> Prepared:
+    """A walk of a search on SQLite, which finds texts by their time; `among` candidates only, if so told.
+
+    To look at a text takes 2.4 µs. One that is no candidate takes 0.25, and each candidate does beforehand.
+    """
+    value, id_ = files.c[shape.order], files.c.id
+    along = _first(shape, _range(shape, "", value, id_, files.c.created_at), value, id_, "stretch").subquery()
+    begin, end = (
+        (along.c.created_at + literal_column(str(at))) * literal_column(str(1 << SEQ_BITS)) for at in (0, 1)
+    )
+    # Not the index of ids: as an expression the id is only held against what is found by time.
+    is_it = func.coalesce(file_search.c.file_id, "") == along.c.id
+    here = (file_search.c.seq >= begin, file_search.c.seq < end, is_it, _holds(file_search.c.text, shape))
+    statement = select(along.c[shape.order], along.c.id)
+    if among:
+        statement = statement.where(
+            along.c.created_at.in_(select(_made_at(file_grams.c.rowid)).where(_has_grams()))
+        )
+    return Prepared(statement.where(exists().where(*here)).limit(bindparam("limit")))
+
+
 @_made
 def count_of_walk(shape: Shape, by: str) -> Prepared:
     """How many of a stretch match."""
@@ -132,8 +173,7 @@ def search_by_time(shape: Shape) -> Prepared:
     statement = _by_text(shape, seq, file_search.c.file_id)
     statement = statement.where(seq >= bindparam("low"), seq <= bindparam("high"))
     if shape.after:
-        made_at = seq.op(">>")(literal_column(str(SEQ_BITS)))
-        statement = _after(shape, statement, made_at, file_search.c.file_id)
+        statement = _after(shape, statement, _made_at(seq), file_search.c.file_id)
     return Prepared(statement.order_by(seq.desc() if shape.descending else seq).limit(bindparam("limit")))
 
 
@@ -199,8 +239,15 @@ def _by_text(shape: Shape, *wanted: ColumnElement[Any]) -> Select[Any]:
         candidate = grams.contains(bindparam("grams", type_=ARRAY(BigInteger)))
         return select(*wanted).select_from(file_search).where(candidate, _holds(file_search.c.text, shape))
     source = file_grams.join(file_search, file_search.c.seq == file_grams.c.rowid)
-    candidate = literal_column("file_grams").op("MATCH")(bindparam("grams"))
-    return select(*wanted).select_from(source).where(candidate, _holds(file_search.c.text, shape))
+    return select(*wanted).select_from(source).where(_has_grams(), _holds(file_search.c.text, shape))
+
+
+def _has_grams() -> ColumnElement[bool]:
+    return literal_column("file_grams").op("MATCH", is_comparison=True)(bindparam("grams"))
+
+
+def _made_at(seq: ColumnElement[int]) -> ColumnElement[int]:
+    return seq.op(">>")(literal_column(str(SEQ_BITS)))
 
 
 def _holds(words: ColumnElement[Any], shape: Shape) -> ColumnElement[bool]:

@@ -16,10 +16,12 @@ from imgproxy.files.database import Connection, Database
 from imgproxy.files.model import File, FileState, Owner, Share, Visibility
 from imgproxy.files.permission import Action, allows
 from imgproxy.files.principal import Kind, Principal
-from imgproxy.files.repository import files, listing, shares
+from imgproxy.files.repository import files, listing, shares, ways
 from imgproxy.files.repository.index import folded
+from imgproxy.files.repository.prepared import Prepared
 from imgproxy.files.repository.reach import ListQuery
 from tests.files.samples import ACME, NOW, OTHER, file
+from tests.files.uploading import Desk
 
 SERVICE = Principal(ACME, Kind.SERVICE)
 ANONYMOUS = Principal(ACME, Kind.ANONYMOUS)
@@ -200,11 +202,34 @@ async def test_many_matches_give_the_same_page_as_few(
 ) -> None:
     monkeypatch.setattr(listing, "EXACT", 3)  # so that most lists walk, and some have to gather after all
     monkeypatch.setattr(listing, "FEW", 12)
+    monkeypatch.setattr(listing, "_MANY", 16)
     for query in _queries(principal):
         expected = _expected(query)
         page = await world.read(lambda c, query=query: listing.list_files(c, query))
         assert page.items == tuple(expected[:7]), query
         assert (page.total, page.total_is_exact) == (min(len(expected), 3), len(expected) <= 3), query
+
+
+@pytest.mark.parametrize(("many", "among"), [(1_000, True), (2, False)], ids=["few", "many"])
+async def test_a_search_in_another_order_looks_at_candidates_if_few_texts_are(
+    here: Desk, monkeypatch: pytest.MonkeyPatch, many: int, among: bool
+) -> None:
+    told: list[bool] = []
+
+    def noting(shape: ways.Shape, *, among: bool) -> Prepared:
+        told.append(among)
+        return walk_search(shape, among=among)
+
+    walk_search = ways.walk_search
+    monkeypatch.setattr(ways, "walk_search", noting)
+    monkeypatch.setattr(listing, "_MANY", many)
+    names = ("summer.jpg", "winter.jpg") * 5
+    made = [file(original_name=name, size=at * 3 % 10) for at, name in enumerate(names)]
+    await here.database.write(lambda c: [files.insert_file(c, each) for each in made])
+    query = ListQuery(SERVICE, NOW, search="summer", sort=Sort.SIZE, visibility=Visibility.PUBLIC, limit=9)
+    page = await here.database.read(lambda c: listing.list_files(c, query))
+    assert [each.size for each in page.items] == [8, 6, 4, 2, 0]
+    assert told == [among]
 
 
 async def test_a_page_by_number_is_bounded(database: Database) -> None:

@@ -189,11 +189,13 @@ def _listed() -> None:
     """An index for each filter with each order."""
     for order in _ORDERS:
         for leading in ([], *([each] for each in _FILTERS if each != order)):
-            whose = ["owner_type"] if leading == ["owner_id"] else []
+            also = ["owner_type"] if leading == ["owner_id"] else []
+            if not leading and order != "created_at":
+                also = ["created_at"]
             op.create_index(
                 f"files_by_{'_'.join([*leading, order])}",
                 "files",
-                ["tenant_id", "visibility", *leading, order, "id", *whose],
+                ["tenant_id", "visibility", *leading, order, "id", *also],
                 **_where("state = 'ready'"),
             )
 
