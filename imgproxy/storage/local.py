@@ -13,7 +13,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.image.source import Key
@@ -23,14 +22,14 @@ from imgproxy.storage.folder import Folder, version
 from imgproxy.storage.local_multipart import LocalMultipart
 from imgproxy.storage.memfd import refuse_above
 from imgproxy.storage.threads import Threads
-from imgproxy.storage.ticket import Tickets
+from imgproxy.storage.ticket import Ticketed, Tickets
 
 _CHUNK = 256 * 1024
 _LISTED = 256  # looked up at once while listing
 _ABANDONED_SECONDS = 3600  # no writer is silent for as long: a client would have been sent away
 
 
-class LocalStorage:
+class LocalStorage(Ticketed):
     """A flat space of keys in a folder, which is made by the first object put."""
 
     def __init__(self, root: Path, tickets: Tickets | None = None, *, patience: float = 30.0) -> None:
@@ -98,26 +97,6 @@ class LocalStorage:
         while page := await self._threads.run(_take, walk):
             for key, found in page:
                 yield Key(key), _head(found)
-
-    async def presign(
-        self,
-        method: Literal["GET", "PUT"],
-        key: Key,
-        *,
-        expires: int,
-        content_type: str | None = None,
-        content_length: int | None = None,
-        disposition: str | None = None,
-    ) -> str:
-        """Return the path of a ticket."""
-        return self.tickets.presign(
-            method,
-            key,
-            expires=expires,
-            content_type=content_type,
-            content_length=content_length,
-            disposition=disposition,
-        )
 
     async def check(self) -> None:
         """Return if objects can be written here."""

@@ -11,14 +11,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Literal
 
 from imgproxy.errors import NotFound
 from imgproxy.image.source import Key
 from imgproxy.storage import Head, Original, Part, Unfinished
 from imgproxy.storage.assembly import chosen, numbered
 from imgproxy.storage.memfd import Memfd, refuse_above
-from imgproxy.storage.ticket import Tickets
+from imgproxy.storage.ticket import Ticketed, Tickets
 
 _CHUNK = 256 * 1024
 
@@ -37,7 +36,7 @@ class _Upload:
     parts: dict[int, tuple[Part, bytes]] = field(default_factory=dict)
 
 
-class MemoryStorage:
+class MemoryStorage(Ticketed):
     """A flat space of keys that is only in memory."""
 
     def __init__(self, tickets: Tickets | None = None, *, clock: Callable[[], float] = time.time) -> None:
@@ -83,26 +82,6 @@ class MemoryStorage:
         for key in sorted(self._objects):
             if key.startswith(prefix) and key in self._objects:
                 yield key, self._objects[key].head
-
-    async def presign(
-        self,
-        method: Literal["GET", "PUT"],
-        key: Key,
-        *,
-        expires: int,
-        content_type: str | None = None,
-        content_length: int | None = None,
-        disposition: str | None = None,
-    ) -> str:
-        """Return the path of a ticket."""
-        return self.tickets.presign(
-            method,
-            key,
-            expires=expires,
-            content_type=content_type,
-            content_length=content_length,
-            disposition=disposition,
-        )
 
     async def check(self) -> None:
         """Return: memory can be reached."""

@@ -88,6 +88,32 @@ class Tickets:
         return generate(Ticket(method, key, int(self._clock()) + expires, **bound), secret=self._secret)
 
 
+class Ticketed:
+    """A storage whose URLs lead to us."""
+
+    tickets: Tickets
+
+    async def presign(
+        self,
+        method: Method,
+        key: Key,
+        *,
+        expires: int,
+        content_type: str | None = None,
+        content_length: int | None = None,
+        disposition: str | None = None,
+    ) -> str:
+        """Return the path of a ticket."""
+        return self.tickets.presign(
+            method,
+            key,
+            expires=expires,
+            content_type=content_type,
+            content_length=content_length,
+            disposition=disposition,
+        )
+
+
 def generate(ticket: Ticket, *, secret: bytes) -> str:
     """Write a ticket as a path with a query."""
     fields = {name: getattr(ticket, field) for name, field in _NAMES.items()}
