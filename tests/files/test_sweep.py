@@ -23,7 +23,7 @@ async def noted(keeping: Keeping) -> list[str]:
     return [orphan.object_key for orphan in found]
 
 
-@pytest.mark.parametrize("place", [LOST, Key("staging/acme/nobody")])
+@pytest.mark.parametrize("place", [LOST, Key("staging/acme/nobody"), Key("files/stray")])
 async def test_what_no_row_names_goes_in_two_passes_an_hour_apart(keeping: Keeping, place: Key) -> None:
     await keeping.file()
     await keeping.desk.storage.put(place, bytes_of(b"12345"))
