@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 
-from imgproxy.telemetry import AccessLog, JsonFormatter, Line, Metrics
+from imgproxy.telemetry import AccessLog, JsonFormatter, Line, Metrics, request_id
 
 
 def line(status: int, target: str = "/photo.jpg") -> Line:
@@ -133,3 +133,19 @@ def test_the_programs_own_log_is_json_with_its_exceptions() -> None:
     line = json.loads(JsonFormatter().format(record))
     assert (line["level"], line["message"]) == ("error", "it fails")
     assert "ValueError: broken" in line["exception"]
+
+
+@pytest.mark.parametrize("given", ["abc-123-def", "a" * 64, "6f1e.8_0-"])
+def test_the_request_id_of_a_proxy_is_kept(given: str) -> None:
+    assert request_id({"X-Request-Id": given}) == given
+
+
+@pytest.mark.parametrize("given", ["", "short", "a" * 65, "<script>", "abc-123-def\n"])
+def test_what_is_no_request_id_is_replaced(given: str) -> None:
+    made = request_id({"X-Request-Id": given})
+    assert made != given
+    assert len(made) == 16
+
+
+def test_request_ids_are_all_different() -> None:
+    assert len({request_id({}) for _ in range(10_000)}) == 10_000

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from secrets import token_hex
 from time import perf_counter
 from typing import Protocol
 
@@ -24,13 +23,12 @@ from imgproxy.api.problems import Told
 from imgproxy.errors import ImgproxyError, NotSigned
 from imgproxy.image.source import Key
 from imgproxy.storage.ticket import PREFIX, Tickets
-from imgproxy.telemetry import AccessLog, Line
+from imgproxy.telemetry import AccessLog, Line, request_id
 
 _log = logging.getLogger(__name__)
 
 _METHODS = "GET, HEAD, PUT, OPTIONS"
 _EXPOSED = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Location, X-Request-Id"
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1024}")
 _NO_EXPECTATION = Told("common/expectation-failed", 417)
 _DEFECT = "the request could not be answered"
@@ -110,21 +108,20 @@ class Gateway:
 
     def _common(self, http: web.Request) -> dict[str, str]:
         """The headers of every answer."""
-        given = http.headers.get("X-Request-Id", "")
         common = {
             "Access-Control-Expose-Headers": _EXPOSED,
             "Server": "imgproxy",
-            "X-Request-Id": given if _REQUEST_ID.fullmatch(given) else token_hex(8),
+            "X-Request-Id": request_id(http.headers),
         }
         return {**self._cors.headers(http.headers.get("Origin")), **common}
 
-    def _tell(self, http: web.Request, request_id: str, response: web.StreamResponse, seconds: float) -> None:
+    def _tell(self, http: web.Request, id_: str, response: web.StreamResponse, seconds: float) -> None:
         """Log the request, and not its ticket."""
         target = http.raw_path.partition("?")[0]
         sent = (response.content_length or 0) if http.method == "GET" else 0
         status = response.status
         line = Line(
-            self._clock(), request_id, http.remote, http.method, target, status, sent, "none", seconds
+            self._clock(), id_, http.remote, http.method, target, status, sent, "none", seconds
         )
         self._access_log.add(line)
 

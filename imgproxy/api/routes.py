@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from secrets import token_hex
 from time import perf_counter
 from typing import Any
 
@@ -30,7 +28,7 @@ from imgproxy.api.read import read_json, read_query
 from imgproxy.api.reply import Reply, reply, written
 from imgproxy.errors import ImgproxyError, RateLimited
 from imgproxy.files.principal import Kind
-from imgproxy.telemetry import AccessLog, Line, Metrics
+from imgproxy.telemetry import AccessLog, Line, Metrics, request_id
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +38,6 @@ _SAFE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Server": "imgproxy",
 }
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _CHANGES = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -118,7 +115,7 @@ class _Path:
 
     async def handle(self, http: web.Request) -> web.StreamResponse:
         """Answer any request for this path."""
-        asked = _Asked(http, _request_id(http))
+        asked = _Asked(http, request_id(http.headers))
         accept = http.headers.get("Accept", "")
         try:
             response = await self._respond(asked)
@@ -244,9 +241,3 @@ def _origin(http: web.Request) -> str:
 def _length(http: web.Request) -> bytes:
     """What is known of a streamed body before it is read."""
     return str(http.content_length).encode()
-
-
-def _request_id(http: web.Request) -> str:
-    """The id that a proxy in front gave, if it is one, or a new one."""
-    given = http.headers.get("X-Request-Id")
-    return given if given is not None and _REQUEST_ID.fullmatch(given) else token_hex(8)

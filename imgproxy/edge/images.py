@@ -6,11 +6,9 @@ Every answer has a request id; every error becomes a problem here and nowhere el
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from secrets import token_hex
 from time import perf_counter
 
 from aiohttp import HttpVersion11, web
@@ -27,7 +25,7 @@ from imgproxy.errors import AskerError, ImgproxyError, NotFound, NotSigned
 from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output, negotiate
 from imgproxy.image.source import Key
-from imgproxy.telemetry import AccessLog, Line, Metrics
+from imgproxy.telemetry import AccessLog, Line, Metrics, request_id
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +34,6 @@ RESERVED = frozenset(
 )
 """First segments that are no images; `params` is one too, and the grammar's own. `s3` is where Uppy asks."""
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _TARGETS = 8_192  # URLs whose reading is remembered; some 2 KB each
 
 
@@ -90,7 +87,7 @@ class Images:
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
         """Answer any request that no other route took."""
-        asked = _Asked(http, _request_id(http))
+        asked = _Asked(http, request_id(http.headers))
         try:
             written = self._at_hand(asked)
             if written is not None:
@@ -249,12 +246,6 @@ class Images:
                 seconds,
             )
         )
-
-
-def _request_id(http: web.BaseRequest) -> str:
-    """The id that a proxy in front gave, if it is one, or a new one."""
-    given = http.headers.get("X-Request-Id")
-    return given if given is not None and _REQUEST_ID.fullmatch(given) else token_hex(8)
 
 
 def _picture(entry: Entry, headers: dict[str, str], prepared: Prepared, cache_status: str) -> web.Response:
