@@ -120,9 +120,7 @@ class Gateway:
         target = http.raw_path.partition("?")[0]
         sent = (response.content_length or 0) if http.method == "GET" else 0
         status = response.status
-        line = Line(
-            self._clock(), id_, http.remote, http.method, target, status, sent, "none", seconds
-        )
+        line = Line(self._clock(), id_, http.remote, http.method, target, status, sent, "none", seconds)
         self._access_log.add(line)
 
 
