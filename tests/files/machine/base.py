@@ -72,8 +72,7 @@ class Base(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self._stack = AsyncExitStack()
         self.world = self.run(self._stack.enter_async_context(self.place()))
-        self.laws = Laws(self.world, FOREIGN)
-        self.run(self._store_foreign())
+        self.laws = Laws(self.world, self.run(self._store_foreign()))
 
     def teardown(self) -> None:
         try:
@@ -104,10 +103,9 @@ class Base(RuleBasedStateMachine):
         assert {*record.files} == {*self.files}
         for id_, known in self.files.items():
             self._compare(record, record.files[id_], known)
-        stored = self.run(self._stored())
         for sent in self.sent:
             self._compare_upload(record, sent)
-            lost = sent.state == "open" and sent.staged and sent.upload.staging_key not in stored
+            lost = sent.state == "open" and sent.staged and sent.upload.staging_key not in self.laws.lying
             assert not lost, f"{sent} has lost its bytes"
         self.run(self._compare_edge())
 
@@ -303,9 +301,10 @@ class Base(RuleBasedStateMachine):
         """Where something of ours lies."""
         return {*await self.laws.stored()}
 
-    async def _store_foreign(self) -> None:
-        for key, content in FOREIGN.items():
-            await self.world.storage.put(key, bytes_of(content))
+    async def _store_foreign(self) -> dict[Key, str]:
+        """Return the version of each."""
+        storage = self.world.storage
+        return {key: (await storage.put(key, bytes_of(content))).version for key, content in FOREIGN.items()}
 
 
 async def _awaited(work: Awaitable[T]) -> T:

@@ -13,12 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from imgproxy.files.model import File, FileState, Task, Upload, UploadState
-from imgproxy.files.repository.files import file_by_id
-from imgproxy.files.repository.outbox import list_tasks
-from imgproxy.files.repository.shares import shares_of
-from imgproxy.files.repository.uploads import upload_by_staging_key
-from imgproxy.files.tables import files, outbox, uploads
+from imgproxy.files.model import File, FileState, Share, Task, Upload, UploadState
+from imgproxy.files.repository import rows
+from imgproxy.files.tables import files, outbox, shares, uploads
 from imgproxy.image.source import Key
 from imgproxy.storage import Head
 from tests.files.machine.model import Body
@@ -39,7 +36,8 @@ class Record:
     uploads: dict[Key, Upload]
     """By the place where a client may write."""
     tasks: list[Task]
-    shares: dict[str, Any]
+    shares: dict[str, tuple[Share, ...]]
+    """By the id of the file."""
 
     def promised(self, kind: str) -> set[str]:
         """The keys of promises that are not kept yet, or were given up in plain sight."""
@@ -47,17 +45,25 @@ class Record:
 
 
 def record(connection: Connection) -> Record:
-    """Read everything."""
-    ids = connection.execute(select(files.c.tenant_id, files.c.id)).all()
-    found = [file_by_id(connection, tenant, id_) for tenant, id_ in ids]
-    places = connection.execute(select(uploads.c.staging_key)).scalars().all()
-    tenants = connection.execute(select(outbox.c.tenant_id).distinct()).scalars().all()
+    """Read everything, a table at a time: there are hundreds of rows, and this is done at each step."""
+    found = [rows.file(row) for row in connection.execute(select(files))]
+    sent = [rows.upload(row) for row in connection.execute(select(uploads))]
     return Record(
-        files={file.id: file for file in found if file},
-        uploads={place: upload for place in places if (upload := upload_by_staging_key(connection, place))},
-        tasks=[task for tenant in tenants for task in list_tasks(connection, tenant, limit=10_000)],
-        shares={id_: shares_of(connection, tenant, id_) for tenant, id_ in ids},
+        files={file.id: file for file in found},
+        uploads={upload.staging_key: upload for upload in sent},
+        tasks=[rows.task(row) for row in connection.execute(select(outbox))],
+        shares={file.id: () for file in found} | _shares(connection),
     )
+
+
+def _shares(connection: Connection) -> dict[str, tuple[Share, ...]]:
+    found: dict[str, tuple[Share, ...]] = {}
+    for row in connection.execute(select(shares).order_by(shares.c.type, shares.c.principal_id)):
+        found[row.file_id] = (
+            *found.get(row.file_id, ()),
+            Share(row.type, row.principal_id, row.expires_at),
+        )
+    return found
 
 
 @dataclass
@@ -65,8 +71,8 @@ class Laws:
     """The laws, and what they remember from one step to the next."""
 
     world: World
-    foreign: dict[Key, bytes]
-    """Objects in the same storage that are none of ours."""
+    foreign: dict[Key, str]
+    """The versions of objects in the same storage that are none of ours."""
     bodies: dict[Key, bytes] = field(default_factory=dict)
     """What was ever seen where files lie."""
     gone: set[Key] = field(default_factory=set)
@@ -78,11 +84,13 @@ class Laws:
     purges: Counter[str] = field(default_factory=Counter)
     """How many promises to tell whoever is in front there were, by key."""
     versions: dict[Key, str] = field(default_factory=dict)
+    lying: dict[Key, Head] = field(default_factory=dict)
+    """What lay where ours lies when they were last checked."""
 
     async def hold(self) -> Record:
         """Check them all; return what the record says."""
         found = await self.world.database.read(record)
-        stored = await self.stored()
+        self.lying = stored = await self.stored()
         await self._look_at_bodies(stored)
         self._rows_first(found, stored)
         self._parts_have_rows(found, [each async for each in self.world.storage.multipart.list()])
@@ -93,9 +101,11 @@ class Laws:
         return found
 
     async def stored(self) -> dict[Key, Head]:
-        """What lies where ours lies."""
-        storage = self.world.storage
-        return {key: head for prefix in PLACES async for key, head in storage.list(prefix)}
+        """What lies where ours lies; beside it lies what is none of ours, as ever."""
+        found = {key: head async for key, head in self.world.storage.list()}
+        others = {key: head.version for key, head in found.items() if not key.startswith(PLACES)}
+        assert others == self.foreign
+        return {key: head for key, head in found.items() if key.startswith(PLACES)}
 
     def truth(self, file: File, body: Body) -> None:
         """What is said of a file is what its bytes are, and these are what was uploaded."""
@@ -116,8 +126,6 @@ class Laws:
                 assert self.bodies.setdefault(key, found) == found, f"{key} has changed"
                 self.versions[key] = head.version
         self.gone |= self.bodies.keys() - stored.keys()
-        for key in self.foreign:
-            await self.world.storage.head(key)
         for key, times in self.world.storage.writes.items():
             assert times == 1 or not key.startswith("files/"), f"{key} was written {times} times"
 
