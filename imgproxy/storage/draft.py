@@ -42,7 +42,7 @@ class Draft:
             # The umask decides who may read it: often a web server beside us.
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes | memoryview) -> None:
         """Append bytes."""
         with self._lock, storing():
             view = memoryview(block)
@@ -127,7 +127,7 @@ async def pour(threads: Threads, chunks: AsyncIterator[bytes], draft: Draft) -> 
     """Write what arrives."""
     async with aclosing(blocks(chunks, size=_BLOCK)) as regrouped:
         async for block in regrouped:
-            await threads.run(draft.write, block)
+            await threads.run(draft.write, block.getbuffer())
 
 
 @contextmanager

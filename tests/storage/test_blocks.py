@@ -17,7 +17,7 @@ async def cut(pieces: list[bytes]) -> AsyncIterator[bytes]:
 
 
 async def regrouped(pieces: list[bytes], size: int) -> list[bytes]:
-    return [block async for block in blocks(cut(pieces), size=size)]
+    return [block.read() async for block in blocks(cut(pieces), size=size)]
 
 
 @given(st.lists(st.binary(max_size=50)), st.integers(min_value=1, max_value=40))

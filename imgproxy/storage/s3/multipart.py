@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any, Protocol
 
 from imgproxy.errors import ImgproxyError, NotFound, StorageFailed
@@ -55,10 +56,11 @@ class Multipart:
             "upload_part", key=key, expires=expires, UploadId=upload, PartNumber=number
         )
 
-    async def send(self, key: Key, upload: str, *, number: int, block: bytes) -> Part:
+    async def send(self, key: Key, upload: str, *, number: int, block: BytesIO) -> Part:
         """Send one part."""
+        size = len(block.getbuffer())
         answer = await self._door.call("upload_part", key=key, UploadId=upload, PartNumber=number, Body=block)
-        return Part(number, str(_said(answer, "ETag")), len(block))
+        return Part(number, str(_said(answer, "ETag")), size)
 
     async def parts(self, key: Key, upload: str) -> list[Part]:
         """List what has arrived, in order; `NotFound` if there is no such upload."""
@@ -109,7 +111,7 @@ class Multipart:
                 raise StorageFailed("the storage does not come to an end of its list")
 
     async def store(
-        self, key: Key, first: bytes, rest: AsyncIterator[bytes], *, content_type: str | None = None
+        self, key: Key, first: BytesIO, rest: AsyncIterator[BytesIO], *, content_type: str | None = None
     ) -> None:
         """Send blocks, one after the other, as one object; abort if anything goes wrong."""
         upload = await self.begin(key, content_type=content_type)

@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, closing
 from dataclasses import replace
+from io import BytesIO
 from typing import Any, Literal
 
 from imgproxy.errors import NotFound, StorageFailed
@@ -74,8 +75,8 @@ class S3Storage:
     async def put(self, key: Key, chunks: AsyncIterator[bytes], *, content_type: str | None = None) -> Head:
         """Store an object, in parts if it is large."""
         async with aclosing(blocks(chunks, size=PART_BYTES)) as parts:
-            first = await anext(parts, b"")
-            if len(first) == PART_BYTES:
+            first = await anext(parts, BytesIO())
+            if len(first.getbuffer()) == PART_BYTES:
                 await self.multipart.store(key, first, parts, content_type=content_type)
             else:
                 typed: dict[str, Any] = {"ContentType": content_type} if content_type else {}

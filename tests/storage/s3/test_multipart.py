@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from imgproxy.image.source import Key
 from imgproxy.storage import Part
 from imgproxy.storage.s3 import multipart
 from imgproxy.storage.s3.multipart import Multipart
-from tests.storage.contract import KEY, chunked
+from tests.storage.contract import KEY
 
 
 class FakeDoor:
@@ -40,9 +42,14 @@ class FakeDoor:
         return f"https://signed/{operation}"
 
 
+async def following(*parts: bytes) -> AsyncIterator[BytesIO]:
+    for part in parts:
+        yield BytesIO(part)
+
+
 async def test_blocks_become_parts_of_one_object() -> None:
     door = FakeDoor()
-    await Multipart(door).store(KEY, b"first", chunked(b"second", b"third"))
+    await Multipart(door).store(KEY, BytesIO(b"first"), following(b"second", b"third"))
     assert door.calls == ["create_multipart_upload", *["upload_part"] * 3, "complete_multipart_upload"]
 
 
@@ -50,7 +57,7 @@ async def test_blocks_become_parts_of_one_object() -> None:
 async def test_what_goes_wrong_is_aborted(failing: str) -> None:
     door = FakeDoor(**{failing: StorageFailed("first")}, abort_multipart_upload=StorageFailed("second"))
     with pytest.raises(StorageFailed, match="first"):
-        await Multipart(door).store(KEY, b"first", chunked())
+        await Multipart(door).store(KEY, BytesIO(b"first"), following())
     assert door.calls[-1] == "abort_multipart_upload"
 
 
@@ -58,7 +65,7 @@ async def test_parts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multipart, "MAX_PARTS", 2)
     door = FakeDoor()
     with pytest.raises(StorageFailed, match="larger than the storage takes"):
-        await Multipart(door).store(KEY, b"1", chunked(b"2", b"3"))
+        await Multipart(door).store(KEY, BytesIO(b"1"), following(b"2", b"3"))
     assert door.calls.count("upload_part") == 2
     assert door.calls[-1] == "abort_multipart_upload"
 
