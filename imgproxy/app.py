@@ -19,6 +19,7 @@ from imgproxy.api.gateway import Gateway
 from imgproxy.cache.disk import DiskTier
 from imgproxy.cache.memory import MemoryTier
 from imgproxy.cache.tiers import Tiers
+from imgproxy.clients import Clients
 from imgproxy.edge.admission import Admission
 from imgproxy.edge.answer import Freshness
 from imgproxy.edge.health import Health, metrics_route
@@ -27,6 +28,7 @@ from imgproxy.edge.inspector import Inspector
 from imgproxy.edge.originals import Originals
 from imgproxy.edge.purge import Purge
 from imgproxy.edge.render import Recipe, Renderer
+from imgproxy.edge.share import Share
 from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.pool import Pool
 from imgproxy.engine.protocol import Encoding
@@ -193,6 +195,8 @@ def make_images(
         access_log=access_log,
         clock=time.time,
         purge=purge if settings.purge_secret else None,
+        clients=Clients(settings.trusted_proxies),
+        share=Share(settings.client_misses),
     )
 
 
@@ -203,7 +207,14 @@ def gateway_routes(
     if not isinstance(storage, LocalStorage | MemoryStorage):
         return []
     cors = Cors(settings.cors_origins)
-    gateway = Gateway(storage, cors=cors, access_log=access_log, clock=time.time, arrived=arrived)
+    gateway = Gateway(
+        storage,
+        cors=cors,
+        access_log=access_log,
+        clock=time.time,
+        arrived=arrived,
+        clients=Clients(settings.trusted_proxies),
+    )
     return gateway.routes()
 
 

@@ -10,6 +10,7 @@ secret or library. HTTP statuses are not here: see `edge/problems.py` and `api/p
     │   └── BadKey                  not a key an object could have
     ├── PolicyError                 understood, and not allowed
     │   ├── NotSigned               signature missing or wrong
+    │   ├── RateLimited             too many requests, or too many at once
     │   └── NotFound                unknown, not public, deleted: all alike
     ├── SourceError                 the storage behind us
     │   ├── SourceTooLarge          more bytes than the limit
@@ -43,7 +44,6 @@ secret or library. HTTP statuses are not here: see `edge/problems.py` and `api/p
     │   ├── StillRunning            the same Idempotency-Key is being worked on
     │   ├── KeyReused               the same Idempotency-Key, another request
     │   ├── Changed                 since the version that If-Match names
-    │   ├── RateLimited             too many requests
     │   ├── BucketNotConfigured     there is nowhere to write to
     │   └── UploadInitFailed        storage began no upload
     └── OurError                    ourselves
@@ -82,6 +82,14 @@ class PolicyError(ImgproxyError):
 
 class NotSigned(PolicyError):
     """The signature is missing or wrong."""
+
+
+class RateLimited(PolicyError):
+    """Too many requests, or too many at once; come again after `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class NotFound(PolicyError):
@@ -214,14 +222,6 @@ class KeyReused(FilesError):
 
 class Changed(FilesError):
     """The file has changed since the version that was named."""
-
-
-class RateLimited(FilesError):
-    """Too many requests; come again after `retry_after` seconds."""
-
-    def __init__(self, message: str, *, retry_after: int = 1) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
 
 class BucketNotConfigured(FilesError):

@@ -31,6 +31,7 @@ from imgproxy.api.routes import Door
 from imgproxy.api.shares import SHARES
 from imgproxy.api.token import Tokens, Trust
 from imgproxy.api.uploads import UPLOADS, Intake
+from imgproxy.clients import Clients
 from imgproxy.edge.caches import Caches
 from imgproxy.edge.target import parse
 from imgproxy.files.changes import Changes
@@ -119,6 +120,7 @@ async def assemble_files(
         access_log=access_log,
         clock=time.time,
         public_url=settings.public_url,
+        clients=Clients(settings.trusted_proxies),
     )
     front = make_front(settings)
     outbox = make_outbox(database, around, front, metrics)

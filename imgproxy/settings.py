@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import os
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BeforeValidator, ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from imgproxy.clients import Network
 from imgproxy.dialects import Grammar, presets
 from imgproxy.dialects.signature import Signer
 from imgproxy.edge import target
@@ -82,6 +84,18 @@ def _database(value: Any) -> Any:
 
 def _storage(value: Any) -> Any:
     return parse(value) if isinstance(value, str) else value
+
+
+def _networks(value: Any) -> Any:
+    found = []
+    for word in _words(value):
+        try:
+            found.append(ip_network(word))
+        except ValueError:
+            raise ValueError(
+                f"a comma list of networks is expected, such as 10.0.0.0/8; not '{word}'"
+            ) from None
+    return tuple(found)
 
 
 _ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
@@ -255,6 +269,12 @@ class Settings(BaseSettings):
         6000, ge=0, le=10_000_000,
         description="requests a minute that one key, user or address may make of the files API; 0: any",
     )  # fmt: skip
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        (), description="networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8,fd00::/8"
+    )
+    client_misses: int = Field(
+        0, ge=0, le=100_000, description="pictures that one client may wait for at once; 0: any number"
+    )
     cache_dir: Path = Field(Path("./data/cache"), description="where results are kept on disk")
     cache_bytes: ByteSize = Field(
         ByteSize(10 * 1024**3), description="results kept on disk, across restarts; 0 keeps none there"

@@ -430,6 +430,7 @@ def test_nothing_but_the_target_and_a_canonical_accept_passes(played: tuple[Clie
             "Forwarded": "host=evil",
             "If-None-Match": '"x"',
             "Range": "bytes=0-1",
+            "X-Forwarded-For": "203.0.113.7",
             "X-Forwarded-Host": "evil",
             "X-Request-Id": "chosen-by-a-client",
         }
@@ -442,6 +443,7 @@ def test_nothing_but_the_target_and_a_canonical_accept_passes(played: tuple[Clie
             "Host: edge",
             "Accept: image/avif,image/webp",
             f"X-Request-Id: {answered.headers['x-request-id']}",
+            "X-Forwarded-For: 203.0.113.7, 127.0.0.1",
         ],
         b"",
     )
@@ -538,7 +540,7 @@ def test_what_is_of_files_passes_as_it_comes(played: tuple[Client, Puppet], meth
     assert first == f"{method} {target} HTTP/1.1"
     passed = dict(line.split(": ", 1) for line in lines)
     assert headers.items() <= passed.items()
-    assert passed["X-Forwarded-Proto"] == "http"
+    assert (passed["X-Forwarded-Proto"], passed["X-Forwarded-For"]) == ("http", "127.0.0.1")
 
 
 def test_a_body_reaches_the_edge_while_it_is_still_being_sent(played: tuple[Client, Puppet]) -> None:

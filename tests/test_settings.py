@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,7 @@ def test_every_default_works_on_a_laptop() -> None:
             ("https://a.example", "http://localhost:3000"),
         ),
         ("CORS_ORIGINS", "*", ("*",)),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, fd00::1", (ip_network("10.0.0.0/8"), ip_network("fd00::1"))),
     ],
 )
 def test_values_are_written_as_people_write_them(
@@ -89,6 +91,7 @@ def test_values_are_written_as_people_write_them(
         ("CORS_ORIGINS", "https://a.example/", "without a path"),
         ("PRESIGN_TTL", "0", "greater than or equal to 1"),
         ("DOWNLOAD_TTL", "8d", "less than or equal to 604800"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "not '10.0.0.1/8'"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_variable(

@@ -20,6 +20,7 @@ from imgproxy.api.cors import Cors
 from imgproxy.api.delivery import Source, deliver
 from imgproxy.api.intake import DENIED, Refusal, Sink, check, take
 from imgproxy.api.problems import Told
+from imgproxy.clients import DIRECT, Clients
 from imgproxy.errors import ImgproxyError, NotSigned
 from imgproxy.image.source import Key
 from imgproxy.storage.ticket import PREFIX, Tickets
@@ -53,6 +54,7 @@ class Gateway:
         clock: Callable[[], float],
         patience: float = 30.0,
         arrived: Callable[[Key], Awaitable[object]] | None = None,
+        clients: Clients = DIRECT,
     ) -> None:
         """A client that is silent for `patience` seconds is gone; `arrived` is told of whole objects."""
         self._arrived = arrived
@@ -61,6 +63,7 @@ class Gateway:
         self._access_log = access_log
         self._clock = clock
         self._patience = patience
+        self._clients = clients
 
     def routes(self) -> list[web.RouteDef]:
         """Every method of every path below `/-/`."""
@@ -120,7 +123,8 @@ class Gateway:
         target = http.raw_path.partition("?")[0]
         sent = (response.content_length or 0) if http.method == "GET" else 0
         status = response.status
-        line = Line(self._clock(), id_, http.remote, http.method, target, status, sent, "none", seconds)
+        client = self._clients.address(http)
+        line = Line(self._clock(), id_, client, http.method, target, status, sent, "none", seconds)
         self._access_log.add(line)
 
 

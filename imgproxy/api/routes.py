@@ -26,6 +26,7 @@ from imgproxy.api.idempotency import Once
 from imgproxy.api.limits import Allowance, Rate, read_body
 from imgproxy.api.read import read_json, read_query
 from imgproxy.api.reply import Reply, reply, written
+from imgproxy.clients import DIRECT, Clients
 from imgproxy.errors import ImgproxyError, RateLimited
 from imgproxy.files.principal import Kind
 from imgproxy.telemetry import AccessLog, Line, Metrics, request_id
@@ -74,6 +75,7 @@ class Door:
     """Seconds since 1970, for the log."""
     public_url: str = ""
     """The origin that URLs in answers begin with; that of the request unless told."""
+    clients: Clients = DIRECT
     _finishing: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def routes(self, endpoints: Iterable[Bound]) -> list[web.RouteDef]:
@@ -168,7 +170,8 @@ class _Path:
     def _count(self, asked: _Asked, caller: Caller) -> None:
         """Whoever is nobody in particular is counted by address: a page's key is in many hands."""
         anonymous = caller.principal.kind is Kind.ANONYMOUS
-        asked.allowance = self._door.rate.take(f"{caller.name}\n{asked.http.remote if anonymous else ''}")
+        address = self._door.clients.name(asked.http) if anonymous else ""
+        asked.allowance = self._door.rate.take(f"{caller.name}\n{address}")
         if asked.allowance is not None and asked.allowance.retry_after:
             wait = asked.allowance.retry_after
             raise RateLimited(f"too many requests: come again in {wait} s", retry_after=wait)
@@ -206,7 +209,7 @@ class _Path:
             Line(
                 self._door.clock(),
                 asked.id,
-                http.remote,
+                self._door.clients.address(http),
                 http.method,
                 http.raw_path,
                 response.status,

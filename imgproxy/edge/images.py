@@ -14,12 +14,14 @@ from time import perf_counter
 from aiohttp import HttpVersion11, web
 
 from imgproxy.cache.tiers import Entry
+from imgproxy.clients import DIRECT, Clients
 from imgproxy.dialects import Grammar, ImageRequest
 from imgproxy.dialects.signature import Signer
 from imgproxy.edge import answer, problems
 from imgproxy.edge.answer import Freshness
 from imgproxy.edge.purge import Purge
 from imgproxy.edge.render import Hit, Prepared, Renderer
+from imgproxy.edge.share import Share
 from imgproxy.edge.warm import DateLine, Memory, Written, as_response, overridden
 from imgproxy.errors import AskerError, ImgproxyError, NotFound, NotSigned
 from imgproxy.image.formats import Format
@@ -72,6 +74,8 @@ class Images:
         access_log: AccessLog,
         clock: Callable[[], float],
         purge: Purge | None = None,
+        clients: Clients = DIRECT,
+        share: Share | None = None,
     ) -> None:
         self._grammar = grammar
         self._signer = signer
@@ -81,6 +85,8 @@ class Images:
         self._access_log = access_log
         self._clock = clock
         self._purge = purge
+        self._clients = clients
+        self._share = share or Share()
         self._read = lru_cache(_TARGETS)(self._read_once)
         self._warm = Memory()
         self._date = DateLine()
@@ -175,7 +181,8 @@ class Images:
         if earlier is not None:
             return self._earlier(asked, earlier)
         asked.cache = "miss"
-        prepared, made = await self._renderer.make(prepared)
+        with self._share.taken(self._clients.name(http)):
+            prepared, made = await self._renderer.make(prepared)
         how = "; collapsed" if made.collapsed else "; stored" if made.kept else ""
         return _picture(made.entry, self._headers(prepared, ""), prepared, f"fwd=miss{how}")
 
@@ -237,7 +244,7 @@ class Images:
             Line(
                 self._clock(),
                 asked.id,
-                http.remote,
+                self._clients.address(http),
                 http.method,
                 http.raw_path,
                 status,

@@ -1,7 +1,7 @@
 """From an error to an answer: one table of statuses, proved total by a test, and `application/problem+json`.
 
 Bodies follow RFC 9457. A client's errors may be kept for some seconds, so a page full of a broken URL does
-not come back for each; ours are kept nowhere (RFC 9111).
+not come back for each; ours are kept nowhere (RFC 9111), nor what is one client's alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ STATUSES: dict[type[errors.ImgproxyError], int] = {
     errors.BadKey: 400,
     errors.NotSigned: 403,
     errors.NotFound: 404,
+    errors.RateLimited: 429,
     errors.SourceTooLarge: 413,
     errors.UnsupportedImage: 415,
     errors.BrokenImage: 422,
@@ -33,7 +34,9 @@ STATUSES: dict[type[errors.ImgproxyError], int] = {
 }
 
 _KEPT_SECONDS = 10
-_RETRY_SECONDS = {502: 5, 503: 1, 504: 5}
+_RETRY_SECONDS = {429: 1, 502: 5, 503: 1, 504: 5}
+
+_PASSING = (errors.Overloaded, errors.RateLimited, errors.Unavailable)
 
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -64,7 +67,7 @@ def problem(
         "request_id": request_id,
     }
     headers = {**SAFE_HEADERS, "X-Request-Id": request_id}
-    kept = _KEPT_SECONDS if status < 500 else 0
+    kept = _KEPT_SECONDS if status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS else 0
     headers["Cache-Control"] = f"public, max-age={kept}" if kept else "no-store"
     headers["X-Accel-Expires"] = str(kept)  # the same for nginx, which had better not read the line above
     if vary:
@@ -82,5 +85,5 @@ def problem(
 
 def answer_to(error: errors.ImgproxyError, *, request_id: str, vary: bool = False) -> web.Response:
     """The answer to one of our errors."""
-    retry_after = error.retry_after if isinstance(error, (errors.Overloaded, errors.Unavailable)) else None
+    retry_after = error.retry_after if isinstance(error, _PASSING) else None
     return problem(status_of(error), str(error), request_id=request_id, vary=vary, retry_after=retry_after)

@@ -23,6 +23,7 @@ from imgproxy.api.limits import Rate
 from imgproxy.api.routes import Door
 from imgproxy.api.schema import Body, Query
 from imgproxy.api.token import Tokens, Trust
+from imgproxy.clients import DIRECT, Clients
 from imgproxy.errors import Changed, ImgproxyError, StorageFailed
 from imgproxy.files.model import ApiKey, Remembered, TenantId
 from imgproxy.files.principal import Kind
@@ -227,7 +228,7 @@ ANYBODY = {"X-API-Key": PUBLISHABLE}
 
 @asynccontextmanager
 async def running(
-    *, rate: int = 0, origins: tuple[str, ...] = (), public_url: str = ""
+    *, rate: int = 0, origins: tuple[str, ...] = (), public_url: str = "", clients: Clients = DIRECT
 ) -> AsyncIterator[Shell]:
     """Serve the things."""
     clock, keys, replies, metrics, part = Clock(), KeysInMemory(), RepliesInMemory(), Metrics(), Part()
@@ -245,6 +246,7 @@ async def running(
         access_log=AccessLog(StringIO()),
         clock=clock,
         public_url=public_url,
+        clients=clients,
     )
     left = asyncio.Event()
 

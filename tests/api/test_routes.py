@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 from aiohttp import FormData
 
+from imgproxy.clients import Clients
 from imgproxy.errors import BrokenImage, StorageFailed
 from tests.api.shell import ANYBODY, SERVICE, Shell, running, user
 
@@ -200,6 +202,15 @@ async def test_too_many_requests_are_429_and_say_when(shell: Shell) -> None:
         assert refused.headers["Retry-After"] == "30"
         assert refused.headers["X-RateLimit-Limit"] == "2"
         assert (await slow.client.get("/v1/things", headers=user())).status == 200
+
+
+async def test_anonymous_callers_behind_a_trusted_proxy_are_counted_apart() -> None:
+    async with running(rate=1, clients=Clients([ip_network("127.0.0.0/8")])) as slow:
+        statuses = [
+            (await slow.client.get("/v1/things", headers=ANYBODY | {"X-Forwarded-For": client})).status
+            for client in ("203.0.113.7", "198.51.100.1", "203.0.113.7")
+        ]
+        assert statuses == [200, 200, 429]
 
 
 async def test_the_same_key_makes_one_thing_and_answers_twice(shell: Shell) -> None:

@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from yarl import URL
 
 from imgproxy.cache.memory import MemoryTier
 from imgproxy.cache.tiers import Tiers
+from imgproxy.clients import Clients
 from imgproxy.dialects import Grammar
 from imgproxy.dialects.signature import Signer
 from imgproxy.edge.admission import Admission
@@ -24,6 +26,7 @@ from imgproxy.edge.images import Images, Policy
 from imgproxy.edge.originals import Originals
 from imgproxy.edge.purge import Purge
 from imgproxy.edge.render import Recipe, Renderer
+from imgproxy.edge.share import Share
 from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.pool import Result
 from imgproxy.engine.protocol import Encoding, Job, Rendered
@@ -123,6 +126,8 @@ class Choices:
     purge_secret: str = ""
     stale: float = 0
     memory: int = 1_000_000
+    share: int = 0
+    proxies: tuple[str, ...] = ()
 
 
 MakeEdge = Callable[..., Awaitable[Edge]]
@@ -163,6 +168,8 @@ async def make_edge(aiohttp_client: Any) -> MakeEdge:
             access_log=access_log,
             clock=clock,
             purge=Purge(renderer.purge, secret=choices.purge_secret) if choices.purge_secret else None,
+            clients=Clients([ip_network(each) for each in choices.proxies]),
+            share=Share(choices.share),
         )
         application = web.Application()
         application.router.add_route("*", "/{target:(?s:.*)}", images.handle)

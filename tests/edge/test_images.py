@@ -247,6 +247,30 @@ async def test_every_failure_is_a_problem_that_is_not_kept_long(
     assert {name: answer.headers[name] for name in SAFETY} == SAFETY
 
 
+async def test_a_client_that_waits_for_too_many_is_told_to_wait_and_others_are_served(
+    make_edge: MakeEdge,
+) -> None:
+    edge = await make_edge(share=1, proxies=("127.0.0.0/8",))
+    await edge.store("photo.jpg")
+    edge.engine.hold = asyncio.Event()
+    first = asyncio.ensure_future(edge.get("/1x1/photo.jpg", X_Forwarded_For="203.0.113.7"))
+    await edge.engine.reached.wait()
+    refused = await edge.get("/2x1/photo.jpg", X_Forwarded_For="203.0.113.7")
+    assert (refused.status, refused.headers["Retry-After"]) == (429, "1")
+    assert refused.headers["Cache-Control"] == "no-store"
+    edge.engine.hold.set()
+    assert (await edge.get("/3x1/photo.jpg", X_Forwarded_For="198.51.100.1")).status == 200
+    assert (await first).status == 200
+    assert (await edge.get("/2x1/photo.jpg", X_Forwarded_For="203.0.113.7")).status == 200
+
+
+async def test_the_log_names_the_client_behind_a_trusted_proxy(make_edge: MakeEdge) -> None:
+    edge = await make_edge(proxies=("127.0.0.0/8",))
+    await edge.get("/1x1/photo.jpg", X_Forwarded_For="203.0.113.7")
+    await edge.access_log.close()
+    assert json.loads(edge.log.getvalue())["client"] == "203.0.113.7"
+
+
 async def test_a_full_queue_says_when_to_come_again(edge: Edge) -> None:
     edge.engine.error = Overloaded("full", retry_after=3)
     assert (await edge.get("/1x1/photo.jpg")).headers["Retry-After"] == "3"
