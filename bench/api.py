@@ -8,15 +8,12 @@ nothing else to do; a key's rate is not limited.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
 from bench import load, processor
+from bench.caller import WISH, make_key, register
 from bench.figure import Aim, Row, Run, in_turn, medians, ratio
 from bench.pictures import noise
 from bench.servers import Running, bare_aiohttp, imgproxy
@@ -24,7 +21,6 @@ from bench.servers import Running, bare_aiohttp, imgproxy
 _ROUNDS = 5
 _SECONDS = 3.0
 _AIMS = {"presign": 1_000, "get": 2_000}
-_WISH = {"filename": "cat.png", "contentType": "image/png", "visibility": "public"}
 
 
 def measure(run: Run) -> Iterator[Row]:
@@ -35,14 +31,14 @@ def measure(run: Run) -> Iterator[Row]:
         "IMGPROXY_API_RATE": "0",
         "IMGPROXY_UNREGISTERED": "deny",
     }
-    key = _key(settings)
+    key = make_key(settings)
     with imgproxy(root, 1, settings=settings) as server:
-        record = _registered(server.base, key)
+        record = register(server.base, key, noise(26))
         answer = root / "answer"
         answer.write_bytes(json.dumps(record).encode())
         with bare_aiohttp(answer) as bare:
             sides = {
-                "presign": _script(root, "POST", key, _WISH),
+                "presign": _script(root, "POST", key, WISH),
                 "get": _script(root, "GET", key),
             }
             for name, script in sides.items():
@@ -64,33 +60,6 @@ def _row(run: Run, name: str, server: Running, path: str, script: Path, bare: Ru
     values["ratio"] = ratio(found, "server", "bare aiohttp")
     values |= {f"CPU ms, {side}": value for side, value in medians(spent).items()}
     return Row(name, values, (Aim("server /s", "≥", _AIMS[name]),), found)
-
-
-def _key(settings: Mapping[str, str]) -> str:
-    """A secret key, made by the command that operators use."""
-    command = [sys.executable, "-m", "imgproxy", "key", "create", "--kind", "sk"]
-    environment = {**os.environ, **settings}
-    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-    return next(word for word in said.split() if word.startswith("sk_"))
-
-
-def _registered(base: str, key: str) -> dict[str, object]:
-    """The record of a picture that was uploaded as clients do it."""
-    body = noise(26)
-    url = _ask(f"{base}/v1/files/presigned-url", key, _WISH)
-    headers = {str(name): str(value) for name, value in dict(url["headers"]).items()}  # type: ignore[call-overload]
-    put = urllib.request.Request(str(url["url"]), data=body, method="PUT", headers=headers)  # noqa: S310
-    urllib.request.urlopen(put).close()  # noqa: S310  our own server
-    given = {"s3Key": url["key"], "originalName": "cat.png", "mimeType": "image/png", "size": len(body)}
-    return _ask(f"{base}/v1/files", key, given)
-
-
-def _ask(url: str, key: str, given: Mapping[str, object]) -> dict[str, object]:
-    headers = {"X-API-Key": key, "Content-Type": "application/json"}
-    asked = urllib.request.Request(url, data=json.dumps(given).encode(), headers=headers)  # noqa: S310
-    with urllib.request.urlopen(asked) as answer:  # noqa: S310  our own server
-        found: dict[str, object] = json.loads(answer.read())
-    return found
 
 
 def _script(root: Path, method: str, key: str, given: Mapping[str, str] | None = None) -> Path:

@@ -2,7 +2,9 @@
 
 The handler answers the same 25 KB from a variable, on uvloop and with its access log off; the server looks
 for the picture, asks whether it may still be shown, writes headers and a log line. One process each, by wrk
-over 16 kept connections.
+over 16 kept connections. The last row is what it costs that a picture has a record: whether it is public,
+and in which generation, is asked each time, where an object without one is believed for a minute. One server
+answers both.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import load, processor
+from bench.caller import make_key, register
 from bench.figure import Aim, Row, Run, in_turn, medians, ratio
 from bench.pictures import noise
 from bench.servers import bare_aiohttp, imgproxy
@@ -30,6 +33,7 @@ def measure(run: Run) -> Iterator[Row]:
         root = run.folder(f"hits of {name}")
         (root / "picture.png").write_bytes(noise(side))
         yield _row(run, name, root)
+    yield _access(run)
 
 
 def _row(run: Run, name: str, root: Path) -> Row:
@@ -53,6 +57,29 @@ def _row(run: Run, name: str, root: Path) -> Row:
     values["ratio"] = ratio(found, "server", "bare aiohttp")
     values |= {f"CPU ms, {name}": value for name, value in medians(spent).items()}
     return Row(name, values, _AIMS.get(name, ()), found)
+
+
+def _access(run: Run) -> Row:
+    """One picture by a key that has a record, and by one that has none."""
+    root, seconds = run.folder("hits by a record"), run.seconds(_SECONDS)
+    objects, body = root / "objects", noise(_SIDES["25 KB"])
+    objects.mkdir()
+    (objects / "picture.png").write_bytes(body)
+    settings = {"IMGPROXY_DATABASE": f"sqlite:///{root}/record.db"}
+    key = make_key(settings)
+    spent: dict[str, list[float]] = {}
+    with imgproxy(objects, 1, settings=settings) as server:
+        known = f"/filters:format(png)/{register(server.base, key, body)['key']}"
+        sides = {}
+        for name, target in {"without a record": TARGET, "with a record": known}.items():
+            ask = partial(load.wrk, f"{server.base}{target}", seconds=seconds)
+            sides[name] = partial(processor.rate, ask, {name: server.edges}, spent)
+            get(f"{server.base}{target}")
+        found = in_turn("hits, 25 KB of a record", sides, rounds=run.rounds(_ROUNDS))
+    values = {f"{name} /s": value for name, value in medians(found).items()}
+    values["ratio"] = ratio(found, "with a record", "without a record")
+    values |= {f"CPU ms, {name}": value for name, value in medians(spent).items()}
+    return Row("25 KB of a record", values, (Aim("ratio", "≥", 0.95),), found)
 
 
 def get(url: str) -> bytes:
