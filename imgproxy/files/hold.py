@@ -46,6 +46,13 @@ def draw_hold(names: Names, tenant: TenantId, *, patience_ms: int = LEASE_MS) ->
     return Hold(file_id, object_key, promises.delete_object(names, tenant, object_key, at=at))
 
 
+def is_free(upload: Upload, *, now: int) -> bool:
+    """Whether an upload is open and nobody is at it, or only somebody who is not there any more."""
+    if upload.state is UploadState.COMPLETING:
+        return upload.claimed_at is not None and upload.claimed_at < now - LEASE_MS
+    return upload.state is UploadState.ISSUED
+
+
 def claim(connection: Connection, upload: Upload, hold: Hold, *, now: int) -> Upload:
     """Take an upload; raise `Conflict` if somebody else has it."""
     claimed = claim_upload(

@@ -13,6 +13,7 @@ from functools import partial
 from imgproxy.errors import Conflict, InvalidPartNumber, NotFound, UploadNotFound
 from imgproxy.files import promises
 from imgproxy.files.database import Connection, Database
+from imgproxy.files.hold import LEASE_MS
 from imgproxy.files.model import Task, Upload, UploadId, UploadState
 from imgproxy.files.names import Names
 from imgproxy.files.objects import Objects, Part, StoredPart
@@ -100,7 +101,9 @@ class MultipartUploads:
         upload = await self._find(principal, place)
         if upload.state in _A_FILE:
             return upload
-        upload, begun = _issued(upload)
+        begun = upload.storage_upload
+        if upload.state in _GIVEN_UP or begun is None:
+            raise _unknown()
         try:
             await self._objects.multipart.complete(upload.staging_key, begun, parts)
         except NotFound:
@@ -118,7 +121,11 @@ class MultipartUploads:
         await self._database.write(partial(_abort, upload=upload, tasks=tasks, now=self._names.clock()))
 
     async def _open(self, principal: Principal, place: Place) -> tuple[Upload, str]:
-        return _issued(await self._find(principal, place))
+        """An upload that can be gone on with, and storage's name of it."""
+        upload = await self._find(principal, place)
+        if upload.state is not UploadState.ISSUED or upload.storage_upload is None:
+            raise _unknown()
+        return upload, upload.storage_upload
 
     async def _find(self, principal: Principal, place: Place) -> Upload:
         upload = await self._database.read(
@@ -145,17 +152,16 @@ class MultipartUploads:
         return True
 
 
-def _issued(upload: Upload) -> tuple[Upload, str]:
-    """An upload that can be gone on with, and storage's name of it."""
-    if upload.state is not UploadState.ISSUED or upload.storage_upload is None:
-        raise _unknown()
-    return upload, upload.storage_upload
-
-
 def _abort(connection: Connection, *, upload: Upload, tasks: Iterable[Task], now: int) -> None:
     states = (UploadState.ISSUED,)
     aborted = claim_upload(
-        connection, upload.tenant, upload.id, from_states=states, to=UploadState.ABORTED, now=now
+        connection,
+        upload.tenant,
+        upload.id,
+        from_states=states,
+        to=UploadState.ABORTED,
+        now=now,
+        stale_before=now - LEASE_MS,
     )
     if aborted is not None:
         for task in tasks:

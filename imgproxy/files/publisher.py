@@ -16,7 +16,7 @@ from imgproxy.errors import Conflict, FileNotFound, FilesError, ImgproxyError, N
 from imgproxy.files.database import Database
 from imgproxy.files.examine import Claimed
 from imgproxy.files.freeze import Facts, Freezer
-from imgproxy.files.hold import claim, draw_hold
+from imgproxy.files.hold import claim, draw_hold, is_free
 from imgproxy.files.model import Upload, UploadState, Visibility
 from imgproxy.files.names import Names
 from imgproxy.files.objects import Objects
@@ -71,7 +71,7 @@ class Publisher:
         upload = await self._database.read(lambda connection: upload_of_key(connection, key))
         if upload is None or upload.state in _A_FILE:
             return upload is not None
-        if upload.state is not UploadState.ISSUED or not await self._is_public(upload):
+        if not is_free(upload, now=self._names.clock()) or not await self._is_public(upload):
             return False
         try:
             version = (await self._objects.head(upload.staging_key)).version

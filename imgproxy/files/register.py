@@ -7,18 +7,21 @@ registered it (`IMGPROXY_PUBLISH=auto`) is registered as it is, and gets the fac
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from imgproxy.errors import FileNotFound, InvalidRequest, KeyExists, UploadExpired
+from imgproxy.errors import FileNotFound, ImgproxyError, InvalidRequest, KeyExists, UploadExpired
+from imgproxy.files import promises
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.examine import Claimed
 from imgproxy.files.freeze import Facts, Freezer, Tell
 from imgproxy.files.hold import Hold, claim, draw_hold
-from imgproxy.files.model import File, FileState, Upload, UploadState, Visibility
+from imgproxy.files.model import File, FileState, Task, Upload, UploadState, Visibility
 from imgproxy.files.names import Names
 from imgproxy.files.principal import Principal
-from imgproxy.files.repository.files import file_by_id, update_file
+from imgproxy.files.repository.files import lock_file, update_file
+from imgproxy.files.repository.outbox import add_task
 from imgproxy.files.repository.uploads import claim_upload, upload_by_key
 from imgproxy.files.uploads import may_use
 from imgproxy.files.verify import agree
@@ -33,7 +36,7 @@ class Registration:
     mime_type: str
     size: int
     facts: Facts
-    """Of these, the visibility is the upload's unless `visibility` is told."""
+    """Of these, the visibility is the upload's, or the file's if it is one already, unless it is told."""
     visibility: Visibility | None = None
     collection: str | None = None
 
@@ -51,11 +54,13 @@ class Registrar:
         """Make an upload a file; raise a `FilesError`, or a `SourceError` when storage fails."""
         hold = draw_hold(self._names, principal.tenant)
         now = self._names.clock()
+        purge = promises.forget_in_front(self._names, principal.tenant, said.key)
         upload, file = await self._database.write(
-            partial(_begin, principal=principal, said=said, hold=hold, now=now)
+            partial(_begin, principal=principal, said=said, hold=hold, purge=purge, now=now)
         )
         if file is not None:
-            await self._tell(file.key)
+            with suppress(ImgproxyError):  # it is registered, whoever could not be told
+                await self._tell(file.key)
             return file
         return await self._freezer.freeze(
             upload, hold, _facts(upload, said), _claimed(upload, said), to=UploadState.CONSUMED
@@ -63,9 +68,9 @@ class Registrar:
 
 
 def _begin(
-    connection: Connection, *, principal: Principal, said: Registration, hold: Hold, now: int
+    connection: Connection, *, principal: Principal, said: Registration, hold: Hold, purge: Task, now: int
 ) -> tuple[Upload, File | None]:
-    """Take the upload, or its file if it is one already."""
+    """Take the upload, or its file if it is one already; `purge` has whoever is in front forget that."""
     upload = upload_by_key(connection, principal.tenant, said.key)
     if upload is None or upload.kind == "stream" or not may_use(principal, upload):
         raise FileNotFound("there is no upload of this key")
@@ -77,11 +82,11 @@ def _begin(
         case UploadState.ABORTED | UploadState.EXPIRED:
             raise UploadExpired("the upload was given up, or never came: ask for a new URL")
         case UploadState.PUBLISHED:
-            return upload, _adopt(connection, upload, said, now)
+            return upload, _adopt(connection, upload, said, purge=purge, now=now)
     return claim(connection, upload, hold, now=now), None
 
 
-def _adopt(connection: Connection, upload: Upload, said: Registration, now: int) -> File:
+def _adopt(connection: Connection, upload: Upload, said: Registration, *, purge: Task, now: int) -> File:
     """Give a file that is there already what it is said to be."""
     mine = claim_upload(
         connection,
@@ -91,26 +96,33 @@ def _adopt(connection: Connection, upload: Upload, said: Registration, now: int)
         to=UploadState.CONSUMED,
         now=now,
     )
-    file = file_by_id(connection, upload.tenant, upload.file_id) if mine and upload.file_id else None
+    file = lock_file(connection, upload.tenant, upload.file_id) if mine and upload.file_id else None
     if file is None or file.state is not FileState.READY:
         raise KeyExists("this key is registered already")
     agree(file, mime_type=said.mime_type, size=said.size)
-    facts = _facts(upload, said)
-    flipped = facts.visibility is not file.visibility
-    after = replace(
+    after = update_file(connection, file, _adopted(file, said, now))
+    if after.generation != file.generation:
+        add_task(connection, purge)
+    return after
+
+
+def _adopted(file: File, said: Registration, now: int) -> File:
+    """A file with what is said of it; the rest is what it was, or became since it was published."""
+    facts = said.facts
+    visibility = said.visibility or file.visibility
+    return replace(
         file,
         original_name=facts.original_name,
-        visibility=facts.visibility,
+        visibility=visibility,
         category=facts.category if facts.category is not None else file.category,
-        description=facts.description,
-        alt=facts.alt,
-        related_entity_id=facts.related_entity_id,
-        tags=facts.tags,
-        metadata=facts.metadata,
+        description=facts.description if facts.description is not None else file.description,
+        alt=facts.alt if facts.alt is not None else file.alt,
+        related_entity_id=facts.related_entity_id or file.related_entity_id,
+        tags=facts.tags or file.tags,
+        metadata=facts.metadata or file.metadata,
         updated_at=now,
-        generation=file.generation + flipped,
+        generation=file.generation + (visibility is not file.visibility),
     )
-    return update_file(connection, file, after)
 
 
 def _facts(upload: Upload, said: Registration) -> Facts:

@@ -16,6 +16,7 @@ from imgproxy.errors import (
     UploadNotFound,
 )
 from imgproxy.files.database import Database
+from imgproxy.files.hold import LEASE_MS, claim, draw_hold
 from imgproxy.files.model import Upload, UploadId, UploadState
 from imgproxy.files.multipart import Place
 from imgproxy.files.objects import Part
@@ -124,6 +125,34 @@ async def test_completing_twice_is_answered_twice(desk: Desk) -> None:
     parts = [await send(desk, upload, 1, JPEG)]
     answers = [await desk.multipart.complete(ANN, place(upload), parts) for _ in range(2)]
     assert answers == [upload, upload]
+
+
+async def claimed(desk: Desk, upload: Upload) -> None:
+    """Somebody has begun to register it, and died."""
+    hold = draw_hold(desk.names, upload.tenant)
+    await desk.database.write(lambda record: claim(record, upload, hold, now=desk.clock()))
+
+
+@pytest.mark.parametrize("later", [0, LEASE_MS + 1])
+async def test_completing_again_what_somebody_registers_is_answered(desk: Desk, later: int) -> None:
+    upload = await begun(desk)
+    parts = [await send(desk, upload, 1, JPEG)]
+    await desk.multipart.complete(ANN, place(upload), parts)
+    await claimed(desk, upload)
+    desk.clock.now += later
+    assert (await desk.multipart.complete(ANN, place(upload), parts)).id == upload.id
+
+
+async def test_what_its_registrar_left_behind_can_be_given_up(desk: Desk) -> None:
+    upload = await begun(desk)
+    await claimed(desk, upload)
+    with pytest.raises(Conflict):
+        await desk.multipart.abort(ANN, place(upload))
+    desk.clock.now += LEASE_MS + 1
+    await desk.multipart.abort(ANN, place(upload))
+    kept = await desk.upload(upload)
+    assert kept is not None
+    assert kept.state is UploadState.ABORTED
 
 
 async def test_completing_what_is_a_file_is_answered_too(here: Desk) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from imgproxy.errors import FileTooLarge, KeyExists, StorageFailed
+from imgproxy.files.changes import Changes
 from imgproxy.files.database import Database
+from imgproxy.files.hold import LEASE_MS, claim, draw_hold
 from imgproxy.files.model import FileState, UploadState, Visibility
+from imgproxy.files.repository.outbox import list_tasks
 from imgproxy.image.source import Key
-from tests.files.uploading import JPEG, OTHER_JPEG, TEXT, Desk
+from tests.files.uploading import ANN, JPEG, OTHER_JPEG, TEXT, Desk
 from tests.storage.broken import BrokenStorage
 
 
@@ -127,6 +131,42 @@ async def test_registering_what_was_published_may_take_it_private(here: Desk) ->
     file = await here.register(upload, visibility=Visibility.PRIVATE)
     assert (file.visibility, file.generation) == (Visibility.PRIVATE, 2)
     assert here.told == [upload.key, upload.key]
+    tasks = await here.database.read(lambda record: list_tasks(record, upload.tenant))
+    assert [task.payload for task in tasks if task.kind == "purge"] == [{"key": upload.key}]
+
+
+async def test_registering_leaves_what_was_changed_since_it_was_published(here: Desk) -> None:
+    upload = await here.uploaded()
+    await here.publisher.publish(upload.key)
+    published = await here.file(upload.key)
+    assert published is not None
+    changes = Changes(database=here.database, names=here.names, tell=here.tell)
+    given = {
+        "visibility": Visibility.PRIVATE,
+        "tags": ["cat"],
+        "metadata": {"a": 1},
+        "description": "a cat",
+        "alt": "cat",
+        "relatedEntityId": "7",
+    }
+    changed = await changes.patch(ANN, published.id, given)
+    file = await here.register(upload)
+    assert file == replace(changed, row_version=3, updated_at=file.updated_at)
+
+
+async def test_who_registers_what_is_changed_meanwhile_is_not_refused(desk: Desk) -> None:
+    upload = await desk.uploaded()
+    await desk.publisher.publish(upload.key)
+    published = await desk.file(upload.key)
+    assert published is not None
+    changes = Changes(database=desk.database, names=desk.names, tell=desk.tell)
+    await asyncio.gather(
+        *(changes.patch(ANN, published.id, {"tags": [f"cat {number}"]}) for number in range(8)),
+        desk.register(upload, alt="a cat"),
+    )
+    file = await desk.file(upload.key)
+    assert file is not None
+    assert (file.alt, len(file.tags), file.row_version) == ("a cat", 1, 10)
 
 
 async def test_a_lie_about_what_was_published_is_refused_and_can_be_mended(here: Desk) -> None:
@@ -144,6 +184,15 @@ async def test_registering_and_publishing_at_once_make_one_file(desk: Desk) -> N
     file = await desk.file(upload.key)
     assert file is not None
     assert await desk.stored() == [file.object_key]
+
+
+async def test_what_its_publisher_left_behind_is_published_by_the_next(desk: Desk) -> None:
+    upload = await desk.uploaded()
+    hold = draw_hold(desk.names, upload.tenant)
+    await desk.database.write(lambda record: claim(record, upload, hold, now=desk.clock()))
+    assert not await desk.publisher.publish(upload.key)
+    desk.clock.now += LEASE_MS + 1
+    assert await desk.publisher.publish(upload.key)
 
 
 async def test_what_is_under_way_is_waited_for(here: Desk) -> None:

@@ -96,17 +96,18 @@ class Desk:
         terms = Terms(self.database, clock=self.clock)
         examiner = Examiner(self.storage, self.measure)
 
-        async def tell(key: Key) -> None:
-            self.told.append(key)
-
         same: dict[str, Any] = {"database": self.database, "names": self.names}
         stored: dict[str, Any] = {**same, "objects": self.storage}
-        self.freezer = Freezer(**stored, examiner=examiner, terms=terms, tell=tell)
+        self.freezer = Freezer(**stored, examiner=examiner, terms=terms, tell=self.tell)
         self.uploads = Uploads(**stored, terms=terms, ttl=TTL)
         self.multipart = MultipartUploads(**stored, ttl=TTL)
-        self.registrar = Registrar(**same, freezer=self.freezer, tell=tell)
+        self.registrar = Registrar(**same, freezer=self.freezer, tell=self.tell)
         self.publisher = Publisher(**stored, terms=terms, freezer=self.freezer)
         self.streams = Streams(**stored, examiner=examiner, terms=terms, freezer=self.freezer)
+
+    async def tell(self, key: Key) -> None:
+        """As edges are told of a change."""
+        self.told.append(key)
 
     async def issue(self, principal: Principal = ANN, **wish: Any) -> Upload:
         """Issue an upload of `cat.jpg`."""
