@@ -18,7 +18,8 @@ from imgproxy.storage.s3 import S3Options, S3Storage
 from tests.files.conftest import _postgres_record as _postgres_record
 from tests.files.conftest import empty_record
 from tests.files.conftest import postgres_record as postgres_record
-from tests.files.machine import FilesMachine
+from tests.files.machine import FilesMachine, PublishingMachine
+from tests.files.machine.base import Base
 from tests.files.machine.world import World, clock_of_today
 from tests.postgres import Postgres
 from tests.services import SeaweedFS
@@ -41,12 +42,18 @@ def bucket_of_machines(seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.soak
 @pytest.mark.usefixtures("quick_clients")
+@pytest.mark.parametrize("kind", [FilesMachine, PublishingMachine])
 def test_files_are_what_the_model_says_over_postgresql_and_s3(
-    postgres: Postgres, postgres_record: str, seaweedfs: SeaweedFS, bucket_of_machines: str, tell: Tell
+    postgres: Postgres,
+    postgres_record: str,
+    seaweedfs: SeaweedFS,
+    bucket_of_machines: str,
+    tell: Tell,
+    kind: type[Base],
 ) -> None:
     numbers = count()
 
-    class Machine(FilesMachine):
+    class Machine(kind):  # type: ignore[misc, valid-type]
         strict_parts = False
 
         @asynccontextmanager
@@ -63,7 +70,7 @@ def test_files_are_what_the_model_says_over_postgresql_and_s3(
             )
             storage = await S3Storage.connect(options)
             try:
-                async with World(database, storage, clock_of_today()).open() as world:
+                async with World(database, storage, clock_of_today(), auto=self.auto).open() as world:
                     yield world
             finally:
                 await storage.close()

@@ -9,9 +9,14 @@ from __future__ import annotations
 from tests.files.machine.background import BackgroundRules
 from tests.files.machine.changes import ChangeRules
 from tests.files.machine.parts import PartRules
+from tests.files.machine.publishing import PublishingRules
 from tests.files.machine.sight import SightRules
 from tests.files.machine.uploads import UploadRules
 
 
 class FilesMachine(UploadRules, PartRules, ChangeRules, BackgroundRules, SightRules):
     """All of it; see `Base` for what it needs."""
+
+
+class PublishingMachine(PublishingRules, FilesMachine):
+    """The same where nobody needs to register."""

@@ -57,7 +57,8 @@ class BackgroundRules(Base):
             row = record.uploads[sent.upload.staging_key]
             due = sent.state == "open" and row.url_expires_at < self.now - GRACE
             if due and not (row.state is UploadState.COMPLETING and sent.held_until > self.now):
-                sent.state = "over"
+                self._look_for(sent)
+                sent.state = "published" if sent.file else "over"
 
     @rule(which=ANY)
     def restore_while_it_is_purged(self, which: int) -> None:

@@ -37,6 +37,7 @@ from tests.files.machine.model import (
     Known,
     Sent,
     body,
+    lies_of,
 )
 from tests.files.machine.world import URL_SECONDS, World
 from tests.files.uploading import bytes_of
@@ -56,6 +57,8 @@ class Base(RuleBasedStateMachine):
 
     steps = 0
     """Of all runs together."""
+    auto = False
+    """Whether nobody needs to register."""
     strict_parts = True
     """Whether the storage refuses small parts that are not the last."""
 
@@ -121,6 +124,7 @@ class Base(RuleBasedStateMachine):
         row = record.uploads[sent.upload.staging_key]
         expected = {
             "open": (UploadState.ISSUED, UploadState.COMPLETING),
+            "published": (UploadState.PUBLISHED,),
             "file": (UploadState.CONSUMED,),
             "over": (UploadState.ABORTED, UploadState.EXPIRED),
         }
@@ -145,7 +149,7 @@ class Base(RuleBasedStateMachine):
 
     def _pick(self, which: int) -> Sent:
         """An open one more often than one to which most has happened that can, and a late one."""
-        open_ = [sent for sent in self.sent if sent.state == "open" and sent.url]
+        open_ = [sent for sent in self.sent if sent.state in ("open", "published") and sent.url]
         some = [*self.sent[-2:], *open_[-4:]]
         return some[which % len(some)]
 
@@ -194,6 +198,8 @@ class Base(RuleBasedStateMachine):
         if self.now < sent.url_ends and fits:
             assert status == 200
             sent.staged = found
+            if self._is_ours(sent.url):
+                self._look_for(sent)
         else:
             assert status == 403
 
@@ -208,6 +214,8 @@ class Base(RuleBasedStateMachine):
             self._refused(work, (KeyExists,))
         elif sent.state == "over":
             self._refused(work, (UploadExpired,))
+        elif sent.file is not None:
+            self._register_published(sent, sent.file, said, work)
         elif sent.held_until > self.now:
             self._refused(work, (Conflict,))
         elif wrong := sent.errors_of_register(who, mime_type=said.mime_type, size=said.size):
@@ -215,13 +223,38 @@ class Base(RuleBasedStateMachine):
             sent.held_until = 0
         else:
             visibility = said.visibility or sent.upload.visibility
-            self._know(self.run(work), sent.staged, visibility)
+            sent.file = self._know(self.run(work), sent.staged, visibility)
             sent.state, sent.held_until = "file", 0
 
-    def _know(self, file: File, found: Body | None, visibility: Visibility) -> None:
+    def _register_published(
+        self, sent: Sent, known: Known, said: Registration, work: Awaitable[File]
+    ) -> None:
+        """What is a file already stays as it is, but for what is said of it now."""
+        if known.state != "ready":
+            self._refused(work, (KeyExists,))
+        elif wrong := lies_of(known.body, said.mime_type, said.size):
+            self._refused(work, wrong)
+        else:
+            assert self.run(work).id == known.id
+            known.visibility = said.visibility or known.visibility
+            sent.state = "file"
+            self.touched.add(known.id)
+
+    def _look_for(self, sent: Sent) -> None:
+        """Now that somebody has looked for it, it is a file, if nobody needs to register it."""
+        if not self.auto or not sent.is_to_be_published(self.now):
+            return
+        record = self.run(self.laws.hold())
+        row = record.uploads[sent.upload.staging_key]
+        assert row.state is UploadState.PUBLISHED, f"nobody has published {sent}"
+        sent.file = self._know(record.files[row.file_id or ""], sent.staged, sent.upload.visibility)
+        sent.state, sent.held_until = "published", 0
+
+    def _know(self, file: File, found: Body | None, visibility: Visibility) -> Known:
         assert found is not None
         owner = file.owner.id
         assert file.visibility == visibility
+        self.touched.add(file.id)
         self.files[file.id] = Known(
             file.id,
             file.key,
@@ -231,7 +264,7 @@ class Base(RuleBasedStateMachine):
             found,
             visibility.value,
         )
-        self.touched.add(file.id)
+        return self.files[file.id]
 
     def _believe(self, sent: Sent, bodies: Sequence[Body | None] = ()) -> None:
         """Take over what came of a registration that was disturbed."""
@@ -240,15 +273,18 @@ class Base(RuleBasedStateMachine):
         sent.held_until = 0
         if row.state is UploadState.COMPLETING:
             sent.held_until = (row.claimed_at or 0) + LEASE_MS + 1
-        elif row.state is UploadState.CONSUMED and sent.state == "open":
-            sent.state = "file"
-            file = record.files[row.file_id or ""]
-            stored = self.laws.bodies[file.object_key]
-            for found in bodies or (sent.staged,):
-                if found is not None and found.bytes == stored:
-                    self._know(file, found, sent.upload.visibility)
-                    return
-            raise AssertionError(f"{file.id} has bytes that nobody sent: {stored!r}")
+        elif row.state in (UploadState.CONSUMED, UploadState.PUBLISHED):
+            sent.state = "file" if row.state is UploadState.CONSUMED else "published"
+            if sent.file is None:
+                sent.file = self._found(sent, record.files[row.file_id or ""], bodies or (sent.staged,))
+
+    def _found(self, sent: Sent, file: File, bodies: Sequence[Body | None]) -> Known:
+        """A file that has come of an upload, of one of these bodies."""
+        stored = self.laws.bodies[file.object_key]
+        for found in bodies:
+            if found is not None and found.bytes == stored:
+                return self._know(file, found, sent.upload.visibility)
+        raise AssertionError(f"{file.id} has bytes that nobody sent: {stored!r}")
 
     def _may_use(self, who: Principal, sent: Sent) -> bool:
         if who.tenant != sent.upload.tenant:

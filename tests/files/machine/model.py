@@ -84,9 +84,19 @@ class Sent:
     joined: bool = False
     """Whether its parts were made one object."""
     state: str = "open"
-    """`open`, `file`, `over`."""
+    """`open`, `published` (a file that nobody has registered), `file`, `over`."""
+    file: Known | None = None
     held_until: int = 0
     """When somebody else may complete it who began and died."""
+
+    def is_to_be_published(self, now: int) -> bool:
+        """Whether it is a file as soon as somebody looks, where nobody needs to register."""
+        found, said = self.staged, self.upload
+        if self.state != "open" or self.held_until > now or found is None:
+            return False
+        public = said.visibility == "public" and said.collection in PICTURES
+        fits = said.declared_size in (None, len(found.bytes))
+        return public and fits and not errors_of(found, (said.declared_type or "",))
 
     def errors_of_register(self, principal: Principal, *, mime_type: str, size: int) -> Errors:
         """What must be answered to who registers an open upload so: one of these, or success if none."""
@@ -94,11 +104,19 @@ class Sent:
         if found is None:
             return (FileNotFound,)
         sizes = [each for each in (self.upload.declared_size, size) if each is not None]
-        wrong: list[type[ImgproxyError]] = []
-        for each in sizes:
-            wrong += [FileTooLarge] if len(found.bytes) > each else []
-            wrong += [FileTooSmall] if len(found.bytes) < each else []
-        return (*wrong, *errors_of(found, (self.upload.declared_type or "", mime_type)))
+        return (
+            *lies_of(found, mime_type, *sizes),
+            *errors_of(found, (self.upload.declared_type or "",)),
+        )
+
+
+def lies_of(found: Body, mime_type: str, *sizes: int) -> Errors:
+    """What is wrong with what is said of bytes."""
+    wrong: list[type[ImgproxyError]] = []
+    for each in sizes:
+        wrong += [FileTooLarge] if len(found.bytes) > each else []
+        wrong += [FileTooSmall] if len(found.bytes) < each else []
+    return (*wrong, *errors_of(found, (mime_type,)))
 
 
 def errors_of(found: Body, said: tuple[str, ...]) -> Errors:

@@ -71,7 +71,7 @@ class PartRules(Base):
     def complete_parts(self, which: int, numbers: list[int], all_: bool, who: Principal) -> None:
         """Complete with parts in any order, or with all as they should be, and sometimes as a stranger."""
         sent = self._pick_parts(which)
-        if sent is None or sent.held_until > self.now:
+        if sent is None:
             return
         if who is not sent.principal and not self._may_use(who, sent):
             self._refused(self.world.multipart.complete(who, place_of(sent), ()), (UploadNotFound,))
@@ -81,13 +81,20 @@ class PartRules(Base):
         work = self.world.multipart.complete(who, place_of(sent), parts)
         if sent.state == "over":
             self._refused(work, (UploadNotFound,))
-        elif sent.state == "file" or sent.joined:
+        elif sent.file is not None:
             self.run(work)
+        elif sent.joined:
+            (answer,) = self.run(all_of(work))
+            orderly = wanted and wanted == sorted(set(wanted))
+            fine = () if orderly else (InvalidParts,)  # which some storages see first
+            assert not isinstance(answer, BaseException) or isinstance(answer, fine), answer
+            self._look_for(sent)
         elif self._is_whole(sent, wanted):
             self.run(work)
             content = b"".join(sent.parts[number][1] for number in wanted)
             sides = body("jpeg", int(content.partition(b"#")[2].split(b"\0")[0].split(b"\xff")[0])).sides
             sent.staged, sent.joined = Body("image/jpeg", content, sides), True
+            self._look_for(sent)
         elif self.strict_parts or not wanted or wanted != sorted(set(wanted)):
             self._refused(work, (InvalidParts,))
         else:
@@ -114,7 +121,7 @@ class PartRules(Base):
         if sent is None:
             return
         work = self.world.multipart.abort(sent.principal, place_of(sent))
-        if sent.state == "file" or (sent.state == "open" and sent.held_until > self.now):
+        if sent.file is not None or (sent.state == "open" and sent.held_until > self.now):
             self._refused(work, (Conflict,))
             return
         self.run(work)
@@ -131,6 +138,7 @@ class PartRules(Base):
             content = b"".join(sent.parts[number][1] for number in wanted)
             number = int(content.partition(b"#")[2].split(b"\0")[0].split(b"\xff")[0])
             sent.staged, sent.joined = Body("image/jpeg", content, body("jpeg", number).sides), True
+            self._look_for(sent)
 
     def _is_whole(self, sent: Sent, wanted: Sequence[int]) -> bool:
         return (

@@ -37,9 +37,11 @@ from imgproxy.files.changes import Changes
 from imgproxy.files.database import Database
 from imgproxy.files.examine import Examiner
 from imgproxy.files.freeze import Freezer
+from imgproxy.files.model import Upload
 from imgproxy.files.multipart import MultipartUploads
 from imgproxy.files.names import Names
 from imgproxy.files.outbox import Outbox, keepers
+from imgproxy.files.publisher import Publisher
 from imgproxy.files.reading import Reading
 from imgproxy.files.register import Registrar
 from imgproxy.files.retention import Retention
@@ -88,34 +90,46 @@ class Front:
 class World:
     """What the machine can reach."""
 
-    def __init__(self, database: Database, storage: Storage, clock: Clock) -> None:
+    def __init__(self, database: Database, storage: Storage, clock: Clock, *, auto: bool = False) -> None:
+        """`auto` publishes what nobody registers."""
         self.clock = clock
         self.faults = Faults()
         self.database = DoubtfulRecord(database, self.faults)
         self.storage = DoubtfulStorage(storage, self.faults)
         self.front, self.engine = Front(), CountingEngine()
         self.names = Names(clock, random.Random(1).randbytes)  # noqa: S311 - so that a run can be repeated
-        self.access = DatabaseAccess(self.database, timer=clock.seconds)
         self.access_log = AccessLog(StringIO())
-        self.renderer = self._renderer()
         terms = Terms(self.database, clock=clock)
         examiner = Examiner(self.storage, Measure(self.storage))
         same: dict[str, Any] = {"database": self.database, "names": self.names}
         stored: dict[str, Any] = {**same, "objects": self.storage}
         freezer = Freezer(**stored, examiner=examiner, terms=terms, tell=self.tell)
+        self.publisher = Publisher(**stored, terms=terms, freezer=freezer)
+        self._auto = auto
+        self.access = DatabaseAccess(
+            self.database, timer=clock.seconds, publish=self.publisher.publish if auto else None
+        )
+        self.renderer = self._renderer()
         self.uploads = Uploads(**stored, terms=terms, ttl=URL_SECONDS)
-        self.multipart = MultipartUploads(**stored, ttl=URL_SECONDS)
+        self.multipart = MultipartUploads(**stored, ttl=URL_SECONDS, arrived=self.arrived)
         self.registrar = Registrar(**same, freezer=freezer, tell=self.tell)
         self.streams = Streams(**stored, examiner=examiner, terms=terms, freezer=freezer)
         self.changes = Changes(**same, tell=self.tell)
         self.reading = Reading(database=self.database, objects=self.storage, clock=clock, ttl=URL_SECONDS)
         self.outbox = Outbox(self.database, keepers(self.storage, self.front), clock=clock)
-        self.retention = Retention(self.database, names=self.names)
+        self.retention = Retention(self.database, names=self.names, rescue=self._rescue if auto else None)
 
     async def tell(self, key: Key) -> None:
         """As `app` has it told: whoever remembers the record, then whoever keeps pictures."""
         self.access.changed(key)
         await self.renderer.purge(key)
+
+    async def arrived(self, place: Key) -> bool:
+        """Be told that something was written."""
+        return self._auto and await self.publisher.arrived(place)
+
+    async def _rescue(self, upload: Upload) -> bool:
+        return await self.publisher.publish(upload.key)
 
     async def sweep(self, *, dry: bool) -> Findings:
         return await Sweep(database=self.database, objects=self.storage, names=self.names, dry=dry).run()
@@ -150,7 +164,13 @@ class World:
         edge = web.route("*", "/{target:(?s:.*)}", images.handle)
         if not hasattr(self.storage, "tickets"):
             return [edge]
-        gateway = Gateway(self.storage, cors=Cors(()), access_log=self.access_log, clock=self.clock.seconds)
+        gateway = Gateway(
+            self.storage,
+            cors=Cors(()),
+            access_log=self.access_log,
+            clock=self.clock.seconds,
+            arrived=self.arrived,
+        )
         return [*gateway.routes(), edge]
 
     @asynccontextmanager
@@ -161,6 +181,7 @@ class World:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.renderer.close)
             stack.push_async_callback(self.access.close)
+            stack.push_async_callback(self.publisher.close)
             await self.access.start()
             self._server = await stack.enter_async_context(TestServer(application))
             names = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
