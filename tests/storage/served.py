@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
-from aiohttp import web
+from aiohttp import ClientResponse, ClientSession, web
 from aiohttp.test_utils import TestServer
+from yarl import URL
 
 from imgproxy.api.cors import Cors
 from imgproxy.api.gateway import Depot, Gateway
@@ -31,7 +34,7 @@ async def listening(
     application = web.Application(client_max_size=0)
     application.router.add_routes(gateway.routes())
     server = TestServer(application)
-    await server.start_server()
+    await server.start_server(lingering_time=0.1)  # or each refused body takes 10 s
     try:
         yield server
     finally:
@@ -43,3 +46,30 @@ async def served(storage: Depot) -> AsyncIterator[Browser]:
     """Run a gateway, and lend a client whose URLs without a host are its."""
     async with listening(storage) as server, browsing(str(server.make_url("/"))) as browser:
         yield browser
+
+
+@asynccontextmanager
+async def asking(
+    server: TestServer, method: str, target: str, **options: Any
+) -> AsyncIterator[ClientResponse]:
+    """Ask for a target as it is written."""
+    url = URL(str(server.make_url("/")).rstrip("/") + target, encoded=True)
+    async with ClientSession() as session, session.request(method, url, **options) as answer:
+        yield answer
+
+
+async def raw(server: TestServer, request: bytes) -> bytes:
+    """Send bytes, and return all that is answered until the connection ends."""
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    try:
+        writer.write(request)
+        async with asyncio.timeout(30):
+            return await reader.read()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+def status(answer: bytes) -> int:
+    """The status of a raw answer."""
+    return int(answer.split()[1])
