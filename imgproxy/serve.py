@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -19,23 +18,19 @@ from aiohttp import web
 from imgproxy import app
 from imgproxy.edge.health import Health, metrics_route
 from imgproxy.engine.pool import Pool
-from imgproxy.fleet import exposition, ports
+from imgproxy.fleet import exposition
 from imgproxy.fleet.alone import require_workers
 from imgproxy.fleet.member import Member
 from imgproxy.fleet.parent import Parent
-from imgproxy.fleet.ports import CannotListen
 from imgproxy.fleet.process import COMMAND
 from imgproxy.fleet.workshop import Workshop
+from imgproxy.listening import DRAIN_SECONDS, accept, bind, listen, runner
 from imgproxy.settings import Settings
 from imgproxy.telemetry import Metrics
 
 _log = logging.getLogger(__name__)
 
-_KEEPALIVE_SECONDS = 75.0  # longer than a proxy's 60, so that it is the proxy who closes idle connections
-_DRAIN_SECONDS = 15.0
-_EDGE_SECONDS = _DRAIN_SECONDS + 5  # for an edge to drain and to end
-_LONGEST_LINE = 8190
-_BACKLOG = 1024
+_EDGE_SECONDS = DRAIN_SECONDS + 5  # for an edge to drain and to end
 _LOOPBACK = "127.0.0.1"
 
 
@@ -67,12 +62,12 @@ async def run(
     """
     async with app.assemble(settings, pages=pages) as server:
         _calm_collector()
-        public = _runner(server.public)
-        admin = _runner(server.admin)
+        public = runner(server.public)
+        admin = runner(server.admin)
         try:
-            await _listen(public, host, port)
+            await listen(public, host, port)
             if settings.admin_port:
-                await _listen(admin, _LOOPBACK, settings.admin_port)
+                await listen(admin, _LOOPBACK, settings.admin_port)
             told = _listen_to_signals(asyncio.Event())
             announce()
             await told.wait()
@@ -95,7 +90,7 @@ async def run_edges(
 
     `arguments` are for the command `edge`.
     """
-    listeners = _bind(host, port, edges)
+    listeners = bind(host, port, edges=edges)
     pool = app.make_pool(settings)
     metrics = app.make_metrics(pool)
 
@@ -115,10 +110,10 @@ async def run_edges(
         stack.push_async_callback(parent.close)
         metrics.counts("imgproxy_edge_restarts", "Edges that were replaced.", "edge", parent.restarts)
         health = Health({"workers": workers, "edges": parent.check})
-        admin = _runner(app.application(*health.routes(), metrics_route(partial(_joined, metrics, parent))))
+        admin = runner(app.application(*health.routes(), metrics_route(partial(_joined, metrics, parent))))
         stack.push_async_callback(admin.cleanup)
         if settings.admin_port:
-            await _listen(admin, _LOOPBACK, settings.admin_port)
+            await listen(admin, _LOOPBACK, settings.admin_port)
         await parent.start()
         _calm_collector()
         told = _listen_to_signals(asyncio.Event(), at_once=parent.kill)
@@ -143,9 +138,9 @@ async def run_edge(
         async with app.assemble_edge(own, fleet=member, metrics=metrics, pages=pages) as server:
             _calm_collector()
             await member.join()
-            public = _runner(server.public)
+            public = runner(server.public)
             try:
-                await _accept(public, [socket.socket(fileno=each) for each in seat.listeners])
+                await accept(public, [socket.socket(fileno=each) for each in seat.listeners])
                 _listen_to_signals(member.dismissed)
                 await member.listening()
                 await member.dismissed.wait()
@@ -173,7 +168,7 @@ async def _joined(metrics: Metrics, parent: Parent) -> tuple[str, bytes]:
 
 def _drain(health: Health) -> None:
     health.drain()
-    _log.info("draining: no new connections, %.0f s for what is under way", _DRAIN_SECONDS)
+    _log.info("draining: no new connections, %.0f s for what is under way", DRAIN_SECONDS)
 
 
 def _calm_collector() -> None:
@@ -181,47 +176,6 @@ def _calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-
-
-def _runner(application: web.Application) -> web.AppRunner:
-    return web.AppRunner(
-        application,
-        access_log=None,
-        handle_signals=False,
-        handler_cancellation=True,
-        keepalive_timeout=_KEEPALIVE_SECONDS,
-        lingering_time=2,
-        max_field_size=_LONGEST_LINE,
-        max_line_size=_LONGEST_LINE,
-        shutdown_timeout=_DRAIN_SECONDS,
-    )
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
-    except OSError as error:
-        raise _cannot_listen(host, port, error) from error
-
-
-async def _accept(runner: web.AppRunner, listeners: Sequence[socket.socket]) -> None:
-    """Serve what connects to sockets that somebody else has bound."""
-    await runner.setup()
-    for each in listeners:
-        each.setblocking(False)
-        await web.SockSite(runner, each, backlog=_BACKLOG).start()
-
-
-def _bind(host: str, port: int, edges: int) -> list[list[socket.socket]]:
-    try:
-        return ports.bind(host, port, shares=edges)
-    except OSError as error:
-        raise _cannot_listen(host, port, error) from error
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> CannotListen:
-    return CannotListen(f"{host}:{port} cannot be listened on: {os.strerror(error.errno or 0)}")
 
 
 def _listen_to_signals(told: asyncio.Event, *, at_once: Callable[[], None] | None = None) -> asyncio.Event:
