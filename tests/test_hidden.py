@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 from subprocess import run
 
 import pytest
 
+from imgproxy.files.address import DatabaseAddress, PostgresAddress, SqliteAddress
 from imgproxy.storage.address import LocalAddress
+from tests.postgres import Postgres
 from tests.serving import ROOT, serving
 from tests.test_incoming import Site, running
 
@@ -89,6 +92,39 @@ async def test_what_nobody_registers_is_published_by_who_looks_first(tmp_path: P
         assert await edge(site, PICTURE + told["key"]) == 404
         await site.put(told)
         assert await edge(site, PICTURE + told["key"]) == 200
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def record(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseAddress]:
+    """A record for several servers."""
+    if request.param == "sqlite":
+        yield SqliteAddress(tmp_path / "record.db")
+        return
+    postgres: Postgres = request.getfixturevalue("postgres")
+    with postgres.database() as name:
+        yield PostgresAddress(postgres.url(name))
+
+
+async def test_another_server_of_the_same_record_hears_of_it(record: DatabaseAddress, tmp_path: Path) -> None:
+    objects = LocalAddress(tmp_path / "objects")
+    async with (
+        running(objects, tmp_path / "here", database=record) as here,
+        running(objects, tmp_path / "there", database=record) as there,
+    ):
+        key, id_ = await registered(here)
+        for method, path, body, status in (
+            ("PATCH", "", {"visibility": "private"}, 404),
+            ("PATCH", "", {"visibility": "public"}, 200),
+            ("DELETE", "", None, 404),
+            ("POST", "/restore", None, 200),
+        ):
+            for _ in range(3):  # made, kept, and at hand with its headers
+                await edge(there, PICTURE + key)
+            assert await change(here, id_, method, path, body) == 200
+            async with asyncio.timeout(30):
+                while await edge(there, PICTURE + key) != status:  # noqa: ASYNC110  nobody tells us
+                    await asyncio.sleep(0.01)
+            assert {await edge(there, PICTURE + key) for _ in range(5)} == {status}
 
 
 def test_every_edge_has_heard_of_it_when_the_api_answers(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ class Site:
 async def running(storage: StorageAddress, folder: Path, **chosen: Any) -> AsyncIterator[Site]:
     settings = Settings(
         storage=storage,
-        database=SqliteAddress(folder / "record.db"),
+        database=chosen.pop("database", SqliteAddress(folder / "record.db")),
         cache_dir=folder / "cache",
         workers=1,
         jwt_secret="a secret of at least thirty-two bytes",
