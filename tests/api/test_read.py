@@ -104,16 +104,6 @@ def test_a_nested_field_is_named_as_a_client_would_write_it() -> None:
         read_json(SharesGiven, raw)
 
 
-def test_parts_may_have_the_names_of_s3() -> None:
-    raw = b'{"uploadId":"u","key":"k","parts":[{"PartNumber":1,"ETag":"e"}]}'
-    assert [(part.part_number, part.etag) for part in read_json(MultipartComplete, raw).parts] == [(1, "e")]
-
-
-def test_absent_is_not_null() -> None:
-    changed = read_json(FilePatch, b'{"alt":null}')
-    assert changed.model_fields_set == {"alt"}
-
-
 def test_a_query_is_text_and_has_defaults() -> None:
     asked = read_query(FileList, MultiDict({"limit": "5", "sortBy": "size", "total": "false"}))
     assert (asked.limit, asked.sort_by, asked.total, asked.page) == (5, "size", False, 1)
