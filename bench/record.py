@@ -113,6 +113,7 @@ def _batches(count: int) -> Iterator[list[File]]:
 
 _FILES = [column.name for column in tables.files.columns]
 _TAGS = [column.name for column in tables.file_tags.columns]
+_TEXTS = [column.name for column in tables.file_search.columns if column.name != "grams"]
 
 
 def _rows(batch: list[File]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
@@ -148,15 +149,13 @@ def fill_sqlite(path: Path, count: int) -> None:
 
 def _insert(connection: sqlite3.Connection, batch: list[File]) -> None:
     of_files, of_tags = _rows(batch)
-    for table, columns, given in (("files", _FILES, of_files), ("file_tags", _TAGS, of_tags)):
+    found = [index.text_row(each) for each in batch]
+    of_texts = [tuple(row[name] for name in _TEXTS) for row in found]
+    given = {"files": (_FILES, of_files), "file_tags": (_TAGS, of_tags), "file_search": (_TEXTS, of_texts)}
+    for table, (columns, values) in given.items():
         marks = ", ".join("?" * len(columns))
-        connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", given)  # noqa: S608
-    texts = [(index.seq_of(each.created_at, each.id), each.id, index.text_of(each)) for each in batch]
-    connection.executemany("INSERT INTO file_search (seq, file_id, text) VALUES (?, ?, ?)", texts)
-    grams = [
-        (seq, index.fts(index.grams(each.tenant, each.visibility, words)))
-        for each, (seq, _, words) in zip(batch, texts, strict=True)
-    ]
+        connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", values)  # noqa: S608
+    grams = [(row["seq"], index.fts_of(each, row["text"])) for each, row in zip(batch, found, strict=True)]
     connection.executemany("INSERT INTO file_grams (rowid, grams) VALUES (?, ?)", grams)
 
 

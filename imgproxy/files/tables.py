@@ -183,7 +183,7 @@ for order in ORDERS:
             *([files.c.owner_type] if leading == ("owner_id",) else []),  # whose ids these are
             *(
                 [files.c.created_at] if not leading and order != "created_at" else []
-            ),  # for `ways.walk_search`
+            ),  # for `search.walk`
             sqlite_where=is_ready,
             postgresql_where=is_ready,
         )
@@ -218,6 +218,7 @@ file_search = Table(
     metadata,
     Column("seq", Number, primary_key=True, autoincrement=True),
     Column("file_id", Words, nullable=False, unique=True),
+    *(Column(each, files.c[each].type) for each in ORDERS[1:]),  # on SQLite
     Column("text", Words, nullable=False),
     Column("grams", Grams),  # on PostgreSQL
 )

@@ -5,6 +5,9 @@ of one, two and three characters, each with tenant and visibility in one number,
 else's. PostgreSQL has them as an array under GIN, SQLite as words of an FTS5 table; pg_trgm and FTS5's own
 trigrams know no tenant and no text shorter than three. Grams may lie (they have no order, and numbers
 may meet), so whatever they find is held against the text.
+
+FTS5 has *facts* as well: what a file may be filtered by, so that a search with filters, or several filters,
+are one question to it. Each is 128 bits of a hash, which do not meet by chance and are believed.
 """
 
 from __future__ import annotations
@@ -13,12 +16,15 @@ import hashlib
 import itertools
 import unicodedata
 import zlib
+from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, text
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 
 from imgproxy.files.model import File, FileState, TenantId, Visibility
 from imgproxy.files.repository import rows
-from imgproxy.files.tables import ORDERS, file_search, file_tags
+from imgproxy.files.repository.prepared import Prepared
+from imgproxy.files.tables import FILTERS, ORDERS, file_search, file_tags
 
 _LONGEST_GRAM = 3
 _BITS = 21  # of a code point; three of them fit into a bigint
@@ -27,6 +33,7 @@ SEQ_BITS = 21
 """Below those of `file_search.seq` that are the time a file was made, on SQLite."""
 
 _ADD_GRAMS = text("INSERT INTO file_grams (rowid, grams) VALUES (:seq, :grams)")
+_MOVED = Prepared(update(file_search).where(file_search.c.file_id == bindparam("id")), writes=ORDERS[1:])
 _REMOVE_GRAMS = text("INSERT INTO file_grams (file_grams, rowid, grams) VALUES ('delete', :seq, :grams)")
 
 
@@ -58,6 +65,23 @@ def fts(numbers: frozenset[int]) -> str:
     return " ".join(f"{number:x}" for number in sorted(numbers))
 
 
+def fact(tenant: TenantId, visibility: Visibility, name: str, value: str) -> str:
+    """What FTS5 knows a file by that has a value in a column, or a tag."""
+    key = _key(tenant, visibility)
+    return hashlib.blake2b(f"{name}/{value}".encode(), digest_size=16, key=key).hexdigest()
+
+
+def owner(type_: str, id_: str) -> str:
+    """The value of the fact `owner`: to ask for his type as well takes long if nearly all are of one."""
+    return f"{type_}/{id_}"
+
+
+def fts_of(file: File, words: str) -> str:
+    """All words of FTS5 for a ready file of this text."""
+    told = (fact(file.tenant, file.visibility, name, value) for name, value in _facts(file))
+    return " ".join([fts(grams(file.tenant, file.visibility, words)), *told])
+
+
 def add(connection: Connection, file: File) -> None:
     """Have a new file found."""
     if file.state is FileState.READY:
@@ -71,11 +95,14 @@ def replace(connection: Connection, before: File, after: File) -> None:
         connection.execute(delete(file_tags).where(file_tags.c.file_id == before.id))
         if after.state is FileState.READY:
             _add_tags(connection, after)
-    if _found_by(before) != _found_by(after):
+    engine = connection.dialect.name
+    if _found_by(before, engine) != _found_by(after, engine):
         if before.state is FileState.READY:
             _remove_text(connection, before)
         if after.state is FileState.READY:
             _add_text(connection, after)
+    elif engine != _POSTGRESQL and after.state is FileState.READY and _places(before) != _places(after):
+        _MOVED.count(connection, _places(after) | {"id": after.id})
 
 
 def _tags(file: File) -> tuple[object, ...]:
@@ -87,8 +114,22 @@ def _orders(file: File) -> dict[str, object]:
     return {each: getattr(file, each) for each in ORDERS}
 
 
-def _found_by(file: File) -> tuple[object, ...]:
-    return (file.state is FileState.READY, file.visibility, text_of(file))
+def _found_by(file: File, engine: str) -> tuple[object, ...]:
+    facts = () if engine == _POSTGRESQL else tuple(_facts(file))
+    return (file.state is FileState.READY, file.visibility, text_of(file), facts)
+
+
+def _facts(file: File) -> Iterator[tuple[str, str]]:
+    """What a file may be filtered by, by name."""
+    row = rows.file_row(file)
+    yield from ((name, row[name]) for name in FILTERS if row[name] is not None)
+    yield from (("tag", tag) for tag in dict.fromkeys(file.tags))
+    yield "owner", owner(file.owner.type, file.owner.id)
+
+
+def _places(file: File) -> dict[str, object]:
+    """Where a file is in each order but by creation."""
+    return {each: getattr(file, each) for each in ORDERS[1:]}
 
 
 def text_of(file: File) -> str:
@@ -108,15 +149,20 @@ def _add_tags(connection: Connection, file: File) -> None:
 
 
 def _add_text(connection: Connection, file: File) -> None:
-    words = text_of(file)
-    numbers = grams(file.tenant, file.visibility, words)
-    values = {"file_id": file.id, "text": words}
     if connection.dialect.name == _POSTGRESQL:
-        connection.execute(insert(file_search), values | {"grams": sorted(numbers)})
+        words = text_of(file)
+        numbers = sorted(grams(file.tenant, file.visibility, words))
+        connection.execute(insert(file_search), {"file_id": file.id, "text": words, "grams": numbers})
         return
-    places = (seq_of(file.created_at, file.id, further) for further in itertools.count())
-    seq = next(each for each in places if rows.add(connection, file_search, values | {"seq": each}))
-    connection.execute(_ADD_GRAMS, {"seq": seq, "grams": fts(numbers)})
+    found = (text_row(file, further) for further in itertools.count())
+    row = next(each for each in found if rows.add(connection, file_search, each))
+    connection.execute(_ADD_GRAMS, {"seq": row["seq"], "grams": fts_of(file, row["text"])})
+
+
+def text_row(file: File, further: int = 0) -> dict[str, Any]:
+    """The row of `file_search` for a ready file on SQLite."""
+    seq = seq_of(file.created_at, file.id, further)
+    return {"seq": seq, "file_id": file.id, "text": text_of(file)} | _places(file)
 
 
 def seq_of(created_at: int, id_: str, further: int = 0) -> int:
@@ -138,13 +184,15 @@ def _remove_grams(connection: Connection, file: File) -> None:
     had = connection.execute(
         select(file_search.c.seq, file_search.c.text).where(file_search.c.file_id == file.id)
     ).one()
-    numbers = grams(file.tenant, file.visibility, had.text)
-    connection.execute(_REMOVE_GRAMS, {"seq": had.seq, "grams": fts(numbers)})
+    connection.execute(_REMOVE_GRAMS, {"seq": had.seq, "grams": fts_of(file, had.text)})
+
+
+def _key(tenant: TenantId, visibility: Visibility) -> bytes:
+    return hashlib.blake2b(f"{visibility}/{tenant}".encode(), digest_size=8).digest()
 
 
 def _salt(tenant: TenantId, visibility: Visibility) -> int:
-    digest = hashlib.blake2b(f"{visibility}/{tenant}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1  # so that a number stays a positive bigint
+    return int.from_bytes(_key(tenant, visibility), "big") >> 1  # so that a number stays a positive bigint
 
 
 def _number(run: str) -> int:

@@ -5,9 +5,7 @@ ones, his own private ones, and so on. So every statement begins with tenant and
 do, and none has an OR that no index could follow. How a reach is read depends on its filters:
 
     in order   none, or one: its index has every order, and the page is read off it
-    by time    a search by creation, on SQLite: FTS5 has the same order
-    among      a search in another order, on SQLite: follow that order, and look at texts only of files
-               whose time FTS5 has found
+    search     words or several filters, on SQLite: FTS5 has what matches (see `search`)
     gather     more, and one of them finds few: all that it finds are looked at, and sorted
     walk       more, and all find many: follow one in order and drop what does not match. If a long stretch
                holds too few, gather after all
@@ -21,7 +19,6 @@ neither few nor many texts have, the time grows with the number of files that ma
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -33,9 +30,9 @@ from imgproxy.errors import InvalidRequest
 from imgproxy.files.cursor import Place, decode, encode
 from imgproxy.files.model import File, FileId
 from imgproxy.files.repository import rows, ways
-from imgproxy.files.repository.index import SEQ_BITS
-from imgproxy.files.repository.prepared import Prepared, Row
+from imgproxy.files.repository.prepared import Prepared
 from imgproxy.files.repository.reach import ListQuery, Reach, reaches
+from imgproxy.files.repository.search import Search
 from imgproxy.files.tables import files
 
 EXACT = 10_000
@@ -44,12 +41,6 @@ FEW = 2_000
 """As many files are looked at, one by one, before a list is read another way: 10 ms or so."""
 _COUNTED = 500
 """As many files of a walk are looked at for the total alone."""
-_MANY = 20_000
-"""Of more candidates than these, a search meets enough by looking at every text it comes by."""
-_LONG = 30_000
-"""As many are followed among candidates."""
-_FOLLOWED = 15
-"""As many are followed for each candidate, if there are few: or to gather would be quicker."""
 _TRIED = 1_000
 """As many are looked at on PostgreSQL before GIN is asked, which first reads all that it has of a word."""
 
@@ -86,14 +77,17 @@ def list_files(connection: Connection, query: ListQuery) -> Listed:
     wanted = offset + query.limit + 1
     count = _Count()
     ordered: list[Reach] = []
+    searched: list[Reach] = []
     others: list[Reach] = []
     for reach in reaches(query, on=connection.dialect.name):
-        (ordered if reach.shape(after).is_in_order else others).append(reach)
-    skipped = 0 if others else offset
+        shape = reach.shape(after)
+        (ordered if shape.is_in_order else searched if shape.is_for_fts5 else others).append(reach)
+    skipped = 0 if searched or others else offset
     found = _in_order(connection, ordered, after, limit=wanted - skipped, offset=skipped, count=count)
+    found += _searched(connection, searched, after, wanted, count)
     for reach in others:
         found += _Reading(connection, reach, after, wanted, count).places()
-    if others:
+    if searched or others:
         found.sort(reverse=query.descending)
     page = found[offset - skipped :][: query.limit]
     has_next = len(found) > offset - skipped + query.limit
@@ -139,6 +133,16 @@ def _in_order(
     return [(row[0], row[1]) for row in ways.in_order(shapes).all(connection, values)]
 
 
+def _searched(
+    connection: Connection, searched: list[Reach], after: Place | None, wanted: int, count: _Count
+) -> list[_Place]:
+    if not searched:
+        return []
+    found = Search(connection, searched, after, wanted).found()
+    count.add(found.total, is_exact=found.is_exact)
+    return found.places
+
+
 def _size(connection: Connection, reach: Reach, values: dict[str, Any], limit: int) -> int:
     shape = reach.shape(None)
     by = (*shape.ranges, "")[0]
@@ -166,10 +170,6 @@ class _Reading:
 
     def places(self) -> list[_Place]:
         """The first `wanted` places."""
-        if self._shape.is_search_by_time:
-            return self._by_time()
-        if self._shape.is_search_on_sqlite:
-            return self._among()
         if self._is_large_search_on_postgresql():
             rows = self._walked(_TRIED)
             if len(rows) == self._wanted:
@@ -224,45 +224,6 @@ class _Reading:
     def _along(self) -> str:
         """What is followed in order in a walk."""
         return next((each for each in self._shape.ranges if each not in ("search", "shared")), "")
-
-    def _among(self) -> list[_Place]:
-        """By another order than FTS5 has, in which candidates are met."""
-        self._count_search()
-        some = _number(ways.candidates(), self._connection, self._values | {"limit": FEW})
-        stretch = _LONG if some == FEW else _FOLLOWED * some
-        among = not ways.candidate_at().all(self._connection, self._values | {"offset": _MANY})
-        here = self._values | {"stretch": stretch if among else _MANY // 4}
-        found = ways.walk_search(self._shape, among=among).all(self._connection, here)
-        if len(found) < self._wanted:
-            found = ways.first_gathered(self._shape, "search").all(self._connection, self._values)
-        return [(row[0], row[1]) for row in found]
-
-    def _count_search(self) -> None:
-        found = self._size("search") if self._count.total <= FEW else 0
-        self._count.add(found, is_exact=self._count.total <= FEW and found <= FEW)
-
-    def _by_time(self) -> list[_Place]:
-        """By `seq`, in which files of one millisecond are in no order: so that one is read to its end."""
-        self._count_search()
-        rows = self._searched(0, 2**63 - 1, self._wanted)
-        if len(rows) == self._wanted:
-            last = rows[-1][0]
-            begin = last >> SEQ_BITS << SEQ_BITS
-            end = begin | (1 << SEQ_BITS) - 1
-            low, high = (begin, last - 1) if self._shape.descending else (last + 1, end)
-            rows = [*rows, *self._searched(low, high, 2**31 - 1)]
-        places = sorted(((row[0] >> SEQ_BITS, row[1]) for row in rows), reverse=self._shape.descending)
-        return places[: self._wanted]
-
-    def _searched(self, low: int, high: int, limit: int) -> Sequence[Row]:
-        if self._after is not None:
-            since = int(self._after[0]) << SEQ_BITS
-            if self._shape.descending:
-                high = min(high, since | (1 << SEQ_BITS) - 1)
-            else:
-                low = max(low, since)
-        here = self._values | {"low": low, "high": high, "limit": limit}
-        return ways.search_by_time(self._shape).all(self._connection, here)
 
 
 def _files(connection: Connection, ids: list[str]) -> tuple[File, ...]:

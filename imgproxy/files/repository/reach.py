@@ -88,6 +88,14 @@ class Reach:
         numbers = index.needles(self.query.principal.tenant, self.visibility, words)
         return {"words": words, "grams": sorted(numbers) if self.engine == POSTGRESQL else index.fts(numbers)}
 
+    def question(self) -> str:
+        """What FTS5 is asked for it."""
+        tenant, wanted = self.query.principal.tenant, self._equal()
+        if {"owner_type", "owner_id"} <= wanted.keys():
+            wanted["owner"] = index.owner(wanted.pop("owner_type"), wanted.pop("owner_id"))
+        facts = [index.fact(tenant, self.visibility, name, value) for name, value in wanted.items()]
+        return " ".join([*facts, *([self._words()["grams"]] if self.query.search else [])])
+
     def _equal(self) -> dict[str, str]:
         """What files must have, by column, and the tag."""
         wanted = {name: getattr(self.query, name) for name in _EQUAL}

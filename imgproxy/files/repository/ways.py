@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     FromClause,
     Select,
     and_,
@@ -73,30 +74,27 @@ class Shape:
         return len(self.ranges) < 2 and not {"shared", "search"} & {*self.ranges}
 
     @property
-    def is_search_by_time(self) -> bool:
-        """Whether FTS5 gives what matches in the order that is asked for: rowids are times there."""
-        return self.is_search_on_sqlite and self.order == "created_at"
+    def has_words(self) -> bool:
+        """Whether texts are searched."""
+        return "search" in self.filters
 
     @property
-    def is_search_on_sqlite(self) -> bool:
+    def is_for_fts5(self) -> bool:
         """Whether FTS5 gives all that matches."""
-        return self.ranges == ("search",) and self.engine != POSTGRESQL
+        return self.engine != POSTGRESQL and not self.is_in_order and not self.named
 
 
 @_made
 def size(shape: Shape, by: str) -> Prepared:
     """How many a range has; it stops at `limit`."""
-    found = _range(shape, by, literal_column("1")).limit(bindparam("limit")).subquery()
+    found = in_range(shape, by, literal_column("1")).limit(bindparam("limit")).subquery()
     return Prepared(select(func.count()).select_from(found))
 
 
 @_made
 def in_order(shapes: tuple[Shape, ...]) -> Prepared:
     """Places of some reaches, in order: each is read off an index, and they are merged."""
-    parts = [_part(each, at) for at, each in enumerate(shapes)]
-    way = "DESC" if shapes[0].descending else "ASC"
-    statement = union_all(*parts) if len(parts) > 1 else parts[0]
-    ordered = statement.order_by(literal_column(f"1 {way}"), literal_column(f"2 {way}"))
+    ordered = merged(shapes, [_part(each, at) for at, each in enumerate(shapes)])
     return Prepared(ordered.limit(bindparam("limit")).offset(bindparam("offset")))
 
 
@@ -110,7 +108,7 @@ def gather(shape: Shape, by: str) -> Prepared:
 def first_gathered(shape: Shape, by: str) -> Prepared:
     """The first places of all that match."""
     statement, value, id_ = _gathered(shape, by)
-    return Prepared(_first(shape, statement, value, id_, "limit"))
+    return Prepared(first(shape, statement, value, id_, "limit"))
 
 
 @_made
@@ -123,58 +121,11 @@ def walk(shape: Shape, by: str) -> Prepared:
     return Prepared(statement.limit(bindparam("limit")))
 
 
-@cache
-def candidates() -> Prepared:
-    """How many texts have all grams of a search, whether they hold its words or not; it stops at `limit`."""
-    found = select(file_grams.c.rowid).where(_has_grams()).limit(bindparam("limit")).subquery()
-    return Prepared(select(func.count()).select_from(found))
-
-
-@cache
-def candidate_at() -> Prepared:
-    """A row if there are more candidates than `offset`: counting them takes twice the time."""
-    found = select(file_grams.c.rowid).where(_has_grams())
-    return Prepared(found.limit(literal_column("1")).offset(bindparam("offset")))
-
-
-@_made
-def walk_search(shape: Shape, *, among: bool) -> Prepared:
-    """A walk of a search on SQLite, which finds texts by their time; `among` candidates only, if so told.
-
-    To look at a text takes 2.4 µs. One that is no candidate takes 0.25, and each candidate does beforehand.
-    """
-    value, id_ = files.c[shape.order], files.c.id
-    along = _first(shape, _range(shape, "", value, id_, files.c.created_at), value, id_, "stretch").subquery()
-    begin, end = (
-        (along.c.created_at + literal_column(str(at))) * literal_column(str(1 << SEQ_BITS)) for at in (0, 1)
-    )
-    # Not the index of ids: as an expression the id is only held against what is found by time.
-    is_it = func.coalesce(file_search.c.file_id, "") == along.c.id
-    here = (file_search.c.seq >= begin, file_search.c.seq < end, is_it, _holds(file_search.c.text, shape))
-    statement = select(along.c[shape.order], along.c.id)
-    if among:
-        statement = statement.where(
-            along.c.created_at.in_(select(_made_at(file_grams.c.rowid)).where(_has_grams()))
-        )
-    return Prepared(statement.where(exists().where(*here)).limit(bindparam("limit")))
-
-
 @_made
 def count_of_walk(shape: Shape, by: str) -> Prepared:
     """How many of a stretch match."""
     along = _stretch(shape, by)
     return Prepared(select(func.count()).select_from(along).where(*_filters(shape, along.c, but=by)))
-
-
-@_made
-def search_by_time(shape: Shape) -> Prepared:
-    """`seq` and id of what a search finds from `low` to `high`, in order of `seq`."""
-    seq = file_grams.c.rowid
-    statement = _by_text(shape, seq, file_search.c.file_id)
-    statement = statement.where(seq >= bindparam("low"), seq <= bindparam("high"))
-    if shape.after:
-        statement = _after(shape, statement, _made_at(seq), file_search.c.file_id)
-    return Prepared(statement.order_by(seq.desc() if shape.descending else seq).limit(bindparam("limit")))
 
 
 def _place(shape: Shape) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
@@ -186,19 +137,27 @@ def _place(shape: Shape) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
 def _part(shape: Shape, at: int) -> Select[Any]:
     """A reach to be merged. SQLite merges what is in order; PostgreSQL would sort all, so it is given few."""
     value, id_ = _place(shape)
-    found = _range(shape, (*shape.ranges, "")[0], value, id_, at=at)
+    found = in_range(shape, (*shape.ranges, "")[0], value, id_, at=at)
     if shape.engine != POSTGRESQL:
-        return _after(shape, found, value, id_)
-    return select(_first(shape, found, value, id_, "furthest").subquery())
+        return after_place(shape, found, value, id_)
+    return select(first(shape, found, value, id_, "furthest").subquery())
+
+
+def merged(shapes: tuple[Shape, ...], parts: list[Select[Any]]) -> Select[Any] | CompoundSelect[Any]:
+    """All rows of some reaches, which begin with places, in order."""
+    way = "DESC" if shapes[0].descending else "ASC"
+    statement = union_all(*parts) if len(parts) > 1 else parts[0]
+    return statement.order_by(literal_column(f"1 {way}"), literal_column(f"2 {way}"))
 
 
 def _both(shape: Shape, value: ColumnElement[Any], id_: ColumnElement[Any]) -> list[ColumnElement[Any]]:
     return [value.desc(), id_.desc()] if shape.descending else [value, id_]
 
 
-def _after(
+def after_place(
     shape: Shape, statement: Select[Any], value: ColumnElement[Any], id_: ColumnElement[Any]
 ) -> Select[Any]:
+    """What comes after the place where a page ended."""
     if not shape.after:
         return statement
     place = tuple_(value, id_)
@@ -206,14 +165,15 @@ def _after(
     return statement.where(place < here if shape.descending else place > here)
 
 
-def _first(
+def first(
     shape: Shape, statement: Select[Any], value: ColumnElement[Any], id_: ColumnElement[Any], limit: str
 ) -> Select[Any]:
-    ordered = _after(shape, statement, value, id_).order_by(*_both(shape, value, id_))
+    """As many as `limit` names, in order."""
+    ordered = after_place(shape, statement, value, id_).order_by(*_both(shape, value, id_))
     return ordered.limit(bindparam(limit))
 
 
-def _range(shape: Shape, by: str, *wanted: ColumnElement[Any], at: int = 0) -> Select[Any]:
+def in_range(shape: Shape, by: str, *wanted: ColumnElement[Any], at: int = 0) -> Select[Any]:
     """What one filter finds by itself, of the visibility numbered `at`."""
     tenant: ColumnElement[str] = bindparam("tenant")
     visibility: ColumnElement[str] = bindparam(f"visibility{at}")
@@ -237,20 +197,22 @@ def _by_text(shape: Shape, *wanted: ColumnElement[Any]) -> Select[Any]:
     if shape.engine == POSTGRESQL:
         grams = type_coerce(file_search.c.grams, ARRAY(BigInteger))
         candidate = grams.contains(bindparam("grams", type_=ARRAY(BigInteger)))
-        return select(*wanted).select_from(file_search).where(candidate, _holds(file_search.c.text, shape))
+        return select(*wanted).select_from(file_search).where(candidate, holds(file_search.c.text, shape))
     source = file_grams.join(file_search, file_search.c.seq == file_grams.c.rowid)
-    return select(*wanted).select_from(source).where(_has_grams(), _holds(file_search.c.text, shape))
+    return select(*wanted).select_from(source).where(has_grams(), holds(file_search.c.text, shape))
 
 
-def _has_grams() -> ColumnElement[bool]:
+def has_grams() -> ColumnElement[bool]:
+    """Whether FTS5 has all that is asked for under `grams`."""
     return literal_column("file_grams").op("MATCH", is_comparison=True)(bindparam("grams"))
 
 
-def _made_at(seq: ColumnElement[int]) -> ColumnElement[int]:
+def made_at(seq: ColumnElement[int]) -> ColumnElement[int]:
+    """When the file of a text on SQLite was made."""
     return seq.op(">>")(literal_column(str(SEQ_BITS)))
 
 
-def _holds(words: ColumnElement[Any], shape: Shape) -> ColumnElement[bool]:
+def holds(words: ColumnElement[Any], shape: Shape) -> ColumnElement[bool]:
     """Without LIKE, which would read `%` and `_` as its own."""
     find = func.strpos if shape.engine == POSTGRESQL else func.instr
     return find(words, bindparam("words", type_=file_search.c.text.type)) > literal_column("0")
@@ -267,8 +229,8 @@ _IDS = {"tag": file_tags.c.file_id, "search": file_search.c.file_id, "shared": s
 def _found(shape: Shape, by: str) -> Select[Any]:
     """Files of a range, with all that filters may ask for."""
     if by not in _IDS:
-        return _range(shape, by, *_needed(shape))
-    ids = _range(shape, by, _IDS[by].label("found"))
+        return in_range(shape, by, *_needed(shape))
+    ids = in_range(shape, by, _IDS[by].label("found"))
     if by == "shared":  # under several names, perhaps
         ids = ids.distinct()
     found = ids.limit(_ALL).subquery()
@@ -285,10 +247,10 @@ def _gathered(shape: Shape, by: str) -> tuple[Select[Any], ColumnElement[Any], C
 def _stretch(shape: Shape, by: str) -> FromClause:
     """The first files of a range in order, as many as `stretch`."""
     if by != "tag":
-        along = _range(shape, by, *_needed(shape))
-        return _first(shape, along, files.c[shape.order], files.c.id, "stretch").subquery()
+        along = in_range(shape, by, *_needed(shape))
+        return first(shape, along, files.c[shape.order], files.c.id, "stretch").subquery()
     value, id_ = file_tags.c[shape.order], file_tags.c.file_id
-    tagged = _first(shape, _range(shape, by, value.label("value"), id_), value, id_, "stretch").subquery()
+    tagged = first(shape, in_range(shape, by, value.label("value"), id_), value, id_, "stretch").subquery()
     found = select(*_needed(shape)).select_from(tagged.join(files, files.c.id == tagged.c.file_id))
     return found.order_by(*_both(shape, tagged.c.value, tagged.c.file_id)).limit(_ALL).subquery()
 
@@ -303,15 +265,16 @@ def _filters(shape: Shape, columns: Any, *, but: str) -> Iterator[ColumnElement[
     if shape.named and but != "shared":
         yield exists().where(shares.c.file_id == columns["id"], _named(shape))
     if "tag" in shape.filters and but != "tag":
-        yield _is_tagged(columns)
+        yield is_tagged(columns, bindparam("visibility0"))
     if "search" in shape.filters and but != "search":
-        yield exists().where(file_search.c.file_id == columns["id"], _holds(file_search.c.text, shape))
+        yield exists().where(file_search.c.file_id == columns["id"], holds(file_search.c.text, shape))
 
 
-def _is_tagged(columns: Any) -> ColumnElement[bool]:
+def is_tagged(columns: Any, visibility: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether a file of this visibility has the tag."""
     return exists().where(
         file_tags.c.tenant_id == bindparam("tenant"),
-        file_tags.c.visibility == bindparam("visibility0"),
+        file_tags.c.visibility == visibility,
         file_tags.c.tag == bindparam("tag"),
         file_tags.c.created_at == columns["created_at"],
         file_tags.c.file_id == columns["id"],

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, text
 
+from imgproxy.files.cursor import Sort
 from imgproxy.files.database import Connection, Database
-from imgproxy.files.model import FileState, TenantId, Visibility
+from imgproxy.files.model import File, FileState, Owner, TenantId, Visibility
 from imgproxy.files.principal import Kind, Principal
 from imgproxy.files.repository import files, index, listing
 from imgproxy.files.repository.reach import ListQuery
 from imgproxy.files.tables import file_search, file_tags
 from tests.files.samples import ACME, NOW, OTHER, file
+from tests.files.uploading import Desk
 
 _TEXTS = st.text(max_size=30).map(index.folded)
 
@@ -79,6 +82,57 @@ async def test_what_is_deleted_leaves_nothing_to_be_found_and_what_is_restored_i
     await database.write(lambda c: files.update_file(c, gone, replace(gone, state=FileState.READY)))
     assert await database.read(_kept) == (1, 1)
     assert await database.read(lambda c: _found(c, "summer")) == 1
+
+
+_CHANGES: dict[str, Any] = {
+    "collection": "documents",
+    "mime_type": "image/png",
+    "category": "fruit",
+    "owner": Owner("session", "ann"),
+    "tags": ("red", "blue"),
+    "visibility": Visibility.PRIVATE,
+}
+
+
+@pytest.mark.parametrize("name", _CHANGES)
+async def test_a_file_is_found_by_the_facts_that_it_has_now_and_not_by_those_that_it_had(
+    here: Desk, name: str
+) -> None:
+    given = file(category="pets", tags=("red", "green"))
+    after = replace(given, **{name: _CHANGES[name]})
+    await here.database.write(lambda c: files.insert_file(c, given))
+    both = _words(given) | _words(after)
+    assert await here.database.read(lambda c: _told(c, both)) == _words(given)
+    await here.database.write(lambda c: files.update_file(c, given, after))
+    assert await here.database.read(lambda c: _told(c, both)) == _words(after) != _words(given)
+
+
+def _told(connection: Connection, words: set[str]) -> set[str]:
+    """Which of these words FTS5 has."""
+    asked = text("SELECT rowid FROM file_grams WHERE file_grams MATCH :word")
+    return {word for word in words if connection.execute(asked, {"word": word}).all()}
+
+
+def _words(given: File) -> set[str]:
+    return set(index.fts_of(given, index.text_of(given)).split())
+
+
+@pytest.mark.parametrize("sort", Sort)
+async def test_a_file_is_where_it_is_now_in_every_order(database: Database, sort: Sort) -> None:
+    facts = [{"size": at, "created_at": NOW + at, "updated_at": NOW + at} for at in range(2)]
+    made = [file(original_name=f"summer{at}.jpg", **each) for at, each in enumerate(facts)]
+    moved = replace(made[0], updated_at=NOW + 2, size=2, original_name="summer2.jpg", mime_type="image/png")
+    query = ListQuery(Principal(ACME, Kind.SERVICE), NOW, search="summer", sort=sort)
+    await database.write(lambda c: [files.insert_file(c, each) for each in made])
+    moved = await database.write(lambda c: files.update_file(c, made[0], moved))
+    touched = await database.write(
+        lambda c: files.update_file(c, made[1], replace(made[1], updated_at=NOW + 3))
+    )
+    found = await database.read(lambda c: listing.list_files(c, query).items)
+    expected = {Sort.CREATED_AT: (touched, moved), Sort.UPDATED_AT: (touched, moved)}.get(
+        sort, (moved, touched)
+    )
+    assert found == expected
 
 
 async def test_files_of_one_millisecond_are_all_found(

@@ -16,9 +16,8 @@ from imgproxy.files.database import Connection, Database
 from imgproxy.files.model import File, FileState, Owner, Share, Visibility
 from imgproxy.files.permission import Action, allows
 from imgproxy.files.principal import Kind, Principal
-from imgproxy.files.repository import files, listing, shares, ways
+from imgproxy.files.repository import files, listing, search, shares
 from imgproxy.files.repository.index import folded
-from imgproxy.files.repository.prepared import Prepared
 from imgproxy.files.repository.reach import ListQuery
 from tests.files.samples import ACME, NOW, OTHER, file
 from tests.files.uploading import Desk
@@ -109,20 +108,24 @@ FILTERS: dict[str, dict[str, Any]] = {
     "several": {"mime_type": "image/jpeg", "collection": "images", "tag": "red", "search": "c"},
     "tag and owner": {"tag": "green", "owner_type": "user", "owner_id": "ann"},
     "visibility and search": {"visibility": Visibility.SHARED, "search": "cat"},
+    "owner type and collection": {"owner_type": "user", "collection": "images"},
+    "category and collection": {"category": "pets", "collection": "images"},
+    "tag and type": {"tag": "green", "mime_type": "image/png"},
+    "tag and search": {"tag": "red", "search": "cat"},
 }
 
 
 @pytest.fixture
 async def world(database: Database) -> Database:
     """All files of `WORLD`."""
-
-    def work(connection: Connection) -> None:
-        for given, with_whom in WORLD:
-            files.insert_file(connection, given)
-            shares.replace_shares(connection, given.tenant, given.id, with_whom)
-
-    await database.write(work)
+    await database.write(_fill)
     return database
+
+
+def _fill(connection: Connection) -> None:
+    for given, with_whom in WORLD:
+        files.insert_file(connection, given)
+        shares.replace_shares(connection, given.tenant, given.id, with_whom)
 
 
 def _expected(query: ListQuery) -> list[File]:
@@ -202,7 +205,7 @@ async def test_many_matches_give_the_same_page_as_few(
 ) -> None:
     monkeypatch.setattr(listing, "EXACT", 3)  # so that most lists walk, and some have to gather after all
     monkeypatch.setattr(listing, "FEW", 12)
-    monkeypatch.setattr(listing, "_MANY", 16)
+    monkeypatch.setattr(search, "FEW", 12)
     for query in _queries(principal):
         expected = _expected(query)
         page = await world.read(lambda c, query=query: listing.list_files(c, query))
@@ -210,26 +213,32 @@ async def test_many_matches_give_the_same_page_as_few(
         assert (page.total, page.total_is_exact) == (min(len(expected), 3), len(expected) <= 3), query
 
 
-@pytest.mark.parametrize(("many", "among"), [(1_000, True), (2, False)], ids=["few", "many"])
-async def test_a_search_in_another_order_looks_at_candidates_if_few_texts_are(
-    here: Desk, monkeypatch: pytest.MonkeyPatch, many: int, among: bool
+_FAR = 10**6
+WAYS = {
+    "all looked at": {"_TRIED": _FAR},
+    "all looked at in the end": {"_TRIED": 1, "_LOOKED": _FAR, "_MANY": 0},
+    "more looked at where many are met": {"_TRIED": 30, "_LOOKED": 60},
+    "among candidates": {"_TRIED": 1, "_LOOKED": 0, "_DEEP": 0, "_SOME": 0, "_FOLLOWED": _FAR},
+    "among candidates, but not far": {"_TRIED": 1, "_LOOKED": 0, "_DEEP": 0, "_SOME": 0, "_FOLLOWED": 1},
+    "gathered": {"_TRIED": 1, "_LOOKED": 0},
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_every_way_of_a_search_gives_the_same_pages(
+    here: Desk, monkeypatch: pytest.MonkeyPatch, way: dict[str, int]
 ) -> None:
-    told: list[bool] = []
-
-    def noting(shape: ways.Shape, *, among: bool) -> Prepared:
-        told.append(among)
-        return walk_search(shape, among=among)
-
-    walk_search = ways.walk_search
-    monkeypatch.setattr(ways, "walk_search", noting)
-    monkeypatch.setattr(listing, "_MANY", many)
-    names = ("summer.jpg", "winter.jpg") * 5
-    made = [file(original_name=name, size=at * 3 % 10) for at, name in enumerate(names)]
-    await here.database.write(lambda c: [files.insert_file(c, each) for each in made])
-    query = ListQuery(SERVICE, NOW, search="summer", sort=Sort.SIZE, visibility=Visibility.PUBLIC, limit=9)
-    page = await here.database.read(lambda c: listing.list_files(c, query))
-    assert [each.size for each in page.items] == [8, 6, 4, 2, 0]
-    assert told == [among]
+    for name, value in {"FEW": 2, **way}.items():
+        monkeypatch.setattr(search, name, value)
+    await here.database.write(_fill)
+    for query in (*_queries(SERVICE, orders=2), *_queries(ANN, orders=2)):
+        expected, found = _expected(query), []
+        page = await here.database.read(lambda c, query=query: listing.list_files(c, query))
+        found += page.items
+        if page.next_cursor is not None:
+            further = replace(query, cursor=page.next_cursor, limit=100)
+            found += (await here.database.read(lambda c, query=further: listing.list_files(c, query))).items
+        assert found == expected[:107], query
 
 
 async def test_a_page_by_number_is_bounded(database: Database) -> None:

@@ -1,0 +1,262 @@
+"""Lists that FTS5 finds on SQLite: searches, and several filters at once, of all reaches together.
+
+FTS5 has *candidates*, the newest first: files of which all facts hold and that have all grams, whether their
+texts hold the words or not. How the first that match are read depends on the order and on how many there are:
+
+    by time   FTS5 has the order
+    gather    few: the text and place of each is looked at
+    look      many: follow the order, and look at each file and its text. Common words are met soon
+    among     some: follow the order, and look only at files whose time is a candidate's
+
+Limits: where all that match are at the far end of an order, and on deep pages, all candidates are gathered
+after all, at 1 µs each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    select,
+)
+
+from imgproxy.files.cursor import Place
+from imgproxy.files.repository import ways
+from imgproxy.files.repository.index import SEQ_BITS
+from imgproxy.files.repository.prepared import Prepared, Row
+from imgproxy.files.repository.reach import Reach
+from imgproxy.files.repository.ways import Shape
+from imgproxy.files.tables import file_grams, file_search, file_tags, files
+
+FEW = 2_000
+"""As many are gathered at once, and counted: 2 ms or so."""
+_COUNTED = 10_000
+"""As many are counted where none has to be looked at: 1 ms or so."""
+_SOME = 8_000
+"""As many are gathered before an order is followed far."""
+_MANY = 20_000
+"""Of more candidates than these, enough are met by looking at every file."""
+_TRIED = 1_000
+"""As many are looked at first, while it is not known how many candidates there are."""
+_LOOKED = 15_000
+"""As many are looked at, if they seem to be enough."""
+_FOLLOWED = 3
+"""As many are followed for each candidate, or to gather would be quicker."""
+_DEEP = 10
+"""Of a page so deep that candidates are not even so many times as many, all are gathered."""
+
+_made = lru_cache(maxsize=4096)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The first places, and how many match as far as was looked."""
+
+    places: list[tuple[Any, str]]
+    total: int
+    is_exact: bool
+
+
+class Search:
+    """Reads reaches that FTS5 finds."""
+
+    def __init__(
+        self, connection: Connection, reaches: Sequence[Reach], after: Place | None, wanted: int
+    ) -> None:
+        self._connection = connection
+        self._shapes = tuple(reach.shape(after) for reach in reaches)
+        self._shape = self._shapes[0]
+        self._after = (after.value, after.id) if after else None
+        self._wanted = wanted
+        self._values: dict[str, Any] = {"limit": wanted}
+        for at, reach in enumerate(reaches):
+            self._values |= reach.values(after) | {f"visibility{at}": reach.visibility}
+        self._values["visibility0"] = reaches[0].visibility
+        self._values["grams"] = " OR ".join(f"({reach.question()})" for reach in reaches)
+
+    def found(self) -> Found:
+        """The first `wanted` places."""
+        if self._shape.order == "created_at":
+            return Found(self._by_time(), *self._total())
+        rows = self._read(gather(self._shape), limit=FEW + 1)
+        if len(rows) > FEW:
+            return Found(self._many(), *((FEW + 1, False) if self._shape.has_words else self._total()))
+        places = sorted(((row[0], row[1]) for row in rows), reverse=self._shape.descending)
+        return Found(
+            [each for each in places if self._is_after(each)][: self._wanted], len(rows), is_exact=True
+        )
+
+    def _total(self) -> tuple[int, bool]:
+        """How many match, and whether that are all: without words, all candidates do."""
+        statement, limit = (count(self._shape), FEW) if self._shape.has_words else (candidates(), _COUNTED)
+        total = int(self._read(statement, limit=limit + 1)[0][0])
+        return total, total <= limit
+
+    def _is_after(self, place: tuple[Any, str]) -> bool:
+        if self._after is None:
+            return True
+        return place < self._after if self._shape.descending else place > self._after
+
+    def _many(self) -> list[tuple[Any, str]]:
+        rows = [*self._walked(0, _TRIED, among=False)]
+        if len(rows) < self._wanted:
+            rows += self._further(len(rows))
+        if len(rows) < self._wanted:
+            rows = [*self._read(first_gathered(self._shape))]
+        return [(row[0], row[1]) for row in rows[: self._wanted]]
+
+    def _further(self, met: int) -> Sequence[Row]:
+        """What is met after the first, which were `met`; nothing if it is better to gather."""
+        looked = max(_LOOKED, _DEEP * self._wanted)
+        if met * looked > 2 * self._wanted * _TRIED:
+            return self._walked(_TRIED, looked, among=False)
+        some = int(self._read(candidates(), limit=_MANY)[0][0])
+        if some == _MANY:
+            return self._walked(_TRIED, looked, among=False)
+        if some <= max(_SOME, _DEEP * self._wanted):
+            return []
+        return self._walked(_TRIED, _FOLLOWED * some, among=True)
+
+    def _walked(self, skipped: int, stretch: int, *, among: bool) -> Sequence[Row]:
+        """What is met in a stretch of the order, behind what is skipped."""
+        return self._read(walk(self._shapes, among=among), skipped=skipped, stretch=stretch)
+
+    def _by_time(self) -> list[tuple[Any, str]]:
+        """By `seq`, in which files of one millisecond are in no order: so that one is read to its end."""
+        rows = self._timed(0, 2**63 - 1, self._wanted)
+        if len(rows) == self._wanted:
+            last = rows[-1][0]
+            begin = last >> SEQ_BITS << SEQ_BITS
+            end = begin | (1 << SEQ_BITS) - 1
+            low, high = (begin, last - 1) if self._shape.descending else (last + 1, end)
+            rows = [*rows, *self._timed(low, high, 2**31 - 1)]
+        places = sorted(((row[0] >> SEQ_BITS, row[1]) for row in rows), reverse=self._shape.descending)
+        return places[: self._wanted]
+
+    def _timed(self, low: int, high: int, limit: int) -> Sequence[Row]:
+        if self._after is not None:
+            since = int(self._after[0]) << SEQ_BITS
+            if self._shape.descending:
+                high = min(high, since | (1 << SEQ_BITS) - 1)
+            else:
+                low = max(low, since)
+        return self._read(by_time(self._shape), low=low, high=high, limit=limit)
+
+    def _read(self, statement: Prepared, **more: int) -> Sequence[Row]:
+        return statement.all(self._connection, self._values | more)
+
+
+@cache
+def candidates() -> Prepared:
+    """How many candidates there are; it stops at `limit`."""
+    found = select(file_grams.c.rowid).where(ways.has_grams()).limit(bindparam("limit")).subquery()
+    return Prepared(select(func.count()).select_from(found))
+
+
+@_made
+def count(shape: Shape) -> Prepared:
+    """How many match; it stops at `limit`."""
+    found = _matching(shape, literal_column("1")).limit(bindparam("limit")).subquery()
+    return Prepared(select(func.count()).select_from(found))
+
+
+@_made
+def gather(shape: Shape) -> Prepared:
+    """Places of what matches, in no order."""
+    value, id_ = file_search.c[shape.order], file_search.c.file_id
+    return Prepared(_matching(shape, value, id_).limit(bindparam("limit")))
+
+
+@_made
+def first_gathered(shape: Shape) -> Prepared:
+    """The first places of all that match."""
+    value, id_ = file_search.c[shape.order], file_search.c.file_id
+    return Prepared(ways.first(shape, _matching(shape, value, id_), value, id_, "limit"))
+
+
+@_made
+def by_time(shape: Shape) -> Prepared:
+    """`seq` and id of what matches from `low` to `high`, in order of `seq`."""
+    seq = file_grams.c.rowid
+    found = _matching(shape, seq, file_search.c.file_id)
+    found = found.where(seq >= bindparam("low"), seq <= bindparam("high"))
+    found = ways.after_place(shape, found, ways.made_at(seq), file_search.c.file_id)
+    return Prepared(found.order_by(seq.desc() if shape.descending else seq).limit(bindparam("limit")))
+
+
+@_made
+def walk(shapes: tuple[Shape, ...], *, among: bool) -> Prepared:
+    """The first places among a stretch of an order; `among` candidates only, if so told.
+
+    To look at a text takes 1 to 2 µs. A file that is no candidate takes 0.25, and each candidate beforehand.
+    """
+    parts = [_along(each, at) for at, each in enumerate(shapes)]
+    along = (
+        ways.merged(shapes, parts).limit(bindparam("stretch")).offset(bindparam("skipped")).subquery("along")
+    )
+    found = select(along.c.value, along.c.id)
+    if among:
+        times = select(ways.made_at(file_grams.c.rowid)).where(ways.has_grams())
+        found = found.where(along.c.created_at.in_(times))
+    if filters := _unknown(shapes):
+        found = found.where(_has(filters, along))
+    if shapes[0].has_words:
+        found = found.where(_says(shapes[0], along))
+    return Prepared(found.limit(bindparam("limit")))
+
+
+def _matching(shape: Shape, *wanted: ColumnElement[Any]) -> Select[Any]:
+    source = file_grams.join(file_search, file_search.c.seq == file_grams.c.rowid)
+    found = select(*wanted).select_from(source).where(ways.has_grams())
+    return found.where(ways.holds(file_search.c.text, shape)) if shape.has_words else found
+
+
+def _range(shape: Shape) -> str:
+    """The filter whose range is followed; a user's own files have no other that says he is their owner."""
+    return next((each for each in shape.ranges if each != "search"), "")
+
+
+def _along(shape: Shape, at: int) -> Select[Any]:
+    by = _range(shape)
+    there = file_tags if by == "tag" else files
+    value, id_ = there.c[shape.order], (file_tags.c.file_id if by == "tag" else files.c.id)
+    found = ways.in_range(shape, by, value.label("value"), id_.label("id"), there.c.created_at, at=at)
+    return ways.after_place(shape, found, value, id_)
+
+
+def _unknown(shapes: tuple[Shape, ...]) -> frozenset[str]:
+    """Filters that are asked for in all reaches, and that not all the ranges that are followed know."""
+    asked = frozenset.intersection(*(each.filters for each in shapes)) - {"search"}
+    ranges = {_range(each) for each in shapes}
+    known = ranges if len(ranges) == 1 else set()
+    return asked - known - ({"owner_type"} if known == {"owner_id"} else set())
+
+
+def _has(filters: frozenset[str], along: FromClause) -> ColumnElement[bool]:
+    it = files.alias("it")
+    held = [it.c[each] == bindparam(each) for each in sorted(filters - {"tag"})]
+    if "tag" in filters:
+        held.append(ways.is_tagged(it.c, it.c.visibility))
+    return exists().where(it.c.id == along.c.id, *held)
+
+
+def _says(shape: Shape, along: FromClause) -> ColumnElement[bool]:
+    """Whether its text holds the words; texts are found by time."""
+    begin, end = (
+        (along.c.created_at + literal_column(str(at))) * literal_column(str(1 << SEQ_BITS)) for at in (0, 1)
+    )
+    # Not the index of ids: as an expression the id is only held against what is found by time.
+    is_it = func.coalesce(file_search.c.file_id, "") == along.c.id
+    here = (file_search.c.seq >= begin, file_search.c.seq < end, is_it)
+    return exists().where(*here, ways.holds(file_search.c.text, shape))
