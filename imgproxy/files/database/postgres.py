@@ -14,16 +14,18 @@ from typing import Any
 import asyncpg
 from sqlalchemy import URL, Connection, make_url, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from imgproxy.errors import Unavailable
 from imgproxy.files import migrations
 from imgproxy.files.database import Notice, T, Work
+from imgproxy.files.database.lanes import OF_THE_SERVER, Lanes, Waiting
 from imgproxy.files.database.listener import Listener
 
-_CONNECTIONS = 10
-_SECONDS = 5.0  # to connect, or to be given one of the pool's connections
+_READERS = 5
+_WRITERS = 5
+_SECONDS = 5.0  # to connect, or to be begun with
 _PAUSES = (
     0.0,
     0.05,
@@ -37,8 +39,6 @@ _SESSION = {
     "statement_timeout": "10s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "30s",  # or it would hold back `changes.current_mark`
-    # Statements are prepared, and one value means a row where another means a million: plan each time.
-    "plan_cache_mode": "force_custom_plan",
     "jit": "off",
 }
 
@@ -50,7 +50,7 @@ _CANNOT_NOW = (
     "55",
     "57",
 )  # classes of SQLSTATE: connection, state, resources, locks, operator
-_UNREACHED = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_BROKEN = ("08", "57P")  # the connection is no more, or will not be in a moment
 
 
 class PostgresDatabase:
@@ -61,24 +61,24 @@ class PostgresDatabase:
     def __init__(self, url: str) -> None:
         self._engine = create_async_engine(
             _for_asyncpg(make_url(url)),
-            pool_size=_CONNECTIONS,
-            max_overflow=0,
-            pool_timeout=_SECONDS,
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",  # transactions are the lanes'
             connect_args={"timeout": _SECONDS, "server_settings": _SESSION},
         )
-        self._reading = self._engine.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        self._reads = self._lanes(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", many=_READERS, reads=True
         )
+        self._writes = self._lanes("BEGIN", many=_WRITERS, reads=False)
         self._listener = Listener(self._connect)
         self._closed = False
 
     async def read(self, work: Work[T]) -> T:
         """Run work that only reads, on one snapshot."""
-        return await self._run(self._reading, work)
+        return await self._run(self._reads, work)
 
     async def write(self, work: Work[T]) -> T:
         """Run work in a transaction; when this returns, it is committed."""
-        return await self._run(self._engine, work)
+        return await self._run(self._writes, work)
 
     def told(self) -> AsyncIterator[Notice]:
         """Listen to changes of files on a connection of its own; reconnect by itself."""
@@ -96,14 +96,25 @@ class PostgresDatabase:
         """Let go of all connections."""
         self._closed = True
         await self._listener.close()
+        await self._reads.close()
+        await self._writes.close()
         await self._engine.dispose()
 
-    async def _run(self, engine: AsyncEngine, work: Work[T]) -> T:
+    def _lanes(self, begin: str, *, many: int, reads: bool) -> Lanes:
+        return Lanes(self._open, begin=begin, many=many, seconds=_SECONDS, reads=reads)
+
+    async def _open(self) -> AsyncConnection:
+        try:
+            return await self._engine.connect()
+        except OF_THE_SERVER as error:  # even one that says why: it may be another server's word in a moment
+            raise ConnectionError from error
+
+    async def _run(self, lanes: Lanes, work: Work[T]) -> T:
         if self._closed:
             raise Unavailable("the record of files is closed")
         for pause in _PAUSES:
             try:
-                return await _attempt(engine, work)
+                return await _attempt(lanes.put(work))
             except _TryAgain as error:
                 failure = error
             await asyncio.sleep(pause)
@@ -120,24 +131,26 @@ class _TryAgain(Exception):
     """The work was undone and may succeed if it is run once more."""
 
 
-async def _attempt(engine: AsyncEngine, work: Work[T]) -> T:
-    committing = False
+async def _attempt(waiting: Waiting[T]) -> T:
     try:
-        async with engine.connect() as connection, connection.begin():
-            result = await connection.run_sync(work)
-            committing = True
-        return result
-    except DBAPIError as error:
-        state = getattr(error.orig, "sqlstate", None) or ""
-        if state in _RUN_AGAIN or (error.connection_invalidated and not committing):
+        return await waiting.outcome
+    except OF_THE_SERVER as error:
+        state, is_broken = _state(error)
+        if state in _RUN_AGAIN or (is_broken and not waiting.committing):
             raise _TryAgain from error
-        if error.connection_invalidated or state[:2] in _CANNOT_NOW:
+        if is_broken or state[:2] in _CANNOT_NOW:
             raise _unavailable() from error
         raise
-    except PoolTimeout as error:
-        raise _unavailable() from error
-    except _UNREACHED as error:
-        raise _TryAgain from error
+
+
+def _state(error: BaseException) -> tuple[str, bool]:
+    """What the server says it is, and whether the connection is of no use any more."""
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None) or ""
+        return state, error.connection_invalidated or state.startswith(_BROKEN)
+    state = getattr(error, "sqlstate", None) or ""
+    # asyncpg refuses values with an error of its connection that is a ValueError as well.
+    return state, state.startswith(_BROKEN) or not (state or isinstance(error, ValueError))
 
 
 def _unavailable() -> Unavailable:

@@ -12,6 +12,8 @@ from typing import Any
 
 from sqlalchemy import ClauseElement, Connection
 
+_SQLITE = "sqlite"
+
 Row = Sequence[Any]
 
 
@@ -27,7 +29,12 @@ class Prepared:
 
     def all(self, connection: Connection, values: dict[str, Any]) -> Sequence[Row]:
         """Every row."""
-        rows: Sequence[Row] = self._run(connection, values).fetchall()
+        text, given = self._given(connection, values)
+        driver: Any = connection.connection.dbapi_connection
+        if connection.dialect.name == _SQLITE:
+            rows: Sequence[Row] = driver.execute(text, given).fetchall()
+        else:
+            rows = driver.run_async(lambda asyncpg: asyncpg.fetch(text, *given))
         return rows
 
     def one(self, connection: Connection, values: dict[str, Any]) -> Row | None:
@@ -37,16 +44,16 @@ class Prepared:
 
     def count(self, connection: Connection, values: dict[str, Any]) -> int:
         """How many rows it has written."""
-        return int(self._run(connection, values).rowcount)
+        text, given = self._given(connection, values)
+        driver: Any = connection.connection.dbapi_connection
+        if connection.dialect.name == _SQLITE:
+            return int(driver.execute(text, given).rowcount)
+        said: str = driver.run_async(lambda asyncpg: asyncpg.execute(text, *given))
+        return int(said.rpartition(" ")[2])  # INSERT 0 1
 
-    def _run(self, connection: Connection, values: dict[str, Any]) -> Any:
-        name = connection.dialect.name
-        text, parameters = self._texts.get(name) or self._write(connection)
-        given = tuple([values.get(parameter, fixed) for parameter, fixed in parameters])
-        if name == "sqlite":
-            driver: Any = connection.connection.driver_connection
-            return driver.execute(text, given)
-        return connection.exec_driver_sql(text, given)
+    def _given(self, connection: Connection, values: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
+        text, parameters = self._texts.get(connection.dialect.name) or self._write(connection)
+        return text, tuple([values.get(parameter, fixed) for parameter, fixed in parameters])
 
     def _write(self, connection: Connection) -> tuple[str, tuple[tuple[str, Any], ...]]:
         compiled: Any = self._statement.compile(dialect=connection.dialect, column_keys=self._columns)

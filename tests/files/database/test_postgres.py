@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
@@ -69,6 +70,15 @@ async def test_work_that_lost_its_connection_before_it_was_committed_runs_again(
     assert len(ran) == 2
 
 
+async def test_a_connection_that_was_ended_while_it_idled_is_not_noticed(
+    postgres: Postgres, database: PostgresDatabase, postgres_record: str
+) -> None:
+    for _ in range(3):
+        pid = await database.write(lambda c: c.execute(text("SELECT pg_backend_pid()")).scalar_one())
+        postgres.sql(f"SELECT pg_terminate_backend({pid}, 60000)", name=postgres_record)
+        assert await database.write(_one) == 1
+
+
 async def test_a_statement_that_takes_too_long_is_ended(database: PostgresDatabase) -> None:
     def work(connection: Connection) -> None:
         connection.execute(text("SET LOCAL statement_timeout = '10ms'"))
@@ -125,3 +135,54 @@ async def test_closing_ends_listening(database: PostgresDatabase) -> None:
     assert await listening == Notice("lost")
     with pytest.raises(StopAsyncIteration):
         await _next(told)
+
+
+_AT_COMMIT = """
+CREATE TEMP TABLE at_commit (one int);
+CREATE FUNCTION pg_temp.at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {does}; RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON at_commit DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION pg_temp.at_commit();
+INSERT INTO at_commit VALUES (1)
+"""
+
+
+def _at_commit(connection: Connection, does: str) -> None:
+    for statement in _AT_COMMIT.format(does=does).split(";\n"):
+        connection.execute(text(statement))
+
+
+async def test_nobody_is_told_yes_when_the_commit_fails(database: PostgresDatabase) -> None:
+    given = file()
+
+    def work(connection: Connection) -> None:
+        files.insert_file(connection, given)
+        _at_commit(connection, "RAISE EXCEPTION 'no'")
+
+    with pytest.raises(asyncpg.RaiseError):
+        await database.write(work)
+    assert await database.read(lambda c: files.file_by_id(c, given.tenant, given.id)) is None
+
+
+async def test_work_that_lost_its_connection_while_it_was_committed_does_not_run_again(
+    database: PostgresDatabase,
+) -> None:
+    ran = []
+
+    def work(connection: Connection) -> None:
+        ran.append(1)
+        _at_commit(connection, "PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60)")
+
+    with pytest.raises(Unavailable):
+        await database.write(work)
+    assert ran == [1]
+
+
+async def test_what_waits_behind_a_commit_that_fails_is_done(database: PostgresDatabase) -> None:
+    work = [lambda c: _at_commit(c, "RAISE EXCEPTION 'no'"), _one] * 10
+    done = await asyncio.gather(*(database.write(each) for each in work), return_exceptions=True)
+    assert [type(each) for each in done] == [asyncpg.RaiseError, int] * 10
+
+
+async def test_a_value_that_the_driver_refuses_is_its_own_error(database: PostgresDatabase) -> None:
+    with pytest.raises(asyncpg.DataError):
+        await database.read(lambda c: files.files_to_purge(c, now=2**70))
