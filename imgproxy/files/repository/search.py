@@ -56,6 +56,9 @@ _FOLLOWED = 3
 _DEEP = 10
 """Of a page so deep that candidates are not even so many times as many, all are gathered."""
 
+_LAST = 2 ** (63 - SEQ_BITS) - 1
+"""The last millisecond that `seq` has."""
+
 _made = lru_cache(maxsize=4096)
 
 
@@ -146,7 +149,7 @@ class Search:
 
     def _timed(self, low: int, high: int, limit: int) -> Sequence[Row]:
         if self._after is not None:
-            since = int(self._after[0]) << SEQ_BITS
+            since = min(max(int(self._after[0]), 0), _LAST) << SEQ_BITS  # whatever a made-up cursor says
             if self._shape.descending:
                 high = min(high, since | (1 << SEQ_BITS) - 1)
             else:

@@ -120,6 +120,18 @@ async def test_candidates_are_counted_by_their_grams_alone(filled: Database) -> 
     assert await filled.read(lambda c: _read(c, facts, search.candidates(), limit=20)) == [(20,)]
 
 
+@pytest.mark.parametrize(
+    ("time", "descending", "expected"),
+    [(-1, True, 0), (-1, False, 12), (2**63 - 1, True, 12), (2**63 - 1, False, 0)],
+)
+async def test_a_made_up_cursor_may_be_of_any_time(
+    filled: Database, time: int, descending: bool, expected: int
+) -> None:
+    facts = {"search": "summer", "sort": Sort.CREATED_AT, "descending": descending}
+    found = await filled.read(lambda c: _search(c, facts, after=Place(time, "")).found())
+    assert len(found.places) == expected
+
+
 _FEW = {"FEW": 2, "_TRIED": 6, "_LOOKED": 20, "_DEEP": 1, "_MANY": 100, "_SOME": 5}
 """Where `summer` has 24 candidates, and 12 of 36 files."""
 
