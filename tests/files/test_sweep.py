@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from imgproxy.files import sweep
+from imgproxy.files.database import Database
 from imgproxy.files.model import FileState
+from imgproxy.files.repository.files import insert_file
 from imgproxy.files.repository.orphans import list_orphans
-from imgproxy.files.sweep import GRACE_MS
+from imgproxy.files.sweep import GRACE_MS, Sweep
 from imgproxy.image.source import Key
 from imgproxy.storage import Head
+from tests.files import samples
 from tests.files.keeping import Keeping
 from tests.files.uploading import TTL, bytes_of
 
@@ -89,6 +94,34 @@ async def test_a_dry_run_tells_the_same_and_writes_nothing(keeping: Keeping) -> 
     assert (dry.noted, dry.removed, dry.removed_bytes) == (0, 1, 5)
     assert await keeping.tasks("delete") == []
     assert await noted(keeping) == [LOST]
+
+
+class Meanwhile:
+    """A record in which something is written just before the first write of who uses it."""
+
+    def __init__(self, inner: Database, work: Callable[[Connection], None]) -> None:
+        self._inner = inner
+        self._work: Callable[[Connection], None] | None = work
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def write(self, work: Callable[[Connection], Any]) -> Any:
+        before, self._work = self._work, None
+        if before is not None:
+            await self._inner.write(before)
+        return await self._inner.write(work)
+
+
+async def test_what_is_named_while_it_is_being_compared_stays(keeping: Keeping) -> None:
+    await keeping.desk.storage.put(LOST, bytes_of(b"1"))
+    await keeping.sweep()
+    keeping.desk.clock.now += GRACE_MS
+    record: Any = Meanwhile(
+        keeping.desk.database, lambda connection: insert_file(connection, samples.file(object_key=LOST))
+    )
+    found = await Sweep(database=record, objects=keeping.desk.storage, names=keeping.names).run()
+    assert (found.removed, await keeping.tasks("delete")) == (0, [])
 
 
 async def test_what_is_no_orphan_any_more_begins_anew(keeping: Keeping) -> None:

@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from imgproxy.errors import FilesError
-from imgproxy.files.model import File, UploadState
+from imgproxy.files.model import File, UploadState, Visibility
 from imgproxy.files.principal import Principal
 from tests.files.machine.base import Base, all_of, said_of
 from tests.files.machine.faults import Fault
-from tests.files.machine.lots import ANY, BODIES, CHANGES, FAULTS, WHO
+from tests.files.machine.lots import ANY, BODIES, CHANGES, FAULTS, OWNERS, WHO
 
+_PICTURES = st.sampled_from(("jpeg", "jpeg", "png", "broken"))
 _FAULTS_OF_SERVER = st.builds(
     Fault,
     st.sampled_from(("write", "write", "copy", "head")),
@@ -25,6 +26,12 @@ class PublishingRules(Base):
     """Uploads that are files before anybody registers them."""
 
     auto = True
+
+    @rule(who=OWNERS, kind=_PICTURES, visibility=st.sampled_from((None, Visibility.PUBLIC)))
+    def upload_only(self, who: Principal, kind: str, visibility: Visibility | None) -> None:
+        """Presign and PUT a picture, as clients do that never register."""
+        found = self._body(kind)
+        self._put(self._sent(who, found.type, None, visibility, None), found, found.type)
 
     @rule(which=ANY)
     def ask_for_upload(self, which: int) -> None:
