@@ -9,6 +9,7 @@ from typing import Any
 
 from imgproxy.errors import ImgproxyError
 from imgproxy.files.changes import Changes
+from imgproxy.files.database import Database
 from imgproxy.files.model import File, FileId, Task, Visibility
 from imgproxy.files.outbox import Outbox, keepers
 from imgproxy.files.promised import Promised
@@ -18,6 +19,7 @@ from imgproxy.files.repository.outbox import list_tasks
 from imgproxy.files.retention import Retention
 from imgproxy.files.sweep import Findings, Sweep
 from imgproxy.image.source import Key
+from tests.files.machine.faults import DoubtfulRecord, Fault, Faults
 from tests.files.uploading import ACME, ANN, Desk
 
 
@@ -89,6 +91,13 @@ class Keeping:
     async def sweep(self, *, dry: bool = False) -> Findings:
         sweep = Sweep(database=self.desk.database, objects=self.desk.storage, names=self.names, dry=dry)
         return await sweep.run()
+
+
+def writable_once(database: Database) -> Any:
+    """The same record, away after the first write."""
+    faults = Faults()
+    faults.plan(Fault("write", "before", after=1))
+    return DoubtfulRecord(database, faults)
 
 
 async def until(holds: Callable[[], object]) -> None:

@@ -13,7 +13,7 @@ from imgproxy.files.model import Collection, File, FileState, Share, UploadState
 from imgproxy.files.names import Names
 from imgproxy.files.repository.collections import set_collection
 from imgproxy.files.retention import Retention
-from tests.files.keeping import UNKNOWN, Keeping
+from tests.files.keeping import UNKNOWN, Keeping, writable_once
 from tests.files.uploading import ACME, ACME_ITSELF, ANN, BOB, ELSEWHERE, JPEG, NOBODY, NOW, Clock
 
 DAY = 24 * 3600 * 1000
@@ -53,6 +53,13 @@ async def test_a_flip_is_told_and_promised_to_caches_in_front(keeping: Keeping) 
     assert after.generation == file.generation + 1
     assert keeping.desk.told == [file.key]
     assert [task.payload for task in await keeping.tasks("purge")] == [{"key": file.key}]
+
+
+async def test_a_change_and_its_promise_are_one_write(one: Keeping) -> None:
+    file = await one.file()
+    changes = Changes(database=writable_once(one.desk.database), names=one.names, tell=one.desk.tell)
+    await changes.patch(ANN, file.id, {"visibility": Visibility.PRIVATE})
+    assert [task.payload for task in await one.tasks("purge")] == [{"key": file.key}]
 
 
 async def test_a_patch_that_changes_nothing_is_no_change(keeping: Keeping) -> None:

@@ -16,7 +16,7 @@ from imgproxy.files.names import Names
 from imgproxy.files.repository.idempotency import remember
 from imgproxy.files.repository.uploads import set_storage_upload
 from imgproxy.files.retention import GRACE_MS, Retention
-from tests.files.keeping import Keeping, until
+from tests.files.keeping import Keeping, until, writable_once
 from tests.files.uploading import ACME, ANN, BOB, NOW, TTL, Clock, bytes_of
 
 MONTH = 30 * 24 * 3600 * 1000
@@ -36,6 +36,20 @@ async def test_bytes_go_when_retention_has_ended_and_not_before(keeping: Keeping
     assert (await keeping.now(file)).state is FileState.PURGED
     await keeping.outbox.drain()
     assert not await keeping.desk.exists(file.object_key)
+
+
+async def test_a_purge_and_its_promise_are_one_write(one: Keeping) -> None:
+    file = await one.deleted()
+    one.desk.clock.now += MONTH
+    assert await Retention(writable_once(one.desk.database), names=one.names).purge_files() == 1
+    assert {"key": file.object_key} in [task.payload for task in await one.tasks("delete")]
+
+
+async def test_the_end_of_an_upload_and_its_promise_are_one_write(one: Keeping) -> None:
+    upload = await one.desk.uploaded()
+    one.desk.clock.now = ENDS + GRACE_MS + 1
+    assert await Retention(writable_once(one.desk.database), names=one.names).expire_uploads() == 1
+    assert [task.payload for task in await one.tasks("delete")] == [{"key": upload.staging_key}]
 
 
 async def test_what_is_ready_is_never_purged(keeping: Keeping) -> None:
