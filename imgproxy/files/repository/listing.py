@@ -94,7 +94,7 @@ def list_files(connection: Connection, query: ListQuery) -> Listed:
     last = Place(*page[-1]) if has_next and page else None
     return Listed(
         items=_files(connection, [id_ for _, id_ in page]),
-        total=min(max(count.total, len(page)), EXACT),
+        total=min(max(count.total, offset + len(page) if page else 0), EXACT),
         total_is_exact=count.is_exact and count.total <= EXACT,
         has_next=has_next,
         next_cursor=encode(last, sort=query.sort, descending=query.descending) if last else None,

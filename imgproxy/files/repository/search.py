@@ -40,9 +40,11 @@ from imgproxy.files.repository.ways import Shape
 from imgproxy.files.tables import file_grams, file_search, file_tags, files
 
 FEW = 2_000
-"""As many are gathered at once, and counted: 2 ms or so."""
+"""As many candidates are gathered at once: 2 ms or so."""
+_LOOKED_AT_TO_COUNT = 1_000
+"""As many matches are counted if there are more candidates than few; the total may be more."""
 _COUNTED = 10_000
-"""As many are counted where none has to be looked at: 1 ms or so."""
+"""As many candidates are counted where each matches: 1 ms or so."""
 _SOME = 8_000
 """As many are gathered before an order is followed far."""
 _MANY = 20_000
@@ -90,20 +92,23 @@ class Search:
 
     def found(self) -> Found:
         """The first `wanted` places."""
+        some = self._number(candidates(), FEW + 1)
         if self._shape.order == "created_at":
-            return Found(self._by_time(), *self._total())
-        rows = self._read(gather(self._shape), limit=FEW + 1)
-        if len(rows) > FEW:
-            return Found(self._many(), *((FEW + 1, False) if self._shape.has_words else self._total()))
+            return Found(self._by_time(), *self._total(some))
+        if some > FEW:
+            return Found(self._many(), *self._total(some))
+        rows = self._read(gather(self._shape))
         places = sorted(((row[0], row[1]) for row in rows), reverse=self._shape.descending)
-        return Found(
-            [each for each in places if self._is_after(each)][: self._wanted], len(rows), is_exact=True
-        )
+        following = [each for each in places if self._is_after(each)]
+        return Found(following[: self._wanted], len(rows), is_exact=True)
 
-    def _total(self) -> tuple[int, bool]:
-        """How many match, and whether that are all: without words, all candidates do."""
-        statement, limit = (count(self._shape), FEW) if self._shape.has_words else (candidates(), _COUNTED)
-        total = int(self._read(statement, limit=limit + 1)[0][0])
+    def _total(self, some: int) -> tuple[int, bool]:
+        """How many of `some` candidates match, and whether those are all; without words each does."""
+        if not self._shape.has_words:
+            total = some if some <= FEW else self._number(candidates(), _COUNTED + 1)
+            return total, total <= _COUNTED
+        limit = some if some <= FEW else _LOOKED_AT_TO_COUNT
+        total = self._number(count(self._shape), limit + 1)
         return total, total <= limit
 
     def _is_after(self, place: tuple[Any, str]) -> bool:
@@ -124,7 +129,7 @@ class Search:
         looked = max(_LOOKED, _DEEP * self._wanted)
         if met * looked > 2 * self._wanted * _TRIED:
             return self._walked(_TRIED, looked, among=False)
-        some = int(self._read(candidates(), limit=_MANY)[0][0])
+        some = self._number(candidates(), _MANY)
         if some == _MANY:
             return self._walked(_TRIED, looked, among=False)
         if some <= max(_SOME, _DEEP * self._wanted):
@@ -156,6 +161,9 @@ class Search:
                 low = max(low, since)
         return self._read(by_time(self._shape), low=low, high=high, limit=limit)
 
+    def _number(self, statement: Prepared, limit: int) -> int:
+        return int(self._read(statement, limit=limit)[0][0])
+
     def _read(self, statement: Prepared, **more: int) -> Sequence[Row]:
         return statement.all(self._connection, self._values | more)
 
@@ -178,7 +186,7 @@ def count(shape: Shape) -> Prepared:
 def gather(shape: Shape) -> Prepared:
     """Places of what matches, in no order."""
     value, id_ = file_search.c[shape.order], file_search.c.file_id
-    return Prepared(_matching(shape, value, id_).limit(bindparam("limit")))
+    return Prepared(_matching(shape, value, id_))
 
 
 @_made

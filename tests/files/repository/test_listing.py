@@ -241,6 +241,19 @@ async def test_every_way_of_a_search_gives_the_same_pages(
         assert found == expected[:107], query
 
 
+@pytest.mark.parametrize(("number", "expected"), [(1, 3), (3, 6), (6, 3)])
+async def test_a_total_is_at_least_what_pages_have_shown(
+    here: Desk, monkeypatch: pytest.MonkeyPatch, number: int, expected: int
+) -> None:
+    monkeypatch.setattr(search, "FEW", 2)
+    monkeypatch.setattr(search, "_LOOKED_AT_TO_COUNT", 2)
+    made = [file(size=at) for at in range(10)]
+    await here.database.write(lambda c: [files.insert_file(c, each) for each in made])
+    query = ListQuery(SERVICE, NOW, search="cat", sort=Sort.SIZE, limit=2, page=number)
+    page = await here.database.read(lambda c: listing.list_files(c, query))
+    assert page.total == expected
+
+
 async def test_a_page_by_number_is_bounded(database: Database) -> None:
     with pytest.raises(InvalidRequest, match="nextCursor"):
         await database.read(lambda c: listing.list_files(c, ListQuery(SERVICE, NOW, limit=100, page=101)))

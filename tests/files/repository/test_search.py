@@ -83,7 +83,7 @@ async def test_what_matches_is_gathered_and_counted(
 
 
 @pytest.mark.parametrize("sort", [Sort.SIZE, Sort.CREATED_AT])
-@pytest.mark.parametrize(("asked", "limit"), [("words", "FEW"), ("filters", "_COUNTED")])
+@pytest.mark.parametrize(("asked", "limit"), [("words", "_LOOKED_AT_TO_COUNT"), ("filters", "_COUNTED")])
 async def test_a_total_is_exact_as_far_as_is_counted(
     filled: Database, monkeypatch: pytest.MonkeyPatch, sort: Sort, asked: str, limit: str
 ) -> None:
@@ -112,6 +112,16 @@ async def test_a_walk_finds_the_first_of_a_stretch_in_order(
     limits = {"limit": len(stretch) - 1, "skipped": 3, "stretch": len(along) - 6}
     assert await filled.read(lambda c: _read(c, facts, statement, **limits)) == stretch[:-1]
     assert await filled.read(lambda c: _read(c, facts, statement, **limits | {"limit": 100})) == stretch
+
+
+@pytest.mark.parametrize("sort", [Sort.SIZE, Sort.CREATED_AT])
+async def test_a_total_of_few_candidates_is_exact(
+    filled: Database, monkeypatch: pytest.MonkeyPatch, sort: Sort
+) -> None:
+    monkeypatch.setattr(search, "FEW", 24)
+    monkeypatch.setattr(search, "_LOOKED_AT_TO_COUNT", 2)
+    found = await filled.read(lambda c: _search(c, {"search": "summer", "sort": sort}).found())
+    assert (found.total, found.is_exact) == (12, True)
 
 
 async def test_candidates_are_counted_by_their_grams_alone(filled: Database) -> None:
