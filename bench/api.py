@@ -1,8 +1,9 @@
-"""API: uploads asked for and records read a second, by one process on SQLite, beside a bare aiohttp handler.
+"""API: uploads asked for and records read a second, by one process, beside a bare aiohttp handler.
 
 Each `presign` writes a row before it signs; each `get` of `GET /v1/files/{id}` looks up the key and reads the
 row. The handler answers as many bytes as the record from a variable. By wrk over 16 kept connections, with
-nothing else to do; a key's rate is not limited.
+nothing else to do; a key's rate is not limited. First with a record in SQLite, then in
+a PostgreSQL beside it.
 """
 
 from __future__ import annotations
@@ -24,29 +25,31 @@ _AIMS = {"presign": 1_000, "get": 2_000}
 
 
 def measure(run: Run) -> Iterator[Row]:
-    """A row for each of the two."""
+    """A row for each of the two, on either engine."""
+    from tests.postgres import server
+
     root = run.folder("api")
-    settings = {
-        "IMGPROXY_DATABASE": f"sqlite:///{root}/record.db",
-        "IMGPROXY_API_RATE": "0",
-        "IMGPROXY_UNREGISTERED": "deny",
-    }
+    yield from _rows(run, "SQLite", root / "sqlite", f"sqlite:///{root}/record.db")
+    with server() as postgres, postgres.database() as name:
+        yield from _rows(run, "PostgreSQL", root / "postgresql", postgres.url(name))
+
+
+def _rows(run: Run, engine: str, root: Path, database: str) -> Iterator[Row]:
+    root.mkdir()
+    settings = {"IMGPROXY_DATABASE": database, "IMGPROXY_API_RATE": "0", "IMGPROXY_UNREGISTERED": "deny"}
     key = make_key(settings)
     with imgproxy(root, 1, settings=settings) as server:
         record = register(server.base, key, noise(26))
         answer = root / "answer"
         answer.write_bytes(json.dumps(record).encode())
+        asked = {"presign": ("POST", "presigned-url", WISH), "get": ("GET", record["id"], None)}
         with bare_aiohttp(answer) as bare:
-            sides = {
-                "presign": _script(root, "POST", key, WISH),
-                "get": _script(root, "GET", key),
-            }
-            for name, script in sides.items():
-                path = "/v1/files/presigned-url" if name == "presign" else f"/v1/files/{record['id']}"
-                yield _row(run, name, server, path, script, bare)
+            for name, (method, last, given) in asked.items():
+                script = _script(root, method, key, given)
+                yield _row(run, f"{engine}: {name}", _AIMS[name], server, f"/v1/files/{last}", script, bare)
 
 
-def _row(run: Run, name: str, server: Running, path: str, script: Path, bare: Running) -> Row:
+def _row(run: Run, name: str, aim: float, server: Running, path: str, script: Path, bare: Running) -> Row:
     seconds = run.seconds(_SECONDS)
     spent: dict[str, list[float]] = {}
     ours = partial(load.wrk, f"{server.base}{path}", seconds=seconds, script=script)
@@ -59,7 +62,7 @@ def _row(run: Run, name: str, server: Running, path: str, script: Path, bare: Ru
     values = {f"{side} /s": value for side, value in medians(found).items()}
     values["ratio"] = ratio(found, "server", "bare aiohttp")
     values |= {f"CPU ms, {side}": value for side, value in medians(spent).items()}
-    return Row(name, values, (Aim("server /s", "≥", _AIMS[name]),), found)
+    return Row(name, values, (Aim("server /s", "≥", aim),), found)
 
 
 def _script(root: Path, method: str, key: str, given: Mapping[str, str] | None = None) -> Path:
