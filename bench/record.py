@@ -118,7 +118,7 @@ _TEXTS = [column.name for column in tables.file_search.columns if column.name !=
 
 def _rows(batch: list[File]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Their rows in `files` and `file_tags`."""
-    of_files = [rows.file_row(each) | {"changed": 1} for each in batch]
+    of_files = [rows.file_row(each) | {"changed": 1, "signature": None} for each in batch]
     of_tags = [row for each in batch for row in index.tag_rows(each)]
     return [tuple(row[name] for name in _FILES) for row in of_files], [
         tuple(row[name] for name in _TAGS) for row in of_tags
@@ -170,6 +170,8 @@ async def fill_postgresql(url: str, count: int) -> None:
         await connection.execute(f"DROP INDEX {name}")
     for batch in _batches(count):
         of_files, of_tags = _rows(batch)
+        signed = [index.signature(index.text_of(each)) for each in batch]
+        of_files = [(*row[:-1], each) for row, each in zip(of_files, signed, strict=True)]
         await connection.copy_records_to_table("files", records=of_files, columns=_FILES)
         await connection.copy_records_to_table("file_tags", records=of_tags, columns=_TAGS)
         texts = [(each.id, index.text_of(each)) for each in batch]

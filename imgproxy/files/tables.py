@@ -30,7 +30,7 @@ from sqlalchemy import (
     literal_column,
     table,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+from sqlalchemy.dialects.postgresql import ARRAY, BIT, TEXT
 
 from imgproxy.files.model import FileState, UploadState, Visibility
 
@@ -47,6 +47,8 @@ metadata = MetaData(
 Words = Text().with_variant(TEXT(collation="C"), "postgresql")
 Number = BigInteger().with_variant(Integer(), "sqlite")  # 64 bits there too, and may be a rowid
 Grams = Text().with_variant(ARRAY(BigInteger), "postgresql")
+SIGNED = 384  # bits
+Signature = Text().with_variant(BIT(SIGNED), "postgresql")
 
 
 def _one_of(column: str, words: type[StrEnum]) -> CheckConstraint:
@@ -156,9 +158,12 @@ files = Table(
     Column("deleted_at", Number),
     Column("purge_after", Number),
     Column("changed", Number, nullable=False),  # see repository.changes
+    Column("signature", Signature),  # on PostgreSQL; see repository.index
     _one_of("visibility", Visibility),
     _one_of("state", FileState),
 )
+facts = [each for each in files.c if each.name not in ("changed", "signature")]
+"""What a file is; the rest says where it is found."""
 
 # Not bound: an engine uses a partial index only where it can read its condition in the statement.
 is_ready = files.c.state == literal_column("'ready'")
@@ -181,11 +186,10 @@ for order in ORDERS:
             *(files.c[each] for each in (*leading, order)),
             files.c.id,
             *([files.c.owner_type] if leading == ("owner_id",) else []),  # whose ids these are
-            *(
-                [files.c.created_at] if not leading and order != "created_at" else []
-            ),  # for `search.walk`
+            *([files.c.created_at] if not leading and order != "created_at" else []),  # for `search.walk`
             sqlite_where=is_ready,
             postgresql_where=is_ready,
+            postgresql_include=[] if leading else ["signature"],  # for `gin`
         )
 Index(None, files.c.changed)
 Index(

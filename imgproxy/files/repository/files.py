@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, tuple_, update
 
@@ -15,17 +16,17 @@ from imgproxy.errors import Changed, KeyExists
 from imgproxy.files.model import File, FileId, TenantId
 from imgproxy.files.repository import changes, index, rows
 from imgproxy.files.repository.prepared import Prepared
-from imgproxy.files.tables import files, is_deleted
+from imgproxy.files.tables import facts, files, is_deleted
 from imgproxy.image.source import Key
 
 _ONE = (files.c.id == bindparam("id"), files.c.tenant_id == bindparam("tenant"))
-_BY_ID = Prepared(select(files).where(*_ONE))
-_LOCKED = Prepared(select(files).where(*_ONE).with_for_update())
-_BY_KEY = Prepared(select(files).where(files.c.key == bindparam("key")))
-_BY_OBJECT_KEY = Prepared(select(files).where(files.c.object_key == bindparam("object_key")))
+_BY_ID = Prepared(select(*facts).where(*_ONE))
+_LOCKED = Prepared(select(*facts).where(*_ONE).with_for_update())
+_BY_KEY = Prepared(select(*facts).where(files.c.key == bindparam("key")))
+_BY_OBJECT_KEY = Prepared(select(*facts).where(files.c.object_key == bindparam("object_key")))
 _FIXED = ("id", "tenant_id", "key")
 
-_ENDED = select(files).where(is_deleted, files.c.purge_after <= bindparam("now"))
+_ENDED = select(*facts).where(is_deleted, files.c.purge_after <= bindparam("now"))
 _ENDED = _ENDED.order_by(files.c.purge_after, files.c.id).limit(bindparam("limit"))
 _TO_PURGE = Prepared(_ENDED)
 _TO_PURGE_AFTER = Prepared(
@@ -35,7 +36,7 @@ _TO_PURGE_AFTER = Prepared(
 
 def insert_file(connection: Connection, file: File) -> None:
     """Add a file; raise `KeyExists` if its id, key or object key is taken."""
-    values = rows.file_row(file)
+    values = _row(connection, file)
     changed = changes.mark_of_this_transaction(connection.dialect.name)
     adding = rows.adding(files, connection.dialect.name, tuple(values), changed=changed)
     if not adding.count(connection, values):
@@ -76,7 +77,7 @@ def update_file(connection: Connection, before: File, after: File) -> File:
     """
     after = replace(after, row_version=before.row_version + 1)
     told = after.generation != before.generation
-    values = rows.file_row(after)
+    values = _row(connection, after)
     here = {"before": before.row_version, "id": before.id, "tenant": before.tenant}
     if not _updating(connection.dialect.name, told=told).count(connection, values | here):
         raise Changed("the file has changed meanwhile")
@@ -86,9 +87,17 @@ def update_file(connection: Connection, before: File, after: File) -> File:
     return after
 
 
+def _row(connection: Connection, file: File) -> dict[str, Any]:
+    row = rows.file_row(file)
+    if connection.dialect.name == "postgresql":
+        row["signature"] = index.signature(index.text_of(file))
+    return row
+
+
 @cache
 def _updating(engine: str, *, told: bool) -> Prepared:
-    names = [column.name for column in files.c if column.name not in (*_FIXED, "changed")]
+    names = [column.name for column in facts if column.name not in _FIXED]
+    names += ["signature"] if engine == "postgresql" else []
     here = (
         files.c.id == bindparam("id"),
         files.c.tenant_id == bindparam("tenant"),

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 
 from imgproxy.errors import InvalidRequest
@@ -33,7 +33,7 @@ from imgproxy.files.repository import rows, ways
 from imgproxy.files.repository.prepared import Prepared
 from imgproxy.files.repository.reach import ListQuery, Reach, reaches
 from imgproxy.files.repository.search import Search
-from imgproxy.files.tables import files
+from imgproxy.files.tables import facts, files
 
 EXACT = 10_000
 """Totals of one filter are exact up to here, and pages by number reach as far."""
@@ -43,6 +43,9 @@ _COUNTED = 500
 """As many files of a walk are looked at for the total alone."""
 _TRIED = 1_000
 """As many are looked at on PostgreSQL before GIN is asked, which first reads all that it has of a word."""
+
+# Statements are prepared, and one value means a row where another means a million: plan each time.
+_PLANNED = Prepared(text("SET LOCAL plan_cache_mode = force_custom_plan"))
 
 _Place = tuple[Any, str]
 
@@ -74,6 +77,8 @@ class _Count:
 def list_files(connection: Connection, query: ListQuery) -> Listed:
     """Read one page; raise `InvalidRequest` for a page too far, or a cursor that is not of this list."""
     after, offset = _beginning(query)
+    if connection.dialect.name == ways.POSTGRESQL:
+        _PLANNED.all(connection, {})
     wanted = offset + query.limit + 1
     count = _Count()
     ordered: list[Reach] = []
@@ -240,6 +245,6 @@ def _named(engine: str) -> Prepared:
     """Files of some ids, in no order."""
     ids = bindparam("ids", type_=ARRAY(TEXT))
     if engine == "postgresql":
-        return Prepared(select(files).where(files.c.id == func.any(ids)))
+        return Prepared(select(*facts).where(files.c.id == func.any(ids)))
     listed = select(func.json_each(bindparam("ids")).table_valued("value").c.value)
-    return Prepared(select(files).where(files.c.id.in_(listed)))
+    return Prepared(select(*facts).where(files.c.id.in_(listed)))

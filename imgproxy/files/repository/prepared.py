@@ -57,6 +57,6 @@ class Prepared:
 
     def _write(self, connection: Connection) -> tuple[str, tuple[tuple[str, Any], ...]]:
         compiled: Any = self._statement.compile(dialect=connection.dialect, column_keys=self._columns)
-        parameters = tuple((name, compiled.params[name]) for name in compiled.positiontup)
+        parameters = tuple((name, compiled.params[name]) for name in compiled.positiontup or ())
         self._texts[connection.dialect.name] = compiled.string, parameters
         return self._texts[connection.dialect.name]

@@ -107,7 +107,7 @@ def upload(row: Row) -> Upload:
 
 
 def file_row(file: File) -> dict[str, Any]:
-    """The columns of `files`, but for `changed`; JSON as text."""
+    """The columns of `files` that are `facts`; JSON as text."""
     return {
         "id": file.id,
         "tenant_id": file.tenant,
@@ -140,7 +140,7 @@ def file_row(file: File) -> dict[str, Any]:
 
 
 def file(row: Row) -> File:
-    """The file of a row of `files`, in the order of its columns."""
+    """The file of a row of `files`, or of its `facts`, in their order."""
     (
         id_,
         tenant,
@@ -169,7 +169,7 @@ def file(row: Row) -> File:
         metadata,
         deleted_at,
         purge_after,
-        _changed,
+        *_,
     ) = row
     return File(
         id=id_,
@@ -221,5 +221,5 @@ def _json(value: Any) -> str:
 
 
 def _read(value: Any) -> Any:
-    """JSON as SQLite has it, which is text; asyncpg has read it already."""
+    """JSON as drivers have it, which is text; SQLAlchemy has read it already."""
     return json.loads(value) if isinstance(value, str) else value

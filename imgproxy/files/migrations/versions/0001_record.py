@@ -14,6 +14,7 @@ down_revision = None
 _WORDS = sa.Text().with_variant(sa.TEXT(collation="C"), "postgresql")
 _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _GRAMS = sa.Text().with_variant(postgresql.ARRAY(sa.BigInteger()), "postgresql")
+_SIGNATURE = sa.Text().with_variant(postgresql.BIT(384), "postgresql")
 _ORDERS = ("created_at", "updated_at", "original_name", "size", "mime_type")
 _FILTERS = ("owner_id", "owner_type", "collection", "mime_type", "category")
 
@@ -137,6 +138,7 @@ def _files() -> None:
         sa.Column("deleted_at", _NUMBER),
         sa.Column("purge_after", _NUMBER),
         sa.Column("changed", _NUMBER, nullable=False),
+        sa.Column("signature", _SIGNATURE),
         sa.CheckConstraint("state IN ('ready', 'deleted', 'purged')", name="files_state_check"),
         sa.CheckConstraint(
             "visibility IN ('public', 'private', 'protected', 'shared')", name="files_visibility_check"
@@ -197,6 +199,7 @@ def _listed() -> None:
                 "files",
                 ["tenant_id", "visibility", *leading, order, "id", *also],
                 **_where("state = 'ready'"),
+                postgresql_include=[] if leading else ["signature"],
             )
 
 
