@@ -21,7 +21,6 @@ from tests.storage.contract import (
     KEY,
     PLENTY,
     Browser,
-    MultipartContract,
     PresignContract,
     StorageContract,
     chunked,
@@ -51,10 +50,6 @@ async def browser(storage: LocalStorage) -> AsyncIterator[Browser]:
 
 
 class TestPresigned(PresignContract):
-    pass
-
-
-class TestMultipart(MultipartContract):
     pass
 
 
