@@ -18,7 +18,7 @@ from imgproxy.errors import (
 from imgproxy.files.database import Database
 from imgproxy.files.hold import LEASE_MS, claim, draw_hold
 from imgproxy.files.model import Upload, UploadId, UploadState
-from imgproxy.files.multipart import Place
+from imgproxy.files.multipart import MultipartUploads, Place
 from imgproxy.files.objects import Part
 from imgproxy.files.promises import AFTER_URL_MS
 from imgproxy.files.uploads import Wish
@@ -125,6 +125,21 @@ async def test_completing_twice_is_answered_twice(desk: Desk) -> None:
     parts = [await send(desk, upload, 1, JPEG)]
     answers = [await desk.multipart.complete(ANN, place(upload), parts) for _ in range(2)]
     assert answers == [upload, upload]
+
+
+async def test_whoever_waits_is_told_where_parts_became_one_object(here: Desk) -> None:
+    told: list[Key] = []
+
+    async def arrived(staging_key: Key) -> None:
+        told.append(staging_key)
+
+    upload = await begun(here)
+    parts = [await send(here, upload, 1, JPEG)]
+    multipart = MultipartUploads(
+        database=here.database, objects=here.storage, names=here.names, ttl=TTL, arrived=arrived
+    )
+    await multipart.complete(ANN, place(upload), parts)
+    assert told == [upload.staging_key]
 
 
 async def claimed(desk: Desk, upload: Upload) -> None:

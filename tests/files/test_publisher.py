@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,13 @@ async def test_a_lie_is_not_published_nor_looked_at_again_until_other_bytes_come
     assert await here.publisher.publish(upload.key)
 
 
+@pytest.mark.parametrize("wish", [{"size": len(JPEG) + 1}, {"size": 1}, {"mime_type": "image/png"}])
+async def test_what_is_not_what_its_upload_said_is_not_published(here: Desk, wish: dict[str, Any]) -> None:
+    upload = await here.uploaded(**wish)
+    assert not await here.publisher.publish(upload.key)
+    assert await here.file(upload.key) is None
+
+
 async def test_a_refusal_is_forgotten_after_a_minute(here: Desk) -> None:
     upload = await here.uploaded(TEXT)
     await here.publisher.publish(upload.key)
@@ -123,6 +131,18 @@ async def test_what_was_published_can_be_registered_once(desk: Desk) -> None:
     kept = await desk.upload(upload)
     assert kept is not None
     assert kept.state is UploadState.CONSUMED
+
+
+async def test_what_was_published_and_deleted_is_not_brought_back_by_registering(here: Desk) -> None:
+    upload = await here.uploaded()
+    await here.publisher.publish(upload.key)
+    published = await here.file(upload.key)
+    assert published is not None
+    await Changes(database=here.database, names=here.names, tell=here.tell).delete(ANN, published.id)
+    deleted = await here.file(upload.key)
+    with pytest.raises(KeyExists):
+        await here.register(upload)
+    assert await here.file(upload.key) == deleted
 
 
 async def test_registering_what_was_published_may_take_it_private(here: Desk) -> None:
