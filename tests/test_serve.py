@@ -95,27 +95,6 @@ def test_a_worker_does_not_outlive_its_server(tmp_path: Path) -> None:
             pass
 
 
-def test_purge_is_a_command_too(tmp_path: Path) -> None:
-    secret = {"IMGPROXY_PURGE_SECRET": "secret"}
-    with serving(tmp_path, "--demo", **secret) as served:
-        target = "/fit-in/20x20/demo/logo.png"
-        statuses = [served.get(target)[1]["cache-status"] for _ in range(2)]
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "imgproxy", "purge", "demo/logo.png"),
-                *("--server", f"http://127.0.0.1:{served.port}"),
-            ],
-            env={**os.environ, **secret, "PYTHONPATH": str(ROOT)},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.stdout, done.stderr) == ("purged demo/logo.png\n", "")
-        statuses.append(served.get(target)[1]["cache-status"])
-    assert ["miss" in status for status in statuses] == [True, False, True]
-
-
 def test_what_was_made_is_answered_after_a_restart_too(tmp_path: Path) -> None:
     target = "/fit-in/200x200/demo/landscape.jpg"
     seen = []
