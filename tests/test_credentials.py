@@ -72,14 +72,3 @@ def test_without_a_secret_there_is_nothing_to_sign_with(
     monkeypatch.delenv("IMGPROXY_JWT_SECRET")
     assert main(["token", "--sub", "olga"]) == 2
     assert "IMGPROXY_JWT_SECRET" in capsys.readouterr().err
-
-
-def test_a_time_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["token", "--sub", "olga", "--ttl", "soon"])
-    assert "a duration such as" in capsys.readouterr().err
-
-
-def test_the_openapi_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["openapi"]) == 0
-    assert '"openapi": "3.1.0"' in capsys.readouterr().out

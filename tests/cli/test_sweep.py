@@ -1,0 +1,66 @@
+"""`imgproxy sweep`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from imgproxy.cli import main
+from imgproxy.files.address import SqliteAddress
+from imgproxy.files.database import open_database
+from imgproxy.files.model import File
+from imgproxy.files.repository.files import insert_file
+from tests.files import samples
+
+
+@pytest.fixture
+def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An object that no record names, of a deployment whose record is empty."""
+    monkeypatch.setenv("IMGPROXY_STORAGE", f"file://{tmp_path}/objects")
+    monkeypatch.setenv("IMGPROXY_DATABASE", f"sqlite:///{tmp_path}/record.db")
+    path = tmp_path / "objects/files/acme/1/lost"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"12345")
+    asyncio.run(_record(tmp_path))
+    return path
+
+
+async def _record(folder: Path, *files: File) -> None:
+    database = await open_database(SqliteAddress(folder / "record.db"))
+    await database.migrate()
+    for file in files:
+        await database.write(lambda record, file=file: insert_file(record, file))
+    await database.close()
+
+
+def test_the_command_tells_what_it_found_and_fails_where_bytes_are_missing(
+    lost: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = samples.file()
+    asyncio.run(_record(tmp_path, file))
+    assert main(["sweep", "--dry-run"]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == "1 objects looked at"
+    assert out.splitlines()[1].startswith("1 that no record names")
+    assert out.splitlines()[-1] == f"  acme {file.id} {file.key}"
+    assert "files/ 1 objects" in err
+    assert lost.exists()
+
+
+def test_where_no_bytes_are_missing_it_succeeds_and_a_new_stranger_stays(
+    lost: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sweep"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "0 files whose bytes are not there"
+    assert lost.exists()
+
+
+def test_without_tables_it_says_what_to_do(
+    lost: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("IMGPROXY_DATABASE", f"sqlite:///{tmp_path}/another.db")
+    assert main(["sweep"]) == 1
+    out, err = capsys.readouterr()
+    assert (out, "imgproxy migrate" in err, err.count("\n")) == ("", True, 1)
