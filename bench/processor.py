@@ -33,6 +33,11 @@ def seconds(pids: Iterable[int]) -> float:
     return sum(map(_seconds, pids))
 
 
+def spent(pids: Callable[[], Iterable[int]]) -> float:
+    """The same, to the microsecond, of processes that have one thread."""
+    return sum(map(_nanoseconds, pids())) / 1e9
+
+
 def descendants(pid: int) -> list[int]:
     """Process ids of the children of one and theirs."""
     found, waiting = [], [pid]
@@ -43,6 +48,13 @@ def descendants(pid: int) -> list[int]:
                 found += children
                 waiting += children
     return found
+
+
+def _nanoseconds(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+    except OSError:  # it has ended
+        return 0
 
 
 def _seconds(pid: int) -> float:
