@@ -30,6 +30,7 @@ from imgproxy.errors import InvalidRequest
 from imgproxy.files.cursor import Place, decode, encode
 from imgproxy.files.model import File, FileId
 from imgproxy.files.repository import rows, ways
+from imgproxy.files.repository.gin import GinSearch
 from imgproxy.files.repository.prepared import Prepared
 from imgproxy.files.repository.reach import ListQuery, Reach, reaches
 from imgproxy.files.repository.search import Search
@@ -86,7 +87,8 @@ def list_files(connection: Connection, query: ListQuery) -> Listed:
     others: list[Reach] = []
     for reach in reaches(query, on=connection.dialect.name):
         shape = reach.shape(after)
-        (ordered if shape.is_in_order else searched if shape.is_for_fts5 else others).append(reach)
+        is_searched = shape.is_for_fts5 or shape.is_for_gin
+        (ordered if shape.is_in_order else searched if is_searched else others).append(reach)
     skipped = 0 if searched or others else offset
     found = _in_order(connection, ordered, after, limit=wanted - skipped, offset=skipped, count=count)
     found += _searched(connection, searched, after, wanted, count)
@@ -143,7 +145,8 @@ def _searched(
 ) -> list[_Place]:
     if not searched:
         return []
-    found = Search(connection, searched, after, wanted).found()
+    search = GinSearch if connection.dialect.name == ways.POSTGRESQL else Search
+    found = search(connection, searched, after, wanted).found()
     count.add(found.total, is_exact=found.is_exact)
     return found.places
 

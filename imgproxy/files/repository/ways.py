@@ -35,7 +35,7 @@ from imgproxy.files.repository.prepared import Prepared
 from imgproxy.files.tables import FILTERS, file_grams, file_search, file_tags, files, is_ready, shares
 
 POSTGRESQL = "postgresql"
-_ALL: ColumnElement[int] = literal_column(str(2**31 - 1))  # a limit that limits nothing
+ALL: ColumnElement[int] = literal_column(str(2**31 - 1))  # a limit that limits nothing
 _SHAPES = 4096  # as many statements are kept of each kind
 _RANGES = ("shared", "owner_id", "tag", "search", *(each for each in FILTERS if each != "owner_id"))
 """The one that says most first."""
@@ -79,6 +79,11 @@ class Shape:
         return "search" in self.filters
 
     @property
+    def is_for_gin(self) -> bool:
+        """Whether nothing but words is asked for, on PostgreSQL."""
+        return self.engine == POSTGRESQL and self.ranges == ("search",)
+
+    @property
     def is_for_fts5(self) -> bool:
         """Whether FTS5 gives all that matches."""
         return self.engine != POSTGRESQL and not self.is_in_order and not self.named
@@ -117,7 +122,7 @@ def walk(shape: Shape, by: str) -> Prepared:
     along = _stretch(shape, by)
     statement = select(along.c[shape.order], along.c.id).where(*_filters(shape, along.c, but=by))
     if shape.engine == POSTGRESQL:
-        statement = statement.order_by(*_both(shape, along.c[shape.order], along.c.id))
+        statement = statement.order_by(*both(shape, along.c[shape.order], along.c.id))
     return Prepared(statement.limit(bindparam("limit")))
 
 
@@ -146,11 +151,17 @@ def _part(shape: Shape, at: int) -> Select[Any]:
 def merged(shapes: tuple[Shape, ...], parts: list[Select[Any]]) -> Select[Any] | CompoundSelect[Any]:
     """All rows of some reaches, which begin with places, in order."""
     way = "DESC" if shapes[0].descending else "ASC"
-    statement = union_all(*parts) if len(parts) > 1 else parts[0]
+    statement = together(parts)
     return statement.order_by(literal_column(f"1 {way}"), literal_column(f"2 {way}"))
 
 
-def _both(shape: Shape, value: ColumnElement[Any], id_: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+def together(parts: list[Select[Any]]) -> Select[Any] | CompoundSelect[Any]:
+    """All rows of some reaches."""
+    return union_all(*parts) if len(parts) > 1 else parts[0]
+
+
+def both(shape: Shape, value: ColumnElement[Any], id_: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+    """What lists are in order by."""
     return [value.desc(), id_.desc()] if shape.descending else [value, id_]
 
 
@@ -169,7 +180,7 @@ def first(
     shape: Shape, statement: Select[Any], value: ColumnElement[Any], id_: ColumnElement[Any], limit: str
 ) -> Select[Any]:
     """As many as `limit` names, in order."""
-    ordered = after_place(shape, statement, value, id_).order_by(*_both(shape, value, id_))
+    ordered = after_place(shape, statement, value, id_).order_by(*both(shape, value, id_))
     return ordered.limit(bindparam(limit))
 
 
@@ -233,12 +244,15 @@ def _found(shape: Shape, by: str) -> Select[Any]:
     ids = in_range(shape, by, _IDS[by].label("found"))
     if by == "shared":  # under several names, perhaps
         ids = ids.distinct()
-    found = ids.limit(_ALL).subquery()
+    found = ids.limit(ALL).subquery()
     return select(*_needed(shape)).select_from(found.join(files, files.c.id == found.c.found))
 
 
 def _gathered(shape: Shape, by: str) -> tuple[Select[Any], ColumnElement[Any], ColumnElement[Any]]:
-    found = _found(shape, by).limit(_ALL).subquery()
+    every = _found(shape, by)
+    if shape.engine == POSTGRESQL and by not in _IDS:  # which then may find what is in several ranges
+        every = every.where(*_filters(shape, files.c, but=by))
+    found = every.limit(ALL).subquery()
     matching = [found.c.visibility == bindparam("visibility0"), found.c.state == literal_column("'ready'")]
     value, id_ = found.c[shape.order], found.c.id
     return select(value, id_).where(*matching, *_filters(shape, found.c, but=by)), value, id_
@@ -252,7 +266,7 @@ def _stretch(shape: Shape, by: str) -> FromClause:
     value, id_ = file_tags.c[shape.order], file_tags.c.file_id
     tagged = first(shape, in_range(shape, by, value.label("value"), id_), value, id_, "stretch").subquery()
     found = select(*_needed(shape)).select_from(tagged.join(files, files.c.id == tagged.c.file_id))
-    return found.order_by(*_both(shape, tagged.c.value, tagged.c.file_id)).limit(_ALL).subquery()
+    return found.order_by(*both(shape, tagged.c.value, tagged.c.file_id)).limit(ALL).subquery()
 
 
 def _filters(shape: Shape, columns: Any, *, but: str) -> Iterator[ColumnElement[bool]]:

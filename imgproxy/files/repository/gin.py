@@ -1,0 +1,170 @@
+"""Searches on PostgreSQL, of all reaches together; `search` has those on SQLite.
+
+GIN has *candidates*: texts that have all grams, in no order, each of which takes 4 µs to look at and GIN some
+time beforehand. Indexes of all files in an order have the *signature* of each text, so an order can be
+followed at 0.4 µs a file, and only those be looked at whose signature does not rule them out:
+
+    walk     common words: enough are met in a stretch
+    gather   few candidates: the text and the place of each are looked at
+    go far   neither: a stretch that takes as long as a list may, and all candidates if too few are met
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, BIT
+
+from imgproxy.files.cursor import Place
+from imgproxy.files.repository import index, ways
+from imgproxy.files.repository.prepared import Prepared, Row
+from imgproxy.files.repository.reach import Reach
+from imgproxy.files.repository.search import Found
+from imgproxy.files.repository.ways import Shape
+from imgproxy.files.tables import SIGNED, file_search, files, is_ready
+
+FEW = 2_000
+"""As many are gathered: 12 ms or so."""
+_TRIED = 6_000
+"""As many are followed before GIN is asked, and so many times as many as are wanted."""
+_FAR = 40_000
+
+_made = lru_cache(maxsize=4096)
+
+
+class GinSearch:
+    """Reads reaches in which nothing but words is asked for."""
+
+    def __init__(
+        self, connection: Connection, reaches: Sequence[Reach], after: Place | None, wanted: int
+    ) -> None:
+        self._connection = connection
+        self._shapes = tuple(reach.shape(after) for reach in reaches)
+        self._after = (after.value, after.id) if after else None
+        self._wanted = wanted
+        self._values: dict[str, Any] = {"limit": wanted}
+        for at, reach in enumerate(reaches):
+            self._values |= reach.values(after)
+            self._values |= {f"visibility{at}": reach.visibility, f"grams{at}": self._values["grams"]}
+        self._values["visibility0"] = reaches[0].visibility
+        self._values["mask"] = index.mask(self._values["words"])
+
+    def found(self) -> Found:
+        """The first `wanted` places."""
+        if self._number(size(self._shapes)) > FEW:
+            rows = self._walked(max(_TRIED, 4 * self._wanted))
+            if len(rows) == self._wanted:
+                return _found(rows, is_exact=False)
+        if self._number(candidates(self._shapes)) <= FEW:
+            return self._gathered()
+        rows = self._walked(max(_FAR, 8 * self._wanted))
+        if len(rows) < self._wanted:
+            rows = self._read(first_gathered(self._shapes))
+        return _found(rows, is_exact=False)
+
+    def _gathered(self) -> Found:
+        rows = self._read(gather(self._shapes))
+        places = sorted(((row[0], row[1]) for row in rows), reverse=self._shapes[0].descending)
+        return Found(
+            [each for each in places if self._is_after(each)][: self._wanted], len(rows), is_exact=True
+        )
+
+    def _is_after(self, place: tuple[Any, str]) -> bool:
+        if self._after is None:
+            return True
+        return place < self._after if self._shapes[0].descending else place > self._after
+
+    def _walked(self, stretch: int) -> Sequence[Row]:
+        return self._read(walk(self._shapes), stretch=stretch)
+
+    def _number(self, statement: Prepared) -> int:
+        return int(self._read(statement, limit=FEW + 1)[0][0])
+
+    def _read(self, statement: Prepared, **more: int) -> Sequence[Row]:
+        return statement.all(self._connection, self._values | more)
+
+
+def _found(rows: Sequence[Row], *, is_exact: bool) -> Found:
+    return Found([(row[0], row[1]) for row in rows], len(rows), is_exact=is_exact)
+
+
+@_made
+def size(shapes: tuple[Shape, ...]) -> Prepared:
+    """How many files there are, whatever their texts; it stops at `limit`."""
+    parts = [ways.in_range(each, "", literal_column("1"), at=at) for at, each in enumerate(shapes)]
+    found = ways.together(parts).limit(bindparam("limit")).subquery()
+    return Prepared(select(func.count()).select_from(found))
+
+
+@_made
+def candidates(shapes: tuple[Shape, ...]) -> Prepared:
+    """How many candidates there are; it stops at `limit`."""
+    found = select(literal_column("1")).where(_has_grams(shapes)).limit(bindparam("limit")).subquery()
+    return Prepared(select(func.count()).select_from(found))
+
+
+@_made
+def gather(shapes: tuple[Shape, ...]) -> Prepared:
+    """Places of what matches, in no order."""
+    return Prepared(_matching(shapes))
+
+
+@_made
+def first_gathered(shapes: tuple[Shape, ...]) -> Prepared:
+    """The first places of all that match."""
+    shape = shapes[0]
+    return Prepared(ways.first(shape, _matching(shapes), files.c[shape.order], files.c.id, "limit"))
+
+
+@_made
+def walk(shapes: tuple[Shape, ...]) -> Prepared:
+    """The first places among a stretch of an order; fewer than `limit` may not be all."""
+    shape = shapes[0]
+    parts = [_along(each, at) for at, each in enumerate(shapes)]
+    along = ways.merged(shapes, parts).limit(bindparam("stretch")).subquery("along")
+    mask = bindparam("mask", type_=BIT(SIGNED))
+    may_hold = type_coerce(along.c.signature, BIT(SIGNED)).op("&")(mask) == mask
+    holds = exists().where(file_search.c.file_id == along.c.id, ways.holds(file_search.c.text, shape))
+    found = select(along.c.value, along.c.id).where(may_hold, holds)
+    return Prepared(found.order_by(*ways.both(shape, along.c.value, along.c.id)).limit(bindparam("limit")))
+
+
+def _along(shape: Shape, at: int) -> Select[Any]:
+    """One reach in order. Without a limit of its own PostgreSQL would sort all reaches, not merge them."""
+    value, id_ = files.c[shape.order], files.c.id
+    found = ways.in_range(shape, "", value.label("value"), id_.label("id"), files.c.signature, at=at)
+    return select(ways.first(shape, found, value, id_, "stretch").subquery())
+
+
+def _matching(shapes: tuple[Shape, ...]) -> Select[Any]:
+    texts = select(file_search.c.file_id).where(_has_grams(shapes), ways.holds(file_search.c.text, shapes[0]))
+    found = texts.limit(ways.ALL).subquery()
+    source = files.join(found, files.c.id == found.c.file_id)
+    visible = files.c.visibility.in_([bindparam(f"visibility{at}") for at in range(len(shapes))])
+    here = (files.c.tenant_id == bindparam("tenant"), visible, is_ready)
+    return select(files.c[shapes[0].order], files.c.id).select_from(source).where(*here)
+
+
+def _has_grams(shapes: tuple[Shape, ...]) -> ColumnElement[bool]:
+    return or_(*_each_has_grams(len(shapes)))
+
+
+def _each_has_grams(many: int) -> Iterator[ColumnElement[bool]]:
+    grams = type_coerce(file_search.c.grams, ARRAY(BigInteger))
+    for at in range(many):
+        yield grams.contains(bindparam(f"grams{at}", type_=ARRAY(BigInteger)))
