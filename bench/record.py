@@ -118,7 +118,9 @@ _TEXTS = [column.name for column in tables.file_search.columns if column.name !=
 
 def _rows(batch: list[File]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Their rows in `files` and `file_tags`."""
-    of_files = [rows.file_row(each) | {"changed": 1, "signature": None} for each in batch]
+    signed = [index.short_signature(index.text_of(each)) for each in batch]
+    added = ({"changed": 1, "signature": each} for each in signed)
+    of_files = [rows.file_row(each) | more for each, more in zip(batch, added, strict=True)]
     of_tags = [row for each in batch for row in index.tag_rows(each)]
     return [tuple(row[name] for name in _FILES) for row in of_files], [
         tuple(row[name] for name in _TAGS) for row in of_tags

@@ -48,7 +48,7 @@ Words = Text().with_variant(TEXT(collation="C"), "postgresql")
 Number = BigInteger().with_variant(Integer(), "sqlite")  # 64 bits there too, and may be a rowid
 Grams = Text().with_variant(ARRAY(BigInteger), "postgresql")
 SIGNED = 384  # bits
-Signature = Text().with_variant(BIT(SIGNED), "postgresql")
+Signature = Number.with_variant(BIT(SIGNED), "postgresql")
 
 
 def _one_of(column: str, words: type[StrEnum]) -> CheckConstraint:
@@ -158,7 +158,7 @@ files = Table(
     Column("deleted_at", Number),
     Column("purge_after", Number),
     Column("changed", Number, nullable=False),  # see repository.changes
-    Column("signature", Signature),  # on PostgreSQL; see repository.index
+    Column("signature", Signature),  # see repository.index
     _one_of("visibility", Visibility),
     _one_of("state", FileState),
 )
@@ -187,9 +187,9 @@ for order in ORDERS:
             files.c.id,
             *([files.c.owner_type] if leading == ("owner_id",) else []),  # whose ids these are
             *([files.c.created_at] if not leading and order != "created_at" else []),  # for `search.walk`
+            *([] if leading else [files.c.signature]),  # for searches
             sqlite_where=is_ready,
             postgresql_where=is_ready,
-            postgresql_include=[] if leading else ["signature"],  # for `gin`
         )
 Index(None, files.c.changed)
 Index(

@@ -88,16 +88,13 @@ def update_file(connection: Connection, before: File, after: File) -> File:
 
 
 def _row(connection: Connection, file: File) -> dict[str, Any]:
-    row = rows.file_row(file)
-    if connection.dialect.name == "postgresql":
-        row["signature"] = index.signature(index.text_of(file))
-    return row
+    sign = index.signature if connection.dialect.name == "postgresql" else index.short_signature
+    return rows.file_row(file) | {"signature": sign(index.text_of(file))}
 
 
 @cache
 def _updating(engine: str, *, told: bool) -> Prepared:
     names = [column.name for column in facts if column.name not in _FIXED]
-    names += ["signature"] if engine == "postgresql" else []
     here = (
         files.c.id == bindparam("id"),
         files.c.tenant_id == bindparam("tenant"),
@@ -106,7 +103,7 @@ def _updating(engine: str, *, told: bool) -> Prepared:
     statement = update(files).where(*here)
     if told:
         statement = statement.values(changed=changes.mark_of_this_transaction(engine))
-    return Prepared(statement, writes=[*names, *(["changed"] if told else [])])
+    return Prepared(statement, writes=[*names, "signature", *(["changed"] if told else [])])
 
 
 def files_to_purge(

@@ -9,8 +9,8 @@ may meet), so whatever they find is held against the text.
 FTS5 has *facts* as well: what a file may be filtered by, so that a search with filters, or several filters,
 are one question to it. Each is 128 bits of a hash, which do not meet by chance and are believed.
 
-GIN has no order, and to look at what it finds takes 4 µs each. So on PostgreSQL an index of each order has a
-*signature* of each text as well: nearly all texts that do not hold some words are passed by without a look.
+To look at a text takes 1 to 4 µs. So the index of each order has a *signature* of each text as well: nearly
+all texts that do not hold some words are passed by without a look. On SQLite it is as long as a number.
 """
 
 from __future__ import annotations
@@ -68,6 +68,11 @@ def signature(words: str) -> BitString:
 def mask(words: str) -> BitString:
     """The bits that the signature of a text must have that holds these folded words."""
     return _signed(_runs(words, [min(len(words), _LONGEST_GRAM)]))
+
+
+def short_signature(words: str) -> int:
+    """What SQLite's have of a folded text; also the bits that it must have to hold these words."""
+    return _bits(_runs(words, [_LONGEST_GRAM]), _BITS * _LONGEST_GRAM)
 
 
 def fts(numbers: frozenset[int]) -> str:
@@ -212,10 +217,14 @@ def _runs(words: str, lengths: Iterable[int]) -> Iterator[str]:
 def _signed(runs: Iterable[str]) -> BitString:
     from asyncpg import BitString  # which nobody needs on SQLite
 
+    return BitString.frombytes(_bits(runs, SIGNED).to_bytes(SIGNED // 8, "big"), SIGNED)
+
+
+def _bits(runs: Iterable[str], size: int) -> int:
     bits = 0
     for run in {*runs}:
-        bits |= 1 << zlib.crc32(run.encode()) % SIGNED
-    return BitString.frombytes(bits.to_bytes(SIGNED // 8, "big"), SIGNED)
+        bits |= 1 << zlib.crc32(run.encode()) % size
+    return bits
 
 
 def _number(run: str) -> int:

@@ -5,8 +5,7 @@ texts hold the words or not. How the first that match are read depends on the or
 
     by time   FTS5 has the order
     gather    few: the text and place of each is looked at
-    look      many: follow the order, and look at each file and its text. Common words are met soon
-    among     some: follow the order, and look only at files whose time is a candidate's
+    look      many: follow the order, and look at each file, but only at texts whose signatures may match
 
 Limits: where all that match are at the far end of an order, and on deep pages, all candidates are gathered
 after all, at 1 µs each.
@@ -32,34 +31,34 @@ from sqlalchemy import (
 )
 
 from imgproxy.files.cursor import Place
-from imgproxy.files.repository import ways
-from imgproxy.files.repository.index import SEQ_BITS
+from imgproxy.files.repository import index, ways
+from imgproxy.files.repository.index import SEQ_BITS, folded
 from imgproxy.files.repository.prepared import Prepared, Row
 from imgproxy.files.repository.reach import Reach
 from imgproxy.files.repository.ways import Shape
 from imgproxy.files.tables import file_grams, file_search, file_tags, files
 
-FEW = 2_000
-"""As many candidates are gathered at once: 2 ms or so."""
+FEW = 4_000
+"""As many candidates are gathered at once: 4 ms or so."""
 _LOOKED_AT_TO_COUNT = 1_000
 """As many matches are counted if there are more candidates than few; the total may be more."""
 _COUNTED = 10_000
 """As many candidates are counted where each matches: 1 ms or so."""
 _SOME = 8_000
 """As many are gathered before an order is followed far."""
-_MANY = 20_000
-"""Of more candidates than these, enough are met by looking at every file."""
-_TRIED = 1_000
-"""As many are looked at first, while it is not known how many candidates there are."""
-_LOOKED = 15_000
-"""As many are looked at, if they seem to be enough."""
-_FOLLOWED = 3
-"""As many are followed for each candidate, or to gather would be quicker."""
+_TRIED = 2_000
+"""As many files are looked at first, while it is not known how many candidates there are."""
+_SIGNED = 60_000
+"""As many signatures are looked at before all candidates are gathered after all."""
+_LOOKED = 20_000
+"""As many files are, where signatures do not help."""
 _DEEP = 10
 """Of a page so deep that candidates are not even so many times as many, all are gathered."""
-
 _LAST = 2 ** (63 - SEQ_BITS) - 1
 """The last millisecond that `seq` has."""
+
+_UNSIGNED: ColumnElement[int] = literal_column("-1")
+"""A signature that every mask passes."""
 
 _made = lru_cache(maxsize=4096)
 
@@ -88,6 +87,9 @@ class Search:
         for at, reach in enumerate(reaches):
             self._values |= reach.values(after) | {f"visibility{at}": reach.visibility}
         self._values["visibility0"] = reaches[0].visibility
+        self._values["mask"] = (
+            index.short_signature(folded(words)) if (words := reaches[0].query.search) else 0
+        )
         self._values["grams"] = " OR ".join(f"({reach.question()})" for reach in reaches)
 
     def found(self) -> Found:
@@ -117,28 +119,28 @@ class Search:
         return place < self._after if self._shape.descending else place > self._after
 
     def _many(self) -> list[tuple[Any, str]]:
-        rows = [*self._walked(0, _TRIED, among=False)]
+        narrow = not self._shape.has_words
+        rows = self._walked(0, _TRIED, narrow=narrow)
         if len(rows) < self._wanted:
-            rows += self._further(len(rows))
+            rows = self._further(rows, narrow=narrow)
         if len(rows) < self._wanted:
-            rows = [*self._read(first_gathered(self._shape))]
+            rows = self._read(first_gathered(self._shape))
         return [(row[0], row[1]) for row in rows[: self._wanted]]
 
-    def _further(self, met: int) -> Sequence[Row]:
-        """What is met after the first, which were `met`; nothing if it is better to gather."""
-        looked = max(_LOOKED, _DEEP * self._wanted)
-        if met * looked > 2 * self._wanted * _TRIED:
-            return self._walked(_TRIED, looked, among=False)
-        some = self._number(candidates(), _MANY)
-        if some == _MANY:
-            return self._walked(_TRIED, looked, among=False)
-        if some <= max(_SOME, _DEEP * self._wanted):
+    def _further(self, rows: Sequence[Row], *, narrow: bool) -> Sequence[Row]:
+        """These rows and what is met after them, or in narrower ranges; none if it is better to gather."""
+        deep = _DEEP * self._wanted
+        looked = max(_LOOKED if narrow else _SIGNED, deep)
+        are_enough = len(rows) * looked > 2 * self._wanted * _TRIED
+        if not are_enough and self._number(candidates(), max(_SOME, deep) + 1) <= max(_SOME, deep):
             return []
-        return self._walked(_TRIED, _FOLLOWED * some, among=True)
+        if are_enough or _ranges(self._shapes, narrow=narrow) == _ranges(self._shapes, narrow=True):
+            return [*rows, *self._walked(_TRIED, looked, narrow=narrow)]
+        return self._walked(0, max(_LOOKED, deep), narrow=True)
 
-    def _walked(self, skipped: int, stretch: int, *, among: bool) -> Sequence[Row]:
+    def _walked(self, skipped: int, stretch: int, *, narrow: bool) -> Sequence[Row]:
         """What is met in a stretch of the order, behind what is skipped."""
-        return self._read(walk(self._shapes, among=among), skipped=skipped, stretch=stretch)
+        return self._read(walk(self._shapes, narrow=narrow), skipped=skipped, stretch=stretch)
 
     def _by_time(self) -> list[tuple[Any, str]]:
         """By `seq`, in which files of one millisecond are in no order: so that one is read to its end."""
@@ -207,23 +209,22 @@ def by_time(shape: Shape) -> Prepared:
 
 
 @_made
-def walk(shapes: tuple[Shape, ...], *, among: bool) -> Prepared:
-    """The first places among a stretch of an order; `among` candidates only, if so told.
+def walk(shapes: tuple[Shape, ...], *, narrow: bool) -> Prepared:
+    """The first places among a stretch of an order; `narrow` follows the range of a filter, if there is one.
 
-    To look at a text takes 1 to 2 µs. A file that is no candidate takes 0.25, and each candidate beforehand.
+    To look at a text takes 1 to 2 µs, and so does a file for its filters; a signature takes 0.3, and nine of
+    ten do not pass. The indexes of orders have signatures, those of filters do not.
     """
-    parts = [_along(each, at) for at, each in enumerate(shapes)]
-    along = (
-        ways.merged(shapes, parts).limit(bindparam("stretch")).offset(bindparam("skipped")).subquery("along")
-    )
+    ranges = _ranges(shapes, narrow=narrow)
+    parts = [_along(each, by, at) for at, (each, by) in enumerate(zip(shapes, ranges, strict=True))]
+    stretch = ways.merged(shapes, parts).limit(bindparam("stretch")).offset(bindparam("skipped"))
+    along = stretch.subquery("along")
     found = select(along.c.value, along.c.id)
-    if among:
-        times = select(ways.made_at(file_grams.c.rowid)).where(ways.has_grams())
-        found = found.where(along.c.created_at.in_(times))
-    if filters := _unknown(shapes):
-        found = found.where(_has(filters, along))
     if shapes[0].has_words:
-        found = found.where(_says(shapes[0], along))
+        mask: ColumnElement[int] = bindparam("mask")
+        found = found.where(along.c.signature.op("&")(mask) == mask, _says(shapes[0], along))
+    if filters := _asked(shapes) - _known({*ranges}):
+        found = found.where(_has(filters, along))
     return Prepared(found.limit(bindparam("limit")))
 
 
@@ -233,25 +234,34 @@ def _matching(shape: Shape, *wanted: ColumnElement[Any]) -> Select[Any]:
     return found.where(ways.holds(file_search.c.text, shape)) if shape.has_words else found
 
 
-def _range(shape: Shape) -> str:
-    """The filter whose range is followed; a user's own files have no other that says he is their owner."""
-    return next((each for each in shape.ranges if each != "search"), "")
+def _asked(shapes: tuple[Shape, ...]) -> frozenset[str]:
+    """Filters of all reaches; a user's own files have others, by which they are his own."""
+    return frozenset.intersection(*(each.filters for each in shapes)) - {"search"}
 
 
-def _along(shape: Shape, at: int) -> Select[Any]:
-    by = _range(shape)
+def _ranges(shapes: tuple[Shape, ...], *, narrow: bool) -> tuple[str, ...]:
+    """The filters whose ranges are followed; for a user's own files always the one that says they are his."""
+    asked = _asked(shapes)
+    return tuple(
+        next((by for by in each.ranges if by != "search"), "")
+        if narrow or each.filters - {"search"} != asked
+        else ""
+        for each in shapes
+    )
+
+
+def _known(ranges: set[str]) -> set[str]:
+    """Filters that hold in these ranges, all of them."""
+    return {"owner_id", "owner_type"} if ranges == {"owner_id"} else ranges if len(ranges) == 1 else set()
+
+
+def _along(shape: Shape, by: str, at: int) -> Select[Any]:
     there = file_tags if by == "tag" else files
     value, id_ = there.c[shape.order], (file_tags.c.file_id if by == "tag" else files.c.id)
-    found = ways.in_range(shape, by, value.label("value"), id_.label("id"), there.c.created_at, at=at)
-    return ways.after_place(shape, found, value, id_)
-
-
-def _unknown(shapes: tuple[Shape, ...]) -> frozenset[str]:
-    """Filters that are asked for in all reaches, and that not all the ranges that are followed know."""
-    asked = frozenset.intersection(*(each.filters for each in shapes)) - {"search"}
-    ranges = {_range(each) for each in shapes}
-    known = ranges if len(ranges) == 1 else set()
-    return asked - known - ({"owner_type"} if known == {"owner_id"} else set())
+    wanted = [value.label("value"), id_.label("id"), there.c.created_at]
+    if shape.has_words:
+        wanted.append((_UNSIGNED if by == "tag" else files.c.signature).label("signature"))
+    return ways.after_place(shape, ways.in_range(shape, by, *wanted, at=at), value, id_)
 
 
 def _has(filters: frozenset[str], along: FromClause) -> ColumnElement[bool]:

@@ -30,6 +30,12 @@ def test_a_text_has_all_grams_of_what_it_holds(before: str, words: str, after: s
     assert needles <= index.grams(ACME, Visibility.PUBLIC, before + words + after)
 
 
+@given(before=_TEXTS, words=_TEXTS, after=_TEXTS)
+def test_a_text_has_all_bits_of_what_it_holds(before: str, words: str, after: str) -> None:
+    bits = index.short_signature(words)
+    assert index.short_signature(before + words + after) & bits == bits < 2**63
+
+
 @pytest.mark.parametrize(
     ("tenant", "visibility"),
     [(OTHER, Visibility.PUBLIC), (ACME, Visibility.PRIVATE)],

@@ -216,11 +216,11 @@ async def test_many_matches_give_the_same_page_as_few(
 _FAR = 10**6
 WAYS = {
     "all looked at": {"_TRIED": _FAR},
-    "all looked at in the end": {"_TRIED": 1, "_LOOKED": _FAR, "_MANY": 0},
-    "more looked at where many are met": {"_TRIED": 30, "_LOOKED": 60},
-    "among candidates": {"_TRIED": 1, "_LOOKED": 0, "_DEEP": 0, "_SOME": 0, "_FOLLOWED": _FAR},
-    "among candidates, but not far": {"_TRIED": 1, "_LOOKED": 0, "_DEEP": 0, "_SOME": 0, "_FOLLOWED": 1},
-    "gathered": {"_TRIED": 1, "_LOOKED": 0},
+    "all looked at in the end": {"_TRIED": 1, "_SIGNED": _FAR, "_LOOKED": _FAR, "_SOME": 0},
+    "more looked at where many are met": {"_TRIED": 30, "_SIGNED": 60, "_LOOKED": 60},
+    "some looked at": {"_TRIED": 5, "_SIGNED": 20, "_LOOKED": 20, "_SOME": 0, "_DEEP": 0},
+    "ranges of filters": {"_TRIED": 1, "_SIGNED": 0, "_LOOKED": _FAR, "_SOME": 0, "_DEEP": 0},
+    "gathered": {"_TRIED": 1, "_SIGNED": 0, "_LOOKED": 0},
 }
 
 

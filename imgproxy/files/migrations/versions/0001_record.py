@@ -14,7 +14,7 @@ down_revision = None
 _WORDS = sa.Text().with_variant(sa.TEXT(collation="C"), "postgresql")
 _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _GRAMS = sa.Text().with_variant(postgresql.ARRAY(sa.BigInteger()), "postgresql")
-_SIGNATURE = sa.Text().with_variant(postgresql.BIT(384), "postgresql")
+_SIGNATURE = _NUMBER.with_variant(postgresql.BIT(384), "postgresql")
 _ORDERS = ("created_at", "updated_at", "original_name", "size", "mime_type")
 _FILTERS = ("owner_id", "owner_type", "collection", "mime_type", "category")
 
@@ -192,14 +192,13 @@ def _listed() -> None:
     for order in _ORDERS:
         for leading in ([], *([each] for each in _FILTERS if each != order)):
             also = ["owner_type"] if leading == ["owner_id"] else []
-            if not leading and order != "created_at":
-                also = ["created_at"]
+            if not leading:
+                also = ["signature"] if order == "created_at" else ["created_at", "signature"]
             op.create_index(
                 f"files_by_{'_'.join([*leading, order])}",
                 "files",
                 ["tenant_id", "visibility", *leading, order, "id", *also],
                 **_where("state = 'ready'"),
-                postgresql_include=[] if leading else ["signature"],
             )
 
 
