@@ -12,6 +12,7 @@ import pytest
 
 from imgproxy.cli import main
 from tests.cli.program import run
+from tests.pictures import encoded, plain
 from tests.serving import free_port, serving
 
 SECRET = "a purge secret"
@@ -109,11 +110,14 @@ def test_without_a_secret_nobody_is_asked(
 
 
 def test_a_running_server_forgets_what_it_has_made(tmp_path: Path) -> None:
-    with serving(tmp_path, "--demo", IMGPROXY_PURGE_SECRET=SECRET) as served:
-        target = "/fit-in/20x20/demo/logo.png"
+    (tmp_path / "data" / "objects").mkdir(parents=True)
+    (tmp_path / "data" / "objects" / "logo.png").write_bytes(encoded(plain(40, 40, [200, 30, 30]), ".png"))
+    public = {"IMGPROXY_PURGE_SECRET": SECRET, "IMGPROXY_UNREGISTERED": "public"}
+    with serving(tmp_path, **public) as served:
+        target = "/fit-in/20x20/logo.png"
         statuses = [served.get(target)[1]["cache-status"] for _ in range(2)]
         server = f"http://127.0.0.1:{served.port}"
-        done = run("purge", "demo/logo.png", "--server", server, cwd=tmp_path, PURGE_SECRET=SECRET)
-        assert (done.stdout, done.stderr) == ("purged demo/logo.png\n", "")
+        done = run("purge", "logo.png", "--server", server, cwd=tmp_path, PURGE_SECRET=SECRET)
+        assert (done.stdout, done.stderr) == ("purged logo.png\n", "")
         statuses.append(served.get(target)[1]["cache-status"])
     assert ["miss" in status for status in statuses] == [True, False, True]

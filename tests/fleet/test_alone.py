@@ -50,7 +50,8 @@ async def test_only_who_listens_to_a_kind_hears_of_it() -> None:
     fleet.subscribe("purge", purged)
     fleet.subscribe("record", changed)
     await fleet.spread("record", Key("a"))
-    assert told == [("record", "a")]
+    await fleet.spread("purge", Key("b"))
+    assert told == [("record", "a"), ("purge", "b")]
 
 
 async def test_who_has_no_worker_says_so() -> None:

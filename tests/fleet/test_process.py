@@ -57,6 +57,18 @@ def test_it_has_its_channel_its_sockets_and_no_descriptor_else() -> None:
         assert ours.fileno() not in ends
 
 
+@pytest.fixture
+def keyboard() -> Iterator[None]:
+    """Something to be read on standard input."""
+    kept, (read, write) = os.dup(0), os.pipe()
+    os.dup2(read, 0)
+    yield
+    os.dup2(kept, 0)
+    for each in (kept, read, write):
+        os.close(each)
+
+
+@pytest.mark.usefixtures("keyboard")
 def test_it_hears_nothing_of_a_terminal() -> None:
     found = said("__import__('os').readlink('/proc/self/fd/0') + ' ' + str(__import__('os').getsid(0))")
     stdin, _, session = found.partition(" ")
