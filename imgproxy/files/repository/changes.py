@@ -11,14 +11,27 @@ never ends would have ever more told twice; `Database` ends those that do nothin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import ColumnElement, Connection, Integer, func, literal_column, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Text,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    text,
+)
 
+from imgproxy.files.repository.prepared import Prepared
 from imgproxy.files.tables import files
 from imgproxy.image.source import Key
 
 CHANNEL = "imgproxy_files"
 _POSTGRESQL = "postgresql"
+_NOTIFY = Prepared(select(func.pg_notify(CHANNEL, bindparam("key", type_=Text))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,7 @@ class Changes:
     """If not, more changed than are told: forget everything."""
 
 
+@cache  # who makes statements of it knows them by it
 def mark_of_this_transaction(engine: str) -> ColumnElement[int]:
     """What a row that changes now has in `changed`, as SQL."""
     if engine == _POSTGRESQL:
@@ -59,7 +73,7 @@ def current_mark(connection: Connection) -> int:
 def notify(connection: Connection, key: Key) -> None:
     """Tell all who listen that a file has changed, as soon as this transaction is committed."""
     if connection.dialect.name == _POSTGRESQL:
-        connection.execute(select(func.pg_notify(CHANNEL, key)))
+        _NOTIFY.all(connection, {"key": key})
 
 
 def _highest(connection: Connection) -> int:

@@ -28,15 +28,15 @@ from sqlalchemy import (
     select,
     type_coerce,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, BIT
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from imgproxy.files.cursor import Place
-from imgproxy.files.repository import index, ways
+from imgproxy.files.repository import ways
 from imgproxy.files.repository.prepared import Prepared, Row
 from imgproxy.files.repository.reach import Reach
 from imgproxy.files.repository.search import Found
 from imgproxy.files.repository.ways import Shape
-from imgproxy.files.tables import SIGNED, file_search, files, is_ready
+from imgproxy.files.tables import file_search, files, is_ready
 
 FEW = 2_000
 """As many are gathered: 12 ms or so."""
@@ -62,7 +62,6 @@ class GinSearch:
             self._values |= reach.values(after)
             self._values |= {f"visibility{at}": reach.visibility, f"grams{at}": self._values["grams"]}
         self._values["visibility0"] = reaches[0].visibility
-        self._values["mask"] = index.mask(self._values["words"])
 
     def found(self) -> Found:
         """The first `wanted` places."""
@@ -137,10 +136,8 @@ def walk(shapes: tuple[Shape, ...]) -> Prepared:
     shape = shapes[0]
     parts = [_along(each, at) for at, each in enumerate(shapes)]
     along = ways.merged(shapes, parts).limit(bindparam("stretch")).subquery("along")
-    mask = bindparam("mask", type_=BIT(SIGNED))
-    may_hold = type_coerce(along.c.signature, BIT(SIGNED)).op("&")(mask) == mask
     holds = exists().where(file_search.c.file_id == along.c.id, ways.holds(file_search.c.text, shape))
-    found = select(along.c.value, along.c.id).where(may_hold, holds)
+    found = select(along.c.value, along.c.id).where(ways.may_hold(along.c.signature), holds)
     return Prepared(found.order_by(*ways.both(shape, along.c.value, along.c.id)).limit(bindparam("limit")))
 
 

@@ -38,6 +38,10 @@ _POSTGRESQL = "postgresql"
 SEQ_BITS = 21
 """Below those of `file_search.seq` that are the time a file was made, on SQLite."""
 
+_ADD_TAG = Prepared(insert(file_tags), writes=[each.name for each in file_tags.c])
+_FORGET_TAGS = Prepared(delete(file_tags).where(file_tags.c.file_id == bindparam("id")))
+_ADD_TEXT = Prepared(insert(file_search), writes=["file_id", "text", "grams"])
+_FORGET_TEXT = Prepared(delete(file_search).where(file_search.c.file_id == bindparam("id")))
 _ADD_GRAMS = text("INSERT INTO file_grams (rowid, grams) VALUES (:seq, :grams)")
 _MOVED = Prepared(update(file_search).where(file_search.c.file_id == bindparam("id")), writes=ORDERS[1:])
 _REMOVE_GRAMS = text("INSERT INTO file_grams (file_grams, rowid, grams) VALUES ('delete', :seq, :grams)")
@@ -107,7 +111,7 @@ def add(connection: Connection, file: File) -> None:
 def replace(connection: Connection, before: File, after: File) -> None:
     """Have a file found as it is now, or not at all any more; what stays is not written anew."""
     if _tags(before) != _tags(after):
-        connection.execute(delete(file_tags).where(file_tags.c.file_id == before.id))
+        _FORGET_TAGS.count(connection, {"id": before.id})
         if after.state is FileState.READY:
             _add_tags(connection, after)
     engine = connection.dialect.name
@@ -160,14 +164,14 @@ def tag_rows(file: File) -> list[dict[str, object]]:
 
 def _add_tags(connection: Connection, file: File) -> None:
     if file.tags:
-        connection.execute(insert(file_tags), tag_rows(file))
+        _ADD_TAG.each(connection, tag_rows(file))
 
 
 def _add_text(connection: Connection, file: File) -> None:
     if connection.dialect.name == _POSTGRESQL:
         words = text_of(file)
         numbers = sorted(grams(file.tenant, file.visibility, words))
-        connection.execute(insert(file_search), {"file_id": file.id, "text": words, "grams": numbers})
+        _ADD_TEXT.count(connection, {"file_id": file.id, "text": words, "grams": numbers})
         return
     found = (text_row(file, further) for further in itertools.count())
     row = next(each for each in found if rows.add(connection, file_search, each))
@@ -191,7 +195,7 @@ def seq_of(created_at: int, id_: str, further: int = 0) -> int:
 def _remove_text(connection: Connection, file: File) -> None:
     if connection.dialect.name != _POSTGRESQL:
         _remove_grams(connection, file)
-    connection.execute(delete(file_search).where(file_search.c.file_id == file.id))
+    _FORGET_TEXT.count(connection, {"id": file.id})
 
 
 def _remove_grams(connection: Connection, file: File) -> None:

@@ -5,15 +5,16 @@ ones, his own private ones, and so on. So every statement begins with tenant and
 do, and none has an OR that no index could follow. How a reach is read depends on its filters:
 
     in order   none, or one: its index has every order, and the page is read off it
-    search     words or several filters, on SQLite: FTS5 has what matches (see `search`)
+    search     words or several filters, on SQLite: FTS5 has what matches (see `search`); on PostgreSQL
+               words alone: GIN has them, and indexes of orders have signatures of texts (see `gin`)
     gather     more, and one of them finds few: all that it finds are looked at, and sorted
     walk       more, and all find many: follow one in order and drop what does not match. If a long stretch
                holds too few, gather after all
 
 What is looked at to count is bounded as well, so a total may be a lower bound.
 
-Limits: where filters that are all common meet rarely, deep pages of a walk, and on PostgreSQL words that
-neither few nor many texts have, the time grows with the number of files that match one of them.
+Limits: where filters that are all common meet rarely, and on deep pages of a walk, the time grows with the
+number of files that match one of them.
 """
 
 from __future__ import annotations
@@ -42,8 +43,10 @@ FEW = 2_000
 """As many files are looked at, one by one, before a list is read another way: 10 ms or so."""
 _COUNTED = 500
 """As many files of a walk are looked at for the total alone."""
-_TRIED = 1_000
-"""As many are looked at on PostgreSQL before GIN is asked, which first reads all that it has of a word."""
+_TRIED = 8_000
+"""As many are looked at for words on PostgreSQL before GIN is asked, which reads all that it has of them."""
+_FAR = 16_000
+"""As many if GIN has not few, either."""
 
 # Statements are prepared, and one value means a row where another means a million: plan each time.
 _PLANNED = Prepared(text("SET LOCAL plan_cache_mode = force_custom_plan"))
@@ -178,18 +181,22 @@ class _Reading:
 
     def places(self) -> list[_Place]:
         """The first `wanted` places."""
-        if self._is_large_search_on_postgresql():
-            rows = self._walked(_TRIED)
-            if len(rows) == self._wanted:
-                self._count.add(len(rows), is_exact=False)
-                return rows
+        if self._shape.engine == ways.POSTGRESQL and self._shape.has_words:
+            return self._searched()
         if (narrow := self._narrowest()) is not None:
             return self._gather(narrow)
-        return self._walk()
+        return self._walk(FEW)
 
-    def _is_large_search_on_postgresql(self) -> bool:
-        is_one = self._shape.engine == ways.POSTGRESQL and "search" in self._shape.ranges
-        return is_one and self._size(self._along) > FEW
+    def _searched(self) -> list[_Place]:
+        """Words and filters on PostgreSQL: GIN takes long to say how many it has, so it is asked last."""
+        others = (each for each in self._shape.ranges if each != "search")
+        if (few := next((each for each in others if self._size(each) <= FEW), None)) is not None:
+            return self._gather(few)
+        rows = self._walked(_TRIED)
+        if len(rows) == self._wanted:
+            self._count.add(len(rows), is_exact=False)
+            return rows
+        return self._gather("search") if self._size("search") <= FEW else self._walk(_FAR)
 
     def _narrowest(self) -> str | None:
         """The range that has least, if it has few."""
@@ -209,14 +216,11 @@ class _Reading:
             places = [each for each in places if (each < here if self._shape.descending else each > here)]
         return places[: self._wanted]
 
-    def _walk(self) -> list[_Place]:
-        rows = self._walked(FEW)
-        if self._shape.ranges == ("search",):
-            self._count.add(FEW + 1, is_exact=False)  # as its size has just told
-        else:
-            here = self._values | {"stretch": _COUNTED}
-            counted = _number(ways.count_of_walk(self._whole, self._along), self._connection, here)
-            self._count.add(max(counted, len(rows)), is_exact=False)
+    def _walk(self, stretch: int) -> list[_Place]:
+        rows = self._walked(stretch)
+        here = self._values | {"stretch": _COUNTED}
+        counted = _number(ways.count_of_walk(self._whole, self._along), self._connection, here)
+        self._count.add(max(counted, len(rows)), is_exact=False)
         if len(rows) == self._wanted:
             return rows
         by = "search" if "search" in self._shape.ranges else self._shape.ranges[0]

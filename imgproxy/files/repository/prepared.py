@@ -51,6 +51,16 @@ class Prepared:
         said: str = driver.run_async(lambda asyncpg: asyncpg.execute(text, *given))
         return int(said.rpartition(" ")[2])  # INSERT 0 1
 
+    def each(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Run once for each of some values."""
+        text = self._given(connection, rows[0])[0]
+        given = [self._given(connection, each)[1] for each in rows]
+        driver: Any = connection.connection.dbapi_connection
+        if connection.dialect.name == _SQLITE:
+            driver.executemany(text, given)
+        else:
+            driver.run_async(lambda asyncpg: asyncpg.executemany(text, given))
+
     def _given(self, connection: Connection, values: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
         text, parameters = self._texts.get(connection.dialect.name) or self._write(connection)
         return text, tuple([values.get(parameter, fixed) for parameter, fixed in parameters])

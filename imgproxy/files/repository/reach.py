@@ -86,7 +86,9 @@ class Reach:
     def _words(self) -> dict[str, Any]:
         words = index.folded(self.query.search or "")
         numbers = index.needles(self.query.principal.tenant, self.visibility, words)
-        return {"words": words, "grams": sorted(numbers) if self.engine == POSTGRESQL else index.fts(numbers)}
+        if self.engine == POSTGRESQL:
+            return {"words": words, "grams": sorted(numbers), "mask": index.mask(words)}
+        return {"words": words, "grams": index.fts(numbers)}
 
     def question(self) -> str:
         """What FTS5 is asked for it."""

@@ -28,11 +28,20 @@ from sqlalchemy import (
     type_coerce,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, BIT
 
 from imgproxy.files.repository.index import SEQ_BITS
 from imgproxy.files.repository.prepared import Prepared
-from imgproxy.files.tables import FILTERS, file_grams, file_search, file_tags, files, is_ready, shares
+from imgproxy.files.tables import (
+    FILTERS,
+    SIGNED,
+    file_grams,
+    file_search,
+    file_tags,
+    files,
+    is_ready,
+    shares,
+)
 
 POSTGRESQL = "postgresql"
 ALL: ColumnElement[int] = literal_column(str(2**31 - 1))  # a limit that limits nothing
@@ -229,8 +238,15 @@ def holds(words: ColumnElement[Any], shape: Shape) -> ColumnElement[bool]:
     return find(words, bindparam("words", type_=file_search.c.text.type)) > literal_column("0")
 
 
+def may_hold(signature: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether the text of a signature may hold the words, on PostgreSQL; a look takes ten times as long."""
+    mask = bindparam("mask", type_=BIT(SIGNED))
+    return type_coerce(signature, BIT(SIGNED)).op("&")(mask) == mask
+
+
 def _needed(shape: Shape) -> list[ColumnElement[Any]]:
-    names = dict.fromkeys([shape.order, "id", "created_at", "visibility", "state", *FILTERS])
+    signed = ["signature"] if shape.engine == POSTGRESQL and shape.has_words else []
+    names = dict.fromkeys([shape.order, "id", "created_at", "visibility", "state", *FILTERS, *signed])
     return [files.c[name] for name in names]
 
 
@@ -281,6 +297,8 @@ def _filters(shape: Shape, columns: Any, *, but: str) -> Iterator[ColumnElement[
     if "tag" in shape.filters and but != "tag":
         yield is_tagged(columns, bindparam("visibility0"))
     if "search" in shape.filters and but != "search":
+        if shape.engine == POSTGRESQL:
+            yield may_hold(columns["signature"])
         yield exists().where(file_search.c.file_id == columns["id"], holds(file_search.c.text, shape))
 
 

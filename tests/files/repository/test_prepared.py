@@ -29,3 +29,10 @@ async def test_rows_are_written_and_read_by_the_names_of_their_values(database: 
 
 async def test_no_row_is_none(database: Database) -> None:
     assert await database.read(lambda c: _NAMED.one(c, {"name": "x"})) is None
+
+
+async def test_a_statement_is_run_for_each_of_some_values(database: Database) -> None:
+    tenants_ = [{"name": "x", "id": id_, "created_at": 1} for id_ in "ba"]
+    await database.write(lambda c: _ADD.each(c, tenants_))
+    rows = await database.read(lambda c: _NAMED.all(c, {"name": "x"}))
+    assert [tuple(each) for each in rows] == [("a", "x"), ("b", "x")]
