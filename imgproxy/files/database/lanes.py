@@ -2,8 +2,9 @@
 
 BEGIN and COMMIT cost as much as a small read each, and what a pool and a session do around them costs more.
 So a connection goes on while something waits, and ends one transaction and begins the next in one message.
-Reads that wait together are one transaction: its snapshot is taken after all of them were asked. Writes are
-not, for they would hold each other's locks, and two groups could wait for one another.
+Reads that wait together are one transaction: its snapshot is taken after all of them were asked. So they
+gather on few lanes, and get another one only when those are held up. Writes are not, for they would hold each
+other's locks, and two groups could wait for one another.
 """
 
 from __future__ import annotations
@@ -64,38 +65,66 @@ class Lanes:
         many: int,
         seconds: float,
         reads: bool,
+        held_up: float = 0.005,
     ) -> None:
+        """`held_up`: seconds that a read waits for lanes that are there. Lists hold it up, files do not."""
         self._connect = connect
         self._begin = begin
         self._many = many
         self._seconds = seconds
         self._reads = reads
+        self._held_up = held_up
         self._waiting: deque[Waiting[Any]] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
+        self._open = 0
         self._idle: list[AsyncConnection] = []
         self._alarm: asyncio.TimerHandle | None = None
+        self._relief: asyncio.TimerHandle | None = None
 
     def put(self, work: Work[T]) -> Waiting[T]:
         """Have work done. Who is cancelled while he waits has written nothing, or everything."""
         loop = asyncio.get_running_loop()
         waiting: Waiting[T] = Waiting(work, loop.create_future(), loop.time() + self._seconds)
         self._waiting.append(waiting)
-        if len(self._lanes) < self._many:
-            lane = loop.create_task(self._lane())
-            self._lanes.add(lane)
-            lane.add_done_callback(self._lanes.discard)
-        elif self._alarm is None:
-            self._alarm = loop.call_at(waiting.until, self._give_up)
+        if not self._open or (self._open < self._many and not self._reads):
+            self._begin_lane()
+        else:
+            self._watch()
         return waiting
 
     async def close(self) -> None:
         """Let what is under way end, and let go of the connections."""
         while self._lanes:
             await asyncio.wait(self._lanes)
-        if self._alarm is not None:
-            self._alarm.cancel()
+        for each in (self._alarm, self._relief):
+            if each is not None:
+                each.cancel()
         while self._idle:
             await self._idle.pop().close()
+
+    def _begin_lane(self) -> None:
+        self._open += 1
+        lane = asyncio.get_running_loop().create_task(self._lane())
+        self._lanes.add(lane)
+        lane.add_done_callback(self._lanes.discard)
+
+    def _watch(self) -> None:
+        """See to it that what waits is begun in time, or given up."""
+        loop, first = asyncio.get_running_loop(), self._waiting[0]
+        if self._open < self._many:
+            if self._relief is None:
+                begun = first.until - self._seconds
+                self._relief = loop.call_at(begun + self._held_up, self._relieve)
+        elif self._alarm is None:
+            self._alarm = loop.call_at(first.until, self._give_up)
+
+    def _relieve(self) -> None:
+        self._relief = None
+        if not self._waiting:
+            return
+        if self._waiting[0].until - self._seconds + self._held_up <= asyncio.get_running_loop().time():
+            self._begin_lane()
+        self._watch()
 
     def _give_up(self) -> None:
         self._alarm = None
@@ -106,21 +135,27 @@ class Lanes:
             self._alarm = asyncio.get_running_loop().call_at(self._waiting[0].until, self._give_up)
 
     async def _lane(self) -> None:
-        while taken := self._next():
-            try:
-                connection = await self._connection()
-            except OF_THE_SERVER as error:
-                _fail(taken, error)
-                continue
-            try:
-                await connection.run_sync(self._work_off, taken)
-            except BaseException as error:
-                _fail(taken, error)
-                await self._let_go(connection)
-                if not isinstance(error, Exception):
-                    raise
-            else:
-                self._idle.append(connection)
+        try:
+            while taken := self._next():
+                await self._serve(taken)
+        finally:
+            self._open -= 1  # in the same step as nothing was waiting: what comes now needs a lane of its own
+
+    async def _serve(self, taken: list[Waiting[Any]]) -> None:
+        try:
+            connection = await self._connection()
+        except OF_THE_SERVER as error:
+            _fail(taken, error)
+            return
+        try:
+            await connection.run_sync(self._work_off, taken)
+        except BaseException as error:
+            _fail(taken, error)
+            await self._let_go(connection)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            self._idle.append(connection)
 
     def _next(self) -> list[Waiting[Any]]:
         """A fair share of what waits."""
@@ -145,7 +180,8 @@ class Lanes:
         broken = [connection, *self._idle]
         self._idle.clear()
         for each in broken:
-            (await _driver(each)).terminate()
+            if not each.invalidated:
+                (await _driver(each)).terminate()
             await each.close()
 
     def _work_off(self, connection: Connection, taken: list[Waiting[Any]]) -> None:

@@ -28,9 +28,11 @@ async def lanes(postgres: Postgres) -> AsyncIterator[Open]:
     engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     made: list[Lanes] = []
 
-    def make(*, reads: bool = False, many: int = 1, seconds: float = 60) -> Lanes:
+    def make(*, reads: bool = False, many: int = 1, seconds: float = 60, held_up: float = 0.005) -> Lanes:
         begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if reads else "BEGIN"
-        made.append(Lanes(engine.connect, begin=begin, many=many, seconds=seconds, reads=reads))
+        made.append(
+            Lanes(engine.connect, begin=begin, many=many, seconds=seconds, reads=reads, held_up=held_up)
+        )
         return made[-1]
 
     yield make
@@ -55,6 +57,13 @@ async def _held(lanes: Lanes) -> AsyncIterator[None]:
         yield
     finally:
         await lanes.put(_asks(f"SELECT pg_advisory_unlock({_HELD})")).outcome
+
+
+async def _seen(lanes: Lanes, *, waiting: int) -> None:
+    """Return when so many wait for what is held."""
+    count = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    while await lanes.put(_asks(count)).outcome != waiting:
+        pass
 
 
 _WAITS = f"SELECT pg_advisory_xact_lock({_HELD})::text"
@@ -101,6 +110,33 @@ async def test_a_lane_that_is_held_up_holds_up_no_other(lanes: Open) -> None:
         assert await _all(writes, "SELECT 1", "SELECT 2") == [1, 2]
         assert not held.outcome.done()
     await held.outcome
+
+
+async def test_reads_gather_on_one_lane(lanes: Open) -> None:
+    pids = await _all(lanes(reads=True, many=3, held_up=60), *["SELECT pg_backend_pid()"] * 9)
+    assert len({*pids}) == 1
+
+
+async def test_reads_whose_lane_is_held_up_get_another(lanes: Open) -> None:
+    reads, others = lanes(reads=True, many=2), lanes()
+    async with _held(others):
+        held = reads.put(_asks(_WAITS))
+        await _seen(others, waiting=1)
+        assert await _all(reads, *["SELECT 1"] * 5) == [1] * 5
+        assert not held.outcome.done()
+    await held.outcome
+
+
+async def test_reads_of_which_all_lanes_are_held_up_are_given_up(lanes: Open) -> None:
+    reads, others = lanes(reads=True, many=2, seconds=0.05), lanes()
+    async with _held(others):
+        held = []
+        for waiting in (1, 2):
+            held.append(reads.put(_asks(_WAITS)))
+            await _seen(others, waiting=waiting)
+        with pytest.raises(Unavailable):
+            await reads.put(_asks("SELECT 1")).outcome
+    await asyncio.gather(*(each.outcome for each in held))
 
 
 async def test_who_waits_too_long_to_begin_is_told_so_and_is_not_run(lanes: Open) -> None:
