@@ -14,6 +14,7 @@ from imgproxy.files.hold import LEASE_MS, claim, draw_hold
 from imgproxy.files.model import FileState, Share, Upload, UploadState, Visibility
 from imgproxy.files.names import Names
 from imgproxy.files.repository.idempotency import remember
+from imgproxy.files.repository.shares import shares_of
 from imgproxy.files.repository.uploads import set_storage_upload
 from imgproxy.files.retention import GRACE_MS, Retention
 from tests.files.keeping import Keeping, until, writable_once
@@ -70,6 +71,7 @@ async def test_of_a_purged_file_a_tombstone_stays(one: Keeping) -> None:
     stone = await one.now(file)
     assert (stone.key, stone.alt, dict(stone.metadata), stone.tags) == (file.key, None, {}, ())
     assert (stone.purge_after, stone.deleted_at) == (None, NOW)
+    assert await one.desk.database.read(lambda record: shares_of(record, ACME, file.id)) == ()
 
 
 async def test_processes_that_purge_at_once_promise_once(keeping: Keeping) -> None:

@@ -120,7 +120,11 @@ async def test_a_call_is_enough(postgres: Postgres, postgres_record: str) -> Non
     try:
         async with Ears(deaf) as ears:
             await deaf.listening.wait()
-            await ears.until((await add(database)).key)
+            given = await add(database)
+            await ears.until(given.key)
+            ears.keys.clear()
+            await change(database, given)
+            await ears.until(given.key)
     finally:
         await database.close()
 
