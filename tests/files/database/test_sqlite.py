@@ -49,14 +49,15 @@ async def test_its_folder_is_made_when_it_is(record: SqliteDatabase) -> None:
     assert await record.read(count) == 0
 
 
-async def test_readers_do_not_wait_for_who_writes(record: SqliteDatabase) -> None:
+async def test_who_writes_does_not_wait_for_who_reads(record: SqliteDatabase) -> None:
     loop = asyncio.get_running_loop()
 
     def work(connection: Connection) -> int:
-        add(connection)
-        return asyncio.run_coroutine_threadsafe(record.read(count), loop).result(20)
+        before = count(connection)
+        asyncio.run_coroutine_threadsafe(record.write(add), loop).result(20)
+        return before
 
-    assert await record.write(work) == 0
+    assert await record.read(work) == 0
     assert await record.read(count) == 1
 
 
