@@ -96,6 +96,8 @@ async def test_only_what_may_be_seen_is_found(
 async def test_the_total_of_few_candidates_is_exact(
     database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    few_files = await database.read(_search(_QUERY, None, 3))
+    assert (few_files.total, few_files.is_exact) == (6, True)
     monkeypatch.setattr(gin, "FEW", 12)
     found = await database.read(_search(_QUERY, None, 100))
     assert (found.total, found.is_exact) == (6, True)
@@ -119,6 +121,12 @@ async def test_gin_is_not_asked_for_common_words(
 async def test_no_order_is_followed_where_there_are_few_files(database: PostgresDatabase) -> None:
     await _spoil(database, "UPDATE files SET signature = NULL")
     assert (await database.read(_search(_QUERY, None, 3))).places == _places(_SUMMER)[:3]
+
+
+async def test_nobody_elses_files_are_found_whose_numbers_meet(database: PostgresDatabase) -> None:
+    same = f"SELECT grams FROM file_search WHERE file_id = '{_SUMMER[0].id}'"  # noqa: S608
+    await _spoil(database, f"UPDATE file_search SET grams = ({same})")  # noqa: S608
+    assert (await database.read(_search(_QUERY, None, 100))).places == _places(_SUMMER)
 
 
 async def test_texts_whose_signature_rules_them_out_are_not_looked_at(
@@ -161,3 +169,44 @@ async def test_a_list_is_planned_each_time_and_what_follows_it_is_not(database: 
 
     assert await database.read(work) == "force_custom_plan"
     assert await database.read(lambda c: c.execute(mode).scalar_one()) == "auto"
+
+
+_WITH_FILTERS = {
+    "gather by filter": {"FEW": _ANYTHING},
+    "walk": {"FEW": 1, "_TRIED": _ANYTHING},
+    "gather by words": {"FEW": 12, "_TRIED": 1},
+    "walk far": {"FEW": 1, "_TRIED": 1, "_FAR": _ANYTHING},
+    "gather all": {"FEW": 1, "_TRIED": 1, "_FAR": 1},
+}
+
+
+@pytest.mark.parametrize("way", _WITH_FILTERS)
+async def test_words_with_a_filter_are_found_every_way(
+    database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    for name, value in _WITH_FILTERS[way].items():
+        monkeypatch.setattr(listing, name, value)
+    query = replace(_QUERY, mime_type=_SUMMER[0].mime_type, limit=1)
+    pages = [
+        await database.read(lambda c, at=at: listing.list_files(c, replace(query, page=at))) for at in (1, 2)
+    ]
+    assert [(each.size, each.id) for page in pages for each in page.items] == _places(_SUMMER)[:2]
+    assert pages[0].total_is_exact == way.startswith("gather by")
+
+
+async def test_gin_is_not_asked_where_another_filter_finds_few(database: PostgresDatabase) -> None:
+    await _spoil(database, "UPDATE file_search SET grams = '{}'")
+    query = replace(_QUERY, mime_type=_SUMMER[0].mime_type)
+    found = await database.read(lambda c: listing.list_files(c, query))
+    assert [each.id for each in found.items] == [id_ for _, id_ in _places(_SUMMER)]
+
+
+async def test_signatures_are_asked_in_walks_with_filters(
+    database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "FEW", 1)
+    first, *rest = _places(_SUMMER)
+    await _spoil(database, f"UPDATE files SET signature = 0::bit(384) WHERE id = '{first[1]}'")  # noqa: S608
+    query = replace(_QUERY, mime_type=_SUMMER[0].mime_type, limit=1)
+    found = await database.read(lambda c: listing.list_files(c, query))
+    assert [each.id for each in found.items] == [rest[0][1]]
