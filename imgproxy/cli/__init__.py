@@ -12,7 +12,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from imgproxy.cli.usage import UsageError
-from imgproxy.errors import ImgproxyError
+from imgproxy.errors import AskerError, ImgproxyError
 from imgproxy.fleet.ports import CannotListen
 from imgproxy.settings import SettingsError, seconds, variables
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     try:
         return _run(asked)
-    except (SettingsError, UsageError) as error:
+    except (AskerError, SettingsError, UsageError) as error:
         print(f"imgproxy: {error}", file=sys.stderr)
         return 2
     except (ImgproxyError, CannotListen) as error:

@@ -22,9 +22,9 @@ def run(asked: argparse.Namespace) -> int:
     if not secret:
         raise UsageError("IMGPROXY_PURGE_SECRET holds no secret; the server must have the same")
     _check(asked.server)
-    for name in asked.keys:
-        _purge(asked.server, parse_key(name), secret)
-        print(f"purged {name}")
+    for key in [parse_key(name) for name in asked.keys]:  # all of them before the first is purged
+        _purge(asked.server, key, secret)
+        print(f"purged {key}")
     return 0
 
 

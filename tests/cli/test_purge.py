@@ -121,3 +121,9 @@ def test_a_running_server_forgets_what_it_has_made(tmp_path: Path) -> None:
         assert (done.stdout, done.stderr) == ("purged logo.png\n", "")
         statuses.append(served.get(target)[1]["cache-status"])
     assert ["miss" in status for status in statuses] == [True, False, True]
+
+
+def test_what_is_no_key_is_told_before_anything_is_purged(capsys: pytest.CaptureFixture[str]) -> None:
+    with answering() as (server, asked):
+        assert "'..'" in refused(capsys, "--server", server, "photo.jpg", "../secret.jpg")
+    assert asked == []
