@@ -2,7 +2,7 @@
 
     Database ── read(work), write(work), told(), check(), close()
     ├── sqlite     one writer thread that commits in groups, a few reader threads
-    └── postgres   asyncpg, pooled
+    └── postgres   asyncpg, a few connections that work off what waits
 
 Work is a synchronous `Callable[[Connection], T]`, free of side effects: it may run twice (a serialization
 failure, a connection lost), and what it raises undoes what it wrote. It holds the only transaction it has,

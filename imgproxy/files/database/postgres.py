@@ -1,4 +1,4 @@
-"""The record in PostgreSQL: asyncpg, pooled, with a time limit on everything.
+"""The record in PostgreSQL: asyncpg, on a few connections, with a time limit on everything.
 
 Work runs again when the server asks for it (serialization failure, deadlock), or when the connection was lost
 before COMMIT was sent. After that nobody knows, so it is not run again: `Unavailable`, and whoever asks again
