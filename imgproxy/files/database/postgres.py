@@ -149,8 +149,7 @@ def _state(error: BaseException) -> tuple[str, bool]:
         state = getattr(error.orig, "sqlstate", None) or ""
         return state, error.connection_invalidated or state.startswith(_BROKEN)
     state = getattr(error, "sqlstate", None) or ""
-    # asyncpg refuses values with an error of its connection that is a ValueError as well.
-    return state, state.startswith(_BROKEN) or not (state or isinstance(error, ValueError))
+    return state, state.startswith(_BROKEN) or not state
 
 
 def _unavailable() -> Unavailable:
