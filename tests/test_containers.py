@@ -268,7 +268,7 @@ def test_the_store_is_told_what_it_understands() -> None:
 
 def test_what_compose_says_of_the_grace_period_is_enough() -> None:
     sources = "".join(path.read_text() for path in (ROOT / "imgproxy").glob("*.py"))
-    (drain,) = re.findall(r"_DRAIN_SECONDS = (\d+)", sources)
+    (drain,) = re.findall(r"^DRAIN_SECONDS = (\d+)", sources, re.MULTILINE)
     assert int(SERVICES["imgproxy"]["stop_grace_period"].removesuffix("s")) >= int(drain) + 10
 
 

@@ -39,7 +39,7 @@ def test_transform_writes_facts_too(photo: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "original", "status", "says"),
     [
-        ("filters:nope()/photo.jpg", "photo.jpg", 1, "'nope' is not a filter"),
+        ("filters:nope()/photo.jpg", "photo.jpg", 2, "'nope' is not a filter"),
         ("filters:watermark(logo.png,0,0)/photo.jpg", "photo.jpg", 2, "no storage here"),
         ("photo.jpg", "absent.jpg", 2, "there is no such file"),
         ("photo.jpg", "text.jpg", 1, "not of a type we read"),
