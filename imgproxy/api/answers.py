@@ -136,7 +136,11 @@ class Record(PublicRecord):
 
 
 class Pagination(Body):
-    """Where a page stands. Above 10,000 files `total` and `totalPages` are lower bounds: `totalIsExact`."""
+    """Where a page stands.
+
+    `total` and `totalPages` are exact up to 10,000 files of all or of one filter. With words, or several
+    filters that each have thousands of files, they may be lower bounds before that: `totalIsExact` says so.
+    """
 
     total: int | None
     total_is_exact: bool = True
