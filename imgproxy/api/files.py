@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
@@ -54,6 +55,7 @@ async def _list(shelf: Shelf, call: Call[FileList]) -> Answer:
         cursor=asked.cursor,
     )
     items = [_told(call.principal, file, call.base) for file in listed.items]
+    await asyncio.sleep(0)  # a hundred take 0.5 ms to put together, and 0.7 to write: others go in between
     return Answer(FilePage(items=items, pagination=_pagination(asked, listed)))
 
 
