@@ -115,11 +115,11 @@ class ChangeRules(Base):
     def change_in_trouble(self, which: int, fault: Fault, change: str) -> None:
         """What failed was done, or it was not; ten seconds later at the latest the edge knows which."""
         known = self._file(which)
+        was = known.state, known.visibility
         self._in_trouble(fault, self._change(known, change))
+        self._expect(known, change)  # as of now: ten seconds later it may be too late to restore
         self.world.clock.now += 11_000
         row = self.run(self.laws.hold()).files[known.id]
-        was = known.state, known.visibility
-        self._expect(known, change)
         assert (row.state, row.visibility) in (was, (known.state, known.visibility))
         known.state, known.visibility = row.state.value, row.visibility.value
         known.purge_after = row.purge_after or 0
