@@ -26,7 +26,6 @@ DRAIN_SECONDS = 15.0
 
 _KEEPALIVE_SECONDS = 75.0  # longer than a proxy's 60, so that it is the proxy who closes idle connections
 _LONGEST_LINE = 8190
-_BACKLOG = 1024
 
 _DETAILS = {
     400: "HTTP/1.1 is spoken here (RFC 9112)",
@@ -103,7 +102,7 @@ async def listen(running: web.AppRunner, host: str, port: int) -> None:
     """Serve what connects to a port; raise `CannotListen`."""
     await running.setup()
     try:
-        await web.TCPSite(running, host, port, backlog=_BACKLOG).start()
+        await web.TCPSite(running, host, port, backlog=ports.BACKLOG).start()
     except OSError as error:
         raise _cannot_listen(host, port, error) from error
 
@@ -113,7 +112,7 @@ async def accept(running: web.AppRunner, listeners: Sequence[socket.socket]) -> 
     await running.setup()
     for each in listeners:
         each.setblocking(False)
-        await web.SockSite(running, each, backlog=_BACKLOG).start()
+        await web.SockSite(running, each, backlog=ports.BACKLOG).start()
 
 
 def bind(host: str, port: int, *, edges: int) -> list[list[socket.socket]]:

@@ -44,11 +44,14 @@ metadata = MetaData(
     }
 )
 
-Words = Text().with_variant(TEXT(collation="C"), "postgresql")
+POSTGRESQL = "postgresql"
+"""The engine, as SQLAlchemy calls it."""
+
+Words = Text().with_variant(TEXT(collation="C"), POSTGRESQL)
 Number = BigInteger().with_variant(Integer(), "sqlite")  # 64 bits there too, and may be a rowid
-Grams = Text().with_variant(ARRAY(BigInteger), "postgresql")
+Grams = Text().with_variant(ARRAY(BigInteger), POSTGRESQL)
 SIGNED = 384  # bits
-Signature = Number.with_variant(BIT(SIGNED), "postgresql")
+Signature = Number.with_variant(BIT(SIGNED), POSTGRESQL)
 
 
 def _one_of(column: str, words: type[StrEnum]) -> CheckConstraint:
@@ -231,7 +234,7 @@ Index(
     file_search.c.grams,
     postgresql_using="gin",
     postgresql_with={"fastupdate": "off"},  # or a search would read what waits to be merged, one by one
-).ddl_if(dialect="postgresql")
+).ddl_if(dialect=POSTGRESQL)
 
 # On SQLite a virtual table, whose rowid is `file_search.seq`; made by its migration.
 file_grams = table("file_grams", column("rowid"), column("grams"))

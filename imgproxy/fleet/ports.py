@@ -10,7 +10,8 @@ import socket
 from contextlib import ExitStack
 from typing import Any
 
-_BACKLOG = 1024
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
 
 
 class CannotListen(Exception):
@@ -29,7 +30,7 @@ def bind(host: str, port: int, *, shares: int) -> list[list[socket.socket]]:
             for _ in range(shares)
         ]
         for each in (each for share in shared for each in share):
-            each.listen(_BACKLOG)
+            each.listen(BACKLOG)
         opened.pop_all()
     return shared
 

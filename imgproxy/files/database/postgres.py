@@ -26,12 +26,8 @@ from imgproxy.files.database.listener import Listener
 _READERS = 5
 _WRITERS = 5
 _SECONDS = 5.0  # to connect, or to be begun with
-_PAUSES = (
-    0.0,
-    0.05,
-    0.2,
-    0.75,
-)  # seconds after an attempt; a server that restarts is back by then, or not soon
+# Seconds after an attempt: a server that restarts is back by then, or not soon.
+_PAUSES = (0.0, 0.05, 0.2, 0.75)
 _MIGRATING = 7_596_557_268_837_201_273  # any number that nobody else locks
 
 _SESSION = {
@@ -43,13 +39,8 @@ _SESSION = {
 }
 
 _RUN_AGAIN = {"40001", "40P01"}
-_CANNOT_NOW = (
-    "08",
-    "25",
-    "53",
-    "55",
-    "57",
-)  # classes of SQLSTATE: connection, state, resources, locks, operator
+# Classes of SQLSTATE: connection, state, resources, locks, operator.
+_CANNOT_NOW = ("08", "25", "53", "55", "57")
 _BROKEN = ("08", "57P")  # the connection is no more, or will not be in a moment
 
 

@@ -26,11 +26,10 @@ from sqlalchemy import (
 )
 
 from imgproxy.files.repository.prepared import Prepared
-from imgproxy.files.tables import files
+from imgproxy.files.tables import POSTGRESQL, files
 from imgproxy.image.source import Key
 
 CHANNEL = "imgproxy_files"
-_POSTGRESQL = "postgresql"
 _NOTIFY = Prepared(select(func.pg_notify(CHANNEL, bindparam("key", type_=Text))))
 
 
@@ -47,7 +46,7 @@ class Changes:
 @cache  # who makes statements of it knows them by it
 def mark_of_this_transaction(engine: str) -> ColumnElement[int]:
     """What a row that changes now has in `changed`, as SQL."""
-    if engine == _POSTGRESQL:
+    if engine == POSTGRESQL:
         return literal_column("pg_current_xact_id()::text::bigint", Integer)
     return (func.coalesce(select(func.max(files.c.changed)).scalar_subquery(), 0) + 1).self_group()
 
@@ -64,7 +63,7 @@ def changes_since(connection: Connection, mark: int, *, limit: int = 10_000) -> 
 
 def current_mark(connection: Connection) -> int:
     """A mark before which everything is visible to this transaction, or was undone."""
-    if connection.dialect.name == _POSTGRESQL:
+    if connection.dialect.name == POSTGRESQL:
         found = connection.execute(text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"))
         return int(found.scalar_one())
     return _highest(connection) + 1
@@ -72,7 +71,7 @@ def current_mark(connection: Connection) -> int:
 
 def notify(connection: Connection, key: Key) -> None:
     """Tell all who listen that a file has changed, as soon as this transaction is committed."""
-    if connection.dialect.name == _POSTGRESQL:
+    if connection.dialect.name == POSTGRESQL:
         _NOTIFY.all(connection, {"key": key})
 
 

@@ -16,7 +16,7 @@ from imgproxy.errors import Changed, KeyExists
 from imgproxy.files.model import File, FileId, TenantId
 from imgproxy.files.repository import changes, index, rows
 from imgproxy.files.repository.prepared import Prepared
-from imgproxy.files.tables import facts, files, is_deleted
+from imgproxy.files.tables import POSTGRESQL, facts, files, is_deleted
 from imgproxy.image.source import Key
 
 _ONE = (files.c.id == bindparam("id"), files.c.tenant_id == bindparam("tenant"))
@@ -88,7 +88,7 @@ def update_file(connection: Connection, before: File, after: File) -> File:
 
 
 def _row(connection: Connection, file: File) -> dict[str, Any]:
-    sign = index.signature if connection.dialect.name == "postgresql" else index.short_signature
+    sign = index.signature if connection.dialect.name == POSTGRESQL else index.short_signature
     return rows.file_row(file) | {"signature": sign(index.text_of(file))}
 
 

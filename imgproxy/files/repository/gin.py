@@ -34,7 +34,7 @@ from imgproxy.files.cursor import Place
 from imgproxy.files.repository import ways
 from imgproxy.files.repository.prepared import Prepared, Row
 from imgproxy.files.repository.reach import Reach
-from imgproxy.files.repository.search import Found
+from imgproxy.files.repository.together import Found, Together
 from imgproxy.files.repository.ways import Shape
 from imgproxy.files.tables import file_search, files, is_ready
 
@@ -47,55 +47,30 @@ _FAR = 40_000
 _made = lru_cache(maxsize=4096)
 
 
-class GinSearch:
+class GinSearch(Together):
     """Reads reaches in which nothing but words is asked for."""
 
     def __init__(
         self, connection: Connection, reaches: Sequence[Reach], after: Place | None, wanted: int
     ) -> None:
-        self._connection = connection
-        self._shapes = tuple(reach.shape(after) for reach in reaches)
-        self._after = (after.value, after.id) if after else None
-        self._wanted = wanted
-        self._values: dict[str, Any] = {"limit": wanted}
-        for at, reach in enumerate(reaches):
-            self._values |= reach.values(after)
-            self._values |= {f"visibility{at}": reach.visibility, f"grams{at}": self._values["grams"]}
-        self._values["visibility0"] = reaches[0].visibility
+        super().__init__(connection, reaches, after, wanted)
+        self._values |= {f"grams{at}": each["grams"] for at, each in enumerate(self._of_each)}
 
     def found(self) -> Found:
         """The first `wanted` places."""
-        if self._number(size(self._shapes)) > FEW:
+        if self._number(size(self._shapes), FEW + 1) > FEW:
             rows = self._walked(max(_TRIED, 4 * self._wanted))
             if len(rows) == self._wanted:
                 return _found(rows, is_exact=False)
-        if self._number(candidates(self._shapes)) <= FEW:
-            return self._gathered()
+        if self._number(candidates(self._shapes), FEW + 1) <= FEW:
+            return self._all(gather(self._shapes))
         rows = self._walked(max(_FAR, 8 * self._wanted))
         if len(rows) < self._wanted:
             rows = self._read(first_gathered(self._shapes))
         return _found(rows, is_exact=False)
 
-    def _gathered(self) -> Found:
-        rows = self._read(gather(self._shapes))
-        places = sorted(((row[0], row[1]) for row in rows), reverse=self._shapes[0].descending)
-        return Found(
-            [each for each in places if self._is_after(each)][: self._wanted], len(rows), is_exact=True
-        )
-
-    def _is_after(self, place: tuple[Any, str]) -> bool:
-        if self._after is None:
-            return True
-        return place < self._after if self._shapes[0].descending else place > self._after
-
     def _walked(self, stretch: int) -> Sequence[Row]:
         return self._read(walk(self._shapes), stretch=stretch)
-
-    def _number(self, statement: Prepared) -> int:
-        return int(self._read(statement, limit=FEW + 1)[0][0])
-
-    def _read(self, statement: Prepared, **more: int) -> Sequence[Row]:
-        return statement.all(self._connection, self._values | more)
 
 
 def _found(rows: Sequence[Row], *, is_exact: bool) -> Found:

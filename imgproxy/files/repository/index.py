@@ -27,14 +27,13 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, text, upda
 from imgproxy.files.model import File, FileState, TenantId, Visibility
 from imgproxy.files.repository import rows
 from imgproxy.files.repository.prepared import Prepared
-from imgproxy.files.tables import FILTERS, ORDERS, SIGNED, file_search, file_tags
+from imgproxy.files.tables import FILTERS, ORDERS, POSTGRESQL, SIGNED, file_search, file_tags
 
 if TYPE_CHECKING:
     from asyncpg import BitString
 
 _LONGEST_GRAM = 3
 _BITS = 21  # of a code point; three of them fit into a bigint
-_POSTGRESQL = "postgresql"
 SEQ_BITS = 21
 """Below those of `file_search.seq` that are the time a file was made, on SQLite."""
 
@@ -120,7 +119,7 @@ def replace(connection: Connection, before: File, after: File) -> None:
             _remove_text(connection, before)
         if after.state is FileState.READY:
             _add_text(connection, after)
-    elif engine != _POSTGRESQL and after.state is FileState.READY and _places(before) != _places(after):
+    elif engine != POSTGRESQL and after.state is FileState.READY and _places(before) != _places(after):
         _MOVED.count(connection, _places(after) | {"id": after.id})
 
 
@@ -134,7 +133,7 @@ def _orders(file: File) -> dict[str, object]:
 
 
 def _found_by(file: File, engine: str) -> tuple[object, ...]:
-    facts = () if engine == _POSTGRESQL else tuple(_facts(file))
+    facts = () if engine == POSTGRESQL else tuple(_facts(file))
     return (file.state is FileState.READY, file.visibility, text_of(file), facts)
 
 
@@ -168,7 +167,7 @@ def _add_tags(connection: Connection, file: File) -> None:
 
 
 def _add_text(connection: Connection, file: File) -> None:
-    if connection.dialect.name == _POSTGRESQL:
+    if connection.dialect.name == POSTGRESQL:
         words = text_of(file)
         numbers = sorted(grams(file.tenant, file.visibility, words))
         _ADD_TEXT.count(connection, {"file_id": file.id, "text": words, "grams": numbers})
@@ -193,7 +192,7 @@ def seq_of(created_at: int, id_: str, further: int = 0) -> int:
 
 
 def _remove_text(connection: Connection, file: File) -> None:
-    if connection.dialect.name != _POSTGRESQL:
+    if connection.dialect.name != POSTGRESQL:
         _remove_grams(connection, file)
     _FORGET_TEXT.count(connection, {"id": file.id})
 

@@ -35,7 +35,8 @@ from imgproxy.files.repository.gin import GinSearch
 from imgproxy.files.repository.prepared import Prepared
 from imgproxy.files.repository.reach import ListQuery, Reach, reaches
 from imgproxy.files.repository.search import Search
-from imgproxy.files.tables import facts, files
+from imgproxy.files.repository.together import page
+from imgproxy.files.tables import POSTGRESQL, facts, files
 
 EXACT = 10_000
 """Totals of one filter are exact up to here, and pages by number reach as far."""
@@ -81,7 +82,7 @@ class _Count:
 def list_files(connection: Connection, query: ListQuery) -> Listed:
     """Read one page; raise `InvalidRequest` for a page too far, or a cursor that is not of this list."""
     after, offset = _beginning(query)
-    if connection.dialect.name == ways.POSTGRESQL:
+    if connection.dialect.name == POSTGRESQL:
         _PLANNED.all(connection, {})
     wanted = offset + query.limit + 1
     count = _Count()
@@ -99,12 +100,12 @@ def list_files(connection: Connection, query: ListQuery) -> Listed:
         found += _Reading(connection, reach, after, wanted, count).places()
     if searched or others:
         found.sort(reverse=query.descending)
-    page = found[offset - skipped :][: query.limit]
+    shown = found[offset - skipped :][: query.limit]
     has_next = len(found) > offset - skipped + query.limit
-    last = Place(*page[-1]) if has_next and page else None
+    last = Place(*shown[-1]) if has_next and shown else None
     return Listed(
-        items=_files(connection, [id_ for _, id_ in page]),
-        total=min(max(count.total, offset + len(page) if page else 0), EXACT),
+        items=_files(connection, [id_ for _, id_ in shown]),
+        total=min(max(count.total, offset + len(shown) if shown else 0), EXACT),
         total_is_exact=count.is_exact and count.total <= EXACT,
         has_next=has_next,
         next_cursor=encode(last, sort=query.sort, descending=query.descending) if last else None,
@@ -148,7 +149,7 @@ def _searched(
 ) -> list[_Place]:
     if not searched:
         return []
-    search = GinSearch if connection.dialect.name == ways.POSTGRESQL else Search
+    search = GinSearch if connection.dialect.name == POSTGRESQL else Search
     found = search(connection, searched, after, wanted).found()
     count.add(found.total, is_exact=found.is_exact)
     return found.places
@@ -175,19 +176,19 @@ class _Reading:
         self._shape = reach.shape(after)
         self._whole = reach.shape(None)
         self._values = reach.values(after) | {"limit": wanted, "stretch": FEW}
-        self._after = (after.value, after.id) if after else None
+        self._after = after
         self._wanted = wanted
         self._count = count
 
     def places(self) -> list[_Place]:
         """The first `wanted` places."""
-        if self._shape.engine == ways.POSTGRESQL and self._shape.has_words:
-            return self._searched()
+        if self._shape.engine == POSTGRESQL and self._shape.has_words:
+            return self._by_words()
         if (narrow := self._narrowest()) is not None:
             return self._gather(narrow)
         return self._walk(FEW)
 
-    def _searched(self) -> list[_Place]:
+    def _by_words(self) -> list[_Place]:
         """Words and filters on PostgreSQL: GIN takes long to say how many it has, so it is asked last."""
         others = (each for each in self._shape.ranges if each != "search")
         if (few := next((each for each in others if self._size(each) <= FEW), None)) is not None:
@@ -210,11 +211,7 @@ class _Reading:
     def _gather(self, by: str) -> list[_Place]:
         rows = ways.gather(self._whole, by).all(self._connection, self._values)
         self._count.add(len(rows), is_exact=True)
-        places: list[_Place] = sorted(((row[0], row[1]) for row in rows), reverse=self._shape.descending)
-        if self._after is not None:
-            here = self._after
-            places = [each for each in places if (each < here if self._shape.descending else each > here)]
-        return places[: self._wanted]
+        return page(rows, self._after, self._wanted, descending=self._shape.descending)
 
     def _walk(self, stretch: int) -> list[_Place]:
         rows = self._walked(stretch)
@@ -241,7 +238,7 @@ class _Reading:
 def _files(connection: Connection, ids: list[str]) -> tuple[File, ...]:
     """The files of these ids, in this order."""
     engine = connection.dialect.name
-    named = ids if engine == "postgresql" else json.dumps(ids)
+    named = ids if engine == POSTGRESQL else json.dumps(ids)
     found = map(rows.file, _named(engine).all(connection, {"ids": named}))
     by_id = {file.id: file for file in found}
     return tuple(by_id[FileId(each)] for each in ids)
@@ -251,7 +248,7 @@ def _files(connection: Connection, ids: list[str]) -> tuple[File, ...]:
 def _named(engine: str) -> Prepared:
     """Files of some ids, in no order."""
     ids = bindparam("ids", type_=ARRAY(TEXT))
-    if engine == "postgresql":
+    if engine == POSTGRESQL:
         return Prepared(select(*facts).where(files.c.id == func.any(ids)))
     listed = select(func.json_each(bindparam("ids")).table_valued("value").c.value)
     return Prepared(select(*facts).where(files.c.id.in_(listed)))

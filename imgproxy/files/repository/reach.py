@@ -9,7 +9,8 @@ from imgproxy.files.cursor import Place, Sort
 from imgproxy.files.model import OwnerType, Visibility
 from imgproxy.files.principal import Kind, Principal
 from imgproxy.files.repository import index
-from imgproxy.files.repository.ways import POSTGRESQL, Shape
+from imgproxy.files.repository.ways import Shape
+from imgproxy.files.tables import POSTGRESQL
 
 _COLUMNS = {
     Sort.CREATED_AT: "created_at",

@@ -21,6 +21,7 @@ from imgproxy.files.model import (
     Visibility,
 )
 from imgproxy.files.repository.prepared import Prepared, Row
+from imgproxy.files.tables import POSTGRESQL
 
 
 def add(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
@@ -31,7 +32,7 @@ def add(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
 @cache
 def adding(table: Table, engine: str, columns: tuple[str, ...], **computed: Any) -> Prepared:
     """What inserts a row of these columns unless its keys are taken; some may be SQL in place of a value."""
-    insert = (postgresql if engine == "postgresql" else sqlite).insert(table)
+    insert = (postgresql if engine == POSTGRESQL else sqlite).insert(table)
     insert = insert.values(computed) if computed else insert
     return Prepared(insert.on_conflict_do_nothing(), writes=[*columns, *computed])
 

@@ -14,7 +14,6 @@ after all, at 1 µs each.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
@@ -35,6 +34,7 @@ from imgproxy.files.repository import index, ways
 from imgproxy.files.repository.index import SEQ_BITS, folded
 from imgproxy.files.repository.prepared import Prepared, Row
 from imgproxy.files.repository.reach import Reach
+from imgproxy.files.repository.together import Found, Together
 from imgproxy.files.repository.ways import Shape
 from imgproxy.files.tables import file_grams, file_search, file_tags, files
 
@@ -63,33 +63,15 @@ _UNSIGNED: ColumnElement[int] = literal_column("-1")
 _made = lru_cache(maxsize=4096)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The first places, and how many match as far as was looked."""
-
-    places: list[tuple[Any, str]]
-    total: int
-    is_exact: bool
-
-
-class Search:
+class Search(Together):
     """Reads reaches that FTS5 finds."""
 
     def __init__(
         self, connection: Connection, reaches: Sequence[Reach], after: Place | None, wanted: int
     ) -> None:
-        self._connection = connection
-        self._shapes = tuple(reach.shape(after) for reach in reaches)
-        self._shape = self._shapes[0]
-        self._after = (after.value, after.id) if after else None
-        self._wanted = wanted
-        self._values: dict[str, Any] = {"limit": wanted}
-        for at, reach in enumerate(reaches):
-            self._values |= reach.values(after) | {f"visibility{at}": reach.visibility}
-        self._values["visibility0"] = reaches[0].visibility
-        self._values["mask"] = (
-            index.short_signature(folded(words)) if (words := reaches[0].query.search) else 0
-        )
+        super().__init__(connection, reaches, after, wanted)
+        words = reaches[0].query.search
+        self._values["mask"] = index.short_signature(folded(words)) if words else 0
         self._values["grams"] = " OR ".join(f"({reach.question()})" for reach in reaches)
 
     def found(self) -> Found:
@@ -99,10 +81,7 @@ class Search:
             return Found(self._by_time(), *self._total(some))
         if some > FEW:
             return Found(self._many(), *self._total(some))
-        rows = self._read(gather(self._shape))
-        places = sorted(((row[0], row[1]) for row in rows), reverse=self._shape.descending)
-        following = [each for each in places if self._is_after(each)]
-        return Found(following[: self._wanted], len(rows), is_exact=True)
+        return self._all(gather(self._shape))
 
     def _total(self, some: int) -> tuple[int, bool]:
         """How many of `some` candidates match, and whether those are all; without words each does."""
@@ -112,11 +91,6 @@ class Search:
         limit = some if some <= FEW else _LOOKED_AT_TO_COUNT
         total = self._number(count(self._shape), limit + 1)
         return total, total <= limit
-
-    def _is_after(self, place: tuple[Any, str]) -> bool:
-        if self._after is None:
-            return True
-        return place < self._after if self._shape.descending else place > self._after
 
     def _many(self) -> list[tuple[Any, str]]:
         narrow = not self._shape.has_words
@@ -156,18 +130,12 @@ class Search:
 
     def _timed(self, low: int, high: int, limit: int) -> Sequence[Row]:
         if self._after is not None:
-            since = min(max(int(self._after[0]), 0), _LAST) << SEQ_BITS  # whatever a made-up cursor says
+            since = min(max(int(self._after.value), 0), _LAST) << SEQ_BITS  # whatever a made-up cursor says
             if self._shape.descending:
                 high = min(high, since | (1 << SEQ_BITS) - 1)
             else:
                 low = max(low, since)
         return self._read(by_time(self._shape), low=low, high=high, limit=limit)
-
-    def _number(self, statement: Prepared, limit: int) -> int:
-        return int(self._read(statement, limit=limit)[0][0])
-
-    def _read(self, statement: Prepared, **more: int) -> Sequence[Row]:
-        return statement.all(self._connection, self._values | more)
 
 
 @cache

@@ -34,6 +34,7 @@ from imgproxy.files.repository.index import SEQ_BITS
 from imgproxy.files.repository.prepared import Prepared
 from imgproxy.files.tables import (
     FILTERS,
+    POSTGRESQL,
     SIGNED,
     file_grams,
     file_search,
@@ -43,7 +44,6 @@ from imgproxy.files.tables import (
     shares,
 )
 
-POSTGRESQL = "postgresql"
 ALL: ColumnElement[int] = literal_column(str(2**31 - 1))  # a limit that limits nothing
 _SHAPES = 4096  # as many statements are kept of each kind
 _RANGES = ("shared", "owner_id", "tag", "search", *(each for each in FILTERS if each != "owner_id"))
