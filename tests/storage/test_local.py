@@ -20,7 +20,6 @@ from imgproxy.storage.local import LocalStorage
 from tests.storage.contract import (
     KEY,
     PLENTY,
-    Browser,
     PresignContract,
     StorageContract,
     chunked,
@@ -28,12 +27,6 @@ from tests.storage.contract import (
     keys,
     stored,
 )
-from tests.storage.served import served
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "objects"
 
 
 @pytest.fixture
@@ -41,12 +34,6 @@ async def storage(root: Path) -> AsyncIterator[Storage]:
     storage = LocalStorage(root)
     yield storage
     await storage.close()
-
-
-@pytest.fixture
-async def browser(storage: LocalStorage) -> AsyncIterator[Browser]:
-    async with served(storage) as browser:
-        yield browser
 
 
 class TestPresigned(PresignContract):

@@ -14,13 +14,7 @@ from imgproxy.storage import MAX_PARTS, MIN_PART_BYTES, BadParts, Part
 from imgproxy.storage import draft as draft_module
 from imgproxy.storage.local import LocalStorage
 from imgproxy.storage.uploads import Uploads
-from tests.storage.contract import KEY, Browser, MultipartContract, chunked, content, interrupted, keys
-from tests.storage.served import served
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "objects"
+from tests.storage.contract import KEY, MultipartContract, chunked, content, interrupted, keys
 
 
 @pytest.fixture
@@ -28,12 +22,6 @@ async def storage(root: Path) -> AsyncIterator[LocalStorage]:
     storage = LocalStorage(root)
     yield storage
     await storage.close()
-
-
-@pytest.fixture
-async def browser(storage: LocalStorage) -> AsyncIterator[Browser]:
-    async with served(storage) as browser:
-        yield browser
 
 
 class TestMultipart(MultipartContract):

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from imgproxy.image.source import Key
 from imgproxy.storage.memory import MemoryStorage
 from tests.storage.contract import (
     KEY,
-    Browser,
     MultipartContract,
     PresignContract,
     StorageContract,
     chunked,
 )
-from tests.storage.served import served
 
 
 @pytest.fixture
 def storage() -> MemoryStorage:
     return MemoryStorage()
-
-
-@pytest.fixture
-async def browser(storage: MemoryStorage) -> AsyncIterator[Browser]:
-    async with served(storage) as browser:
-        yield browser
 
 
 class TestMemoryStorage(StorageContract):
