@@ -40,6 +40,8 @@ class Encoding:
     metadata: Keep = "strip"
     exact: bool = False
     """Shrink-on-load keeps a factor of two for the resize, as vips_thumbnail does."""
+    imagor: bool = False
+    """Choose as imagor does where that changes pixels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ class Work:
     frames: int = 1
     first: int = 0
     trim: Box | None = None
+    factor: float = 1
+    """By how much the decoder shrinks."""
     size: int = 0
     decode_seconds: float = 0.0
     encode_seconds: float = 0.0
@@ -101,10 +103,13 @@ def load(work: Work) -> None:
         assert work.job.plain is not None  # noqa: S101  the server sends one or the other
         work.image = vips.plain(work.job.plain, work.facts.width, work.facts.height)
         return
-    factor = planning.shrink(work.job.transform, work.facts, work.job.ceiling, exact=work.job.encoding.exact)
+    encoding = work.job.encoding
+    work.factor = planning.shrink(
+        work.job.transform, work.facts, work.job.ceiling, exact=encoding.exact, imagor=encoding.imagor
+    )
     work.image = vips.load(
         work.opened,
-        shrink=factor,
+        shrink=work.factor,
         first=work.first,
         count=work.frames,
         sequential=work.job.transform.trim is None,
@@ -137,6 +142,7 @@ def layout(work: Work) -> None:
         loaded=Size(work.image.width, work.image.height // work.frames),
         trim=work.trim,
         ceiling=work.job.ceiling,
+        factor=work.factor,
     )
     planning.check_size(work.plan.settled, work.frames, work.job.ceiling)
 
@@ -150,10 +156,14 @@ def extract(work: Work) -> None:
 
 def resize(work: Work) -> None:
     """Resize with Lanczos 3; colours are weighted by alpha meanwhile, so see-through ones do not bleed."""
-    across, down = work.plan.scale
-    if (across, down) == (1, 1):
-        return
-    work.image = raster.resized(work.image, across, down)
+    plan = work.plan
+    if not work.job.encoding.imagor:
+        down = plan.down._replace(
+            length=plan.down.length * work.frames, target=plan.down.target * work.frames
+        )
+        work.image = raster.resampled(work.image, plan.across, down)
+    elif plan.scale != (1, 1):
+        work.image = raster.resized(work.image, *plan.scale)
 
 
 def crop(work: Work) -> None:

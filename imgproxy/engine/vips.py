@@ -243,5 +243,8 @@ INT = pyvips.GValue.gint_type
 INTS = pyvips.GValue.array_int_type
 """The type of a list of them, such as how long each frame is shown."""
 
+BICUBIC = pyvips.Interpolate.new("bicubic")
+"""How pixels are made up where an image is enlarged, as vips_resize does."""
+
 Error = pyvips.Error
 """What libvips raises when an image is computed at last; see `translate`."""

@@ -3,6 +3,9 @@
 Sides are rounded half up and never to nothing, as vips_resize does; which scale meets which box follows
 vips_thumbnail and imagor. A person's view (*upright*) and the file's (*stored*) differ by EXIF orientation:
 wishes are upright, and the plan speaks stored until the picture is small and can be turned cheaply.
+
+A decoder that shrinks rounds to whole pixels, so the loaded image spans a little more or less than the
+source. A `Span` says which stretch of the loaded pixels, in fractions of one, becomes the result's side.
 """
 
 from __future__ import annotations
@@ -34,14 +37,34 @@ class Size(NamedTuple):
     height: int
 
 
+class Span(NamedTuple):
+    """One axis of a resize: the stretch of pixels that becomes `target` pixels.
+
+    It may begin within the first pixel, and end within or beyond the last: a JPEG decoder that shrinks leaves
+    out the block that is not whole.
+    """
+
+    start: float
+    length: float
+    target: int
+
+    @property
+    def still(self) -> bool:
+        """Whether every pixel stays where it is."""
+        return self.start == 0 and self.length == self.target
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to do with the loaded picture, in order of fields."""
 
     extract: Box | None
     """Cut first: stored pixels of one loaded frame."""
-    scale: tuple[float, float]
+    across: Span
     """Then resize, along the stored axes."""
+    down: Span
+    scale: tuple[float, float]
+    """The same as one scale an axis, centred, as vips_thumbnail and imagor resize."""
     size: Size
     """What that gives, upright."""
     crop: Box | None
@@ -103,53 +126,90 @@ def check_size(size: Size, count: int, ceiling: Ceiling) -> None:
         )
 
 
-def shrink(transform: Transform, facts: Facts, ceiling: Ceiling, *, exact: bool) -> float:
+_RESERVE = 1.25
+"""Least shrink that is left to the resize of a JPEG; below it the result is as soft as the decoder."""
+_WEBP_RESERVE = 1.5
+_LOST = 1 / 3
+"""Most of a result's pixel that may be missing for a JPEG block that is not whole."""
+
+
+def shrink(
+    transform: Transform, facts: Facts, ceiling: Ceiling, *, exact: bool, imagor: bool = False
+) -> float:
     """By how much to shrink while loading, at least 1; what the format's decoder does almost for free.
 
-    JPEG halves up to three times; `exact` keeps a factor of two for the resize that follows, as
-    vips_thumbnail does, and does without where imagor does; else the target is enough. WebP takes any
-    factor. SVG is drawn at size, so its factor may be below 1.
+    JPEG halves up to three times, WebP takes any factor, SVG is drawn at size, so its factor may be below 1.
+    What is left for the resize decides how sharp the result is: 1.25 and 1.5 are as sharp as sharp is, and
+    `exact` leaves two. `imagor` does as imagor and vips_thumbnail do, to the pixel.
     """
     if transform.trim is not None:
         return 1
-    if exact and (transform.crop is not None or transform.fit is Fit.OUTSIDE):
+    if imagor and (transform.crop is not None or transform.fit is Fit.OUTSIDE):
         return 1
     whole = Size(*facts.upright)
     part = _cut(transform, whole, None)
-    across, down, _, _ = _scales(transform, Size(part.width, part.height), ceiling.side)
-    factor = 1 / max(across, down)
+    across, down, target, _ = _scales(transform, Size(part.width, part.height), ceiling.side)
+    factor = min(1 / max(across, down), facts.width, facts.height)
     if facts.format is Format.SVG:
         return factor
     if facts.pages > 1 or factor < 1:
         return 1
+    if not imagor:
+        factor = min(part.width / target.width, part.height / target.height)
     if facts.format is Format.WEBP:
-        return factor
+        if imagor:
+            return factor
+        return max(1, math.floor(factor / (2 if exact else _WEBP_RESERVE) * 2) / 2)
     if facts.format is not Format.JPEG:
         return 1
-    reserve = 2 if exact else 1
-    return next((step for step in (8, 4, 2) if factor >= step * reserve), 1)
+    reserve = 2 if exact or imagor else _RESERVE
+    lost = math.inf if imagor else _LOST * factor
+    sides = facts.width, facts.height
+    return next(
+        (
+            step
+            for step in (8, 4, 2)
+            if factor >= step * reserve and min(sides) >= step and all(side % step <= lost for side in sides)
+        ),
+        1,
+    )
 
 
-def make(transform: Transform, facts: Facts, *, loaded: Size, trim: Box | None, ceiling: Ceiling) -> Plan:
+def make(
+    transform: Transform,
+    facts: Facts,
+    *,
+    loaded: Size,
+    trim: Box | None,
+    ceiling: Ceiling,
+    factor: float = 1,
+) -> Plan:
     """Plan the whole picture.
 
-    `loaded` is one stored frame's size as it came from the loader, `trim` the even border's inside, upright
-    and in the original's pixels, if that was asked for.
+    `loaded` is one stored frame's size as it came from the loader, which was told to shrink it by `factor`;
+    `trim` is the even border's inside, upright and in the original's pixels, if that was asked for.
     """
     whole = Size(*facts.upright)
     part = _cut(transform, whole, trim)
     across, down, target, box = _scales(transform, Size(part.width, part.height), ceiling.side)
-    shown = Size(loaded.height, loaded.width) if facts.sideways else loaded
-    rough = _shrunk(part, whole, shown)
-    across = _scale_onto(rough.width, across * part.width / rough.width, target.width)
+    place = stored(part, facts.orientation, Size(facts.width, facts.height))
+    size = target
+    if facts.sideways:
+        across, down, size = down, across, Size(target.height, target.width)
+    dense = _density(facts, loaded, factor)
+    left, wide, x = _span(place.left, place.width, dense[0], loaded.width, size.width)
+    top, high, y = _span(place.top, place.height, dense[1], loaded.height, size.height)
+    across = _scale_onto(wide, across * place.width / wide, size.width)
     if facts.pages > 1:
-        down = target.height / rough.height  # frames must stay whole pixels high
+        down = size.height / high  # frames must stay whole pixels high
     else:
-        down = _scale_onto(rough.height, down * part.height / rough.height, target.height)
+        down = _scale_onto(high, down * place.height / high, size.height)
     crop = _crop(transform, whole, part, target) if transform.cropping else None
     return Plan(
-        extract=None if rough == (0, 0, *shown) else stored(rough, facts.orientation, loaded),
-        scale=(down, across) if facts.sideways else (across, down),
+        extract=None if (left, top, wide, high) == (0, 0, *loaded) else Box(left, top, wide, high),
+        across=x,
+        down=y,
+        scale=(across, down),
         size=target,
         crop=crop,
         smart=transform.smart and crop is not None and facts.pages == 1,
@@ -211,19 +271,28 @@ def _pixels(crop: Region, whole: Size) -> tuple[int, int, int, int]:
     )
 
 
-def _shrunk(part: Box, whole: Size, loaded: Size) -> Box:
-    """The same part in the coordinates of a picture that was shrunk while loading."""
-    if loaded == whole:
-        return part
-    across, down = loaded.width / whole.width, loaded.height / whole.height
-    left = min(math.floor(part.left * across + 0.5), loaded.width - 1)
-    top = min(math.floor(part.top * down + 0.5), loaded.height - 1)
-    return Box(
-        left,
-        top,
-        min(_rounded(part.width * across), loaded.width - left),
-        min(_rounded(part.height * down), loaded.height - top),
-    )
+def _density(facts: Facts, loaded: Size, factor: float) -> tuple[float, float]:
+    """Loaded pixels per pixel of the source, along the stored axes.
+
+    A JPEG block of `factor` x `factor` pixels becomes one pixel, and the blocks that are not whole are left
+    out. The other decoders scale the whole source onto whole pixels.
+    """
+    if facts.format is Format.JPEG:
+        return 1 / factor, 1 / factor
+    return loaded.width / facts.width, loaded.height / facts.height
+
+
+def _span(start: int, length: int, density: float, loaded: int, target: int) -> tuple[int, int, Span]:
+    """Where to cut the loaded pixels along one axis, how long that is, and the span within."""
+    begin, reach = _even(start * density), _even(length * density)
+    left = min(math.floor(begin), loaded - 1)
+    right = max(min(math.ceil(_even(begin + reach)), loaded), left + 1)
+    return left, right - left, Span(_even(begin - left), reach, target)
+
+
+def _even(length: float) -> float:
+    """A length that is whole but for the computer's rounding, whole."""
+    return round(length) if abs(length - round(length)) < 1e-6 else length
 
 
 def _scales(transform: Transform, part: Size, longest: int) -> tuple[float, float, Size, Size]:

@@ -25,12 +25,21 @@ ORIENTATION = st.integers(1, 8)
 FACTS = st.builds(Facts, st.just(Format.JPEG), SIDE, SIDE, orientation=ORIENTATION)
 
 
+def shrunk(facts: Facts, step: float) -> Size:
+    """What jpegload gives: the blocks that are whole (libvips 8.18, jpeg2vips.c)."""
+    return Size(max(1, int(facts.width // step)), max(1, int(facts.height // step)))
+
+
 def planned(
-    transform: Transform, facts: Facts, *, loaded: Size | None = None, trim: Box | None = None
+    transform: Transform,
+    facts: Facts,
+    *,
+    loaded: Size | None = None,
+    trim: Box | None = None,
+    factor: float = 1,
 ) -> Plan:
-    return make(
-        transform, facts, loaded=loaded or Size(facts.width, facts.height), trim=trim, ceiling=CEILING
-    )
+    loaded = loaded or Size(facts.width, facts.height)
+    return make(transform, facts, loaded=loaded, trim=trim, ceiling=CEILING, factor=factor)
 
 
 def result(plan: Plan) -> Size:
@@ -143,9 +152,9 @@ def within(box: Box, size: Size) -> bool:
 def test_every_box_lies_within_its_picture_and_none_is_empty(
     wish: Transform, facts: Facts, step: int
 ) -> None:
-    loaded = Size(math.ceil(facts.width / step), math.ceil(facts.height / step))
+    loaded = shrunk(facts, step)
     try:
-        plan = planned(wish, facts, loaded=loaded)
+        plan = planned(wish, facts, loaded=loaded, factor=step)
     except BadArgument as refusal:
         assert str(refusal).startswith("crop: ")  # noqa: PT017  not every crop leaves nothing
         return
@@ -158,15 +167,34 @@ def test_every_box_lies_within_its_picture_and_none_is_empty(
 
 @given(WISHES, FACTS, st.sampled_from([1, 2, 4, 8]))
 def test_the_scale_gives_the_planned_size_as_libvips_rounds(wish: Transform, facts: Facts, step: int) -> None:
-    loaded = Size(math.ceil(facts.width / step), math.ceil(facts.height / step))
+    loaded = shrunk(facts, step)
     try:
-        plan = planned(wish, facts, loaded=loaded)
+        plan = planned(wish, facts, loaded=loaded, factor=step)
     except BadArgument:
         return
     part = loaded if plan.extract is None else Size(plan.extract.width, plan.extract.height)
     across = max(1, math.floor(part.width * plan.scale[0] + 0.5))
     down = max(1, math.floor(part.height * plan.scale[1] + 0.5))
     assert plan.size == ((down, across) if facts.sideways else (across, down))
+
+
+@given(WISHES, FACTS, st.sampled_from([1, 2, 4, 8]))
+def test_make_spans_the_very_part_that_is_wanted(wish: Transform, facts: Facts, step: int) -> None:
+    loaded = shrunk(facts, step)
+    assume(min(facts.width, facts.height) >= step)
+    try:
+        plan = planned(wish, facts, loaded=loaded, factor=step)
+        full = planned(wish, facts)
+    except BadArgument:
+        return
+    for axis in (0, 1):
+        small, large = (plan.across, full.across) if axis == 0 else (plan.down, full.down)
+        left = plan.extract[axis] if plan.extract else 0
+        begin = full.extract[axis] if full.extract else 0
+        assert math.isclose((left + small.start) * step, begin, abs_tol=1e-3)
+        assert math.isclose(small.length * step, large.length, rel_tol=1e-6, abs_tol=1e-3)
+        assert small.target == large.target
+        assert small.start >= 0 or left + 1 == loaded[axis]
 
 
 def upright(picture: np.ndarray, orientation: int) -> np.ndarray:
@@ -209,28 +237,55 @@ SIZED = st.builds(
 
 
 @given(SIZED, FACTS, st.booleans())
-def test_shrinking_while_loading_leaves_enough_for_the_target(
-    wish: Transform, facts: Facts, exact: bool
-) -> None:
+def test_shrink_of_jpeg_leaves_a_reserve_for_the_resize(wish: Transform, facts: Facts, exact: bool) -> None:
     factor = shrink(wish, facts, CEILING, exact=exact)
     assert factor in (1, 2, 4, 8)
     if factor > 1:
-        loaded = Size(math.ceil(facts.width / factor), math.ceil(facts.height / factor))
-        shown = Size(loaded.height, loaded.width) if facts.sideways else loaded
-        target = planned(wish, facts, loaded=loaded).size
-        reserve = 2 if exact else 1
-        assert shown.width >= math.floor(reserve * (target.width - 0.5))  # targets are rounded half up
-        assert shown.height >= math.floor(reserve * (target.height - 0.5))
+        plan = planned(wish, facts, loaded=shrunk(facts, factor), factor=factor)
+        for span in (plan.across, plan.down):
+            assert span.length >= (2 if exact else 1.25) * span.target - 1e-6
 
 
 @given(SIZED, FACTS)
-def test_the_largest_step_that_is_enough_is_taken(wish: Transform, facts: Facts) -> None:
+def test_shrink_of_jpeg_loses_at_most_a_third_of_a_result_pixel(wish: Transform, facts: Facts) -> None:
     factor = shrink(wish, facts, CEILING, exact=False)
-    target = planned(wish, facts).size
-    if factor < 8:
-        across, down = facts.upright
-        further = 2 * factor
-        assert across / further < target.width + 0.5 or down / further < target.height + 0.5
+    plan = planned(wish, facts, loaded=shrunk(facts, factor), factor=factor)
+    for side, span in ((facts.width, plan.across), (facts.height, plan.down)):
+        assert side % factor * span.target / side <= 1 / 3 + 1e-6
+
+
+@given(SIZED, FACTS)
+def test_shrink_takes_the_largest_step_that_is_allowed(wish: Transform, facts: Facts) -> None:
+    factor = shrink(wish, facts, CEILING, exact=False)
+    target, whole = planned(wish, facts).size, facts.upright
+    residual = min(whole[0] / target.width, whole[1] / target.height)
+    further = 2 * factor
+    if factor < 8 and facts.width % further == facts.height % further == 0:
+        assert residual < 1.25 * further
+
+
+@given(SIZED, SIDE, SIDE, st.booleans())
+def test_shrink_of_webp_is_whole_or_half_and_leaves_one_resize(
+    wish: Transform, width: int, height: int, exact: bool
+) -> None:
+    facts = Facts(Format.WEBP, width, height)
+    factor = shrink(wish, facts, CEILING, exact=exact)
+    assert factor >= 1
+    assert (2 * factor).is_integer() if isinstance(factor, float) else factor == 1
+    assert min(width, height) / factor >= 1
+    if factor > 1:
+        target = planned(wish, facts).size
+        assert min(width / target.width, height / target.height) / factor >= (2 if exact else 1.5) - 1e-9
+
+
+@pytest.mark.parametrize("format_", [Format.JPEG, Format.WEBP, Format.SVG])
+@given(SIZED, SIDE, SIDE, st.booleans(), st.booleans())
+def test_shrink_never_takes_a_side_away(
+    format_: Format, wish: Transform, width: int, height: int, exact: bool, imagor: bool
+) -> None:
+    facts = Facts(format_, width, height)
+    factor = shrink(wish, facts, CEILING, exact=exact, imagor=imagor)
+    assert min(width, height) / factor >= 1
 
 
 @given(SIZED, SIDE, SIDE)
@@ -238,7 +293,8 @@ def test_a_drawing_is_drawn_at_its_size(wish: Transform, width: int, height: int
     facts = Facts(Format.SVG, width, height)
     factor = shrink(wish, facts, CEILING, exact=False)
     target = planned(wish, facts).size
-    assert abs(max(target.width / width, target.height / height) - 1 / factor) <= 1 / min(width, height)
+    if factor < min(width, height):  # no side is drawn as nothing
+        assert abs(max(target.width / width, target.height / height) - 1 / factor) <= 1 / min(width, height)
 
 
 @pytest.mark.parametrize(
@@ -256,9 +312,9 @@ def test_nothing_shrinks_while_loading_where_it_cannot_or_must_not(facts: Facts,
     assert shrink(wish, facts, CEILING, exact=False) == 1
 
 
-def test_exact_shrinking_leaves_a_crop_alone() -> None:
+def test_shrink_as_imagor_leaves_a_crop_alone() -> None:
     facts, wish = Facts(Format.JPEG, 1000, 1000), Transform(width=10, crop=Region(1, 1, 900, 900))
-    assert shrink(wish, facts, CEILING, exact=True) == 1
+    assert shrink(wish, facts, CEILING, exact=True, imagor=True) == 1
     assert shrink(wish, facts, CEILING, exact=False) == 8
 
 
