@@ -56,7 +56,7 @@ def _roofs(width: int, height: int) -> Pixels:
     """
     red, green = _roof(width)[None, :], _roof(height)[:, None]
     even = np.stack(np.broadcast_arrays(red, green, np.full((1, 1), 128.0)), 2)
-    grain = np.random.default_rng(5).normal(0, 6, even.shape)
+    grain = np.random.default_rng(5).normal(0, 4, even.shape)
     return (even + grain).round().astype(np.uint8)
 
 
@@ -87,7 +87,7 @@ _UPRIGHT = st.builds(
     st.sampled_from([Format.JPEG, Format.JPEG, Format.WEBP, Format.PNG]),
     st.integers(60, 700),
     st.integers(60, 700),
-    st.tuples(st.integers(20, 300), st.integers(20, 300)),
+    st.tuples(st.integers(40, 300), st.integers(40, 300)),
     exact=st.booleans(),
 )
 
