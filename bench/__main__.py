@@ -28,6 +28,7 @@ from bench import (
     originals,
     peers,
     report,
+    sharpness,
     srcset,
     startup,
 )
@@ -49,10 +50,13 @@ FIGURES: tuple[Figure, ...] = (
     Figure("files-postgresql", files_postgresql),
     Figure("memory", memory),
     Figure("startup", startup),
+    Figure("sharpness", sharpness),
     Figure("peers", peers),
 )
 
-_UNASKED = tuple(figure.name for figure in FIGURES if figure.name != "peers")  # it installs things
+_UNASKED = tuple(
+    figure.name for figure in FIGURES if figure.name not in ("peers", "sharpness")
+)  # these install
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,8 +102,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Measure this imgproxy against what it is made of, in rounds by turns, on this machine.",
         epilog="figures:\n"
         + "\n".join(f"  {figure.name:{width}}  {figure.title}" for figure in FIGURES)
-        + "\n\nAll but `peers` are measured unless some are named; `all` are all. Progress goes to standard"
-        "\nerror, tables go to standard output. A peer that you start yourself has to read the originals in"
+        + "\n\nAll but `peers` and `sharpness` are measured unless some are named; `all` are all."
+        "\nProgress goes to standard error, tables go to standard output. A peer that you start"
+        "\nyourself has to read the originals in"
         f"\n{peers.folder()}; it is one of {', '.join(peers.ADDRESSES)}.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

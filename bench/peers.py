@@ -22,8 +22,8 @@ from bench.servers import address, imgproxy
 
 _ROUNDS = 3
 _SECONDS = 4.0
-_QUALITY = {"jpeg": 80, "webp": 80, "avif": 63}
-_SHORT = {"jpeg": "jpg", "webp": "webp", "avif": "avif"}
+_QUALITY = {"jpeg": 80, "webp": 80, "avif": 63, "png": 100}
+_SHORT = {"jpeg": "jpg", "webp": "webp", "avif": "avif", "png": "png"}
 
 
 def _thumbor(wish: Wish) -> str:
@@ -32,7 +32,8 @@ def _thumbor(wish: Wish) -> str:
 
 
 def _ipx(wish: Wish) -> str:
-    return f"/w_{wish.width},f_{wish.type},q_{_QUALITY[wish.type]}/{wish.name}"
+    quality = "" if wish.type == "png" else f",q_{_QUALITY[wish.type]}"  # sharp would take it for a palette
+    return f"/w_{wish.width},f_{wish.type}{quality}/{wish.name}"
 
 
 def _imgproxy_go(wish: Wish) -> str:
