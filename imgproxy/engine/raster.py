@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from imgproxy.engine import vips
 from imgproxy.image.filters.family import Image
 from imgproxy.image.plan import Span
 
 _SRGB = ("srgb", "b-w")
+_GREY = ("b-w", "grey16")
 _SRGB_UTF_16 = b"\0s\0R\0G\0B"  # as bytes: a codec would be imported, and in the sandbox nothing can be
 
 
@@ -157,29 +158,42 @@ def upright(image: Image, orientation: int) -> Image:
     return image.autorot() if orientation != 1 else image
 
 
-def to_srgb(image: Image) -> Image:
-    """Bring colours to 8-bit sRGB or grey, by the embedded profile if there is one."""
+def to_srgb(image: Image, *, black_point: bool = True) -> Image:
+    """Bring colours to 8-bit sRGB or grey, by the embedded profile if there is one.
+
+    `black_point` scales the darkest ink to black (ICC black-point compensation); imagor does without.
+    """
     if image.get_typeof("icc-profile-data"):
-        image = _by_profile(image)
+        image = _by_profile(image, black_point)
     elif image.interpretation == "cmyk":
-        image = image.icc_transform("srgb", input_profile="cmyk", intent="relative")
+        image = image.icc_transform("srgb", input_profile="cmyk", **_inked(black_point))
     return eight_bit(image)
 
 
-def _by_profile(image: Image) -> Image:
+def _by_profile(image: Image, black_point: bool) -> Image:
     """Convert by the embedded profile; a profile that cannot be used counts as none."""
     if image.interpretation in _SRGB and _says_srgb(image.get("icc-profile-data")):
         return image
-    if image.interpretation == "b-w":  # grey profiles differ by gamma alone
-        return image
-    fallback = "cmyk" if image.interpretation == "cmyk" else "srgb"
+    ink = image.interpretation == "cmyk"
+    fallback = "cmyk" if ink else "srgb"
+    how = _inked(black_point) if ink else {"intent": "relative"}
     try:
-        converted = image.icc_transform(
-            "srgb", embedded=True, input_profile=fallback, intent="relative", depth=8
-        )
-        return converted.copy_memory()
+        converted = image.icc_transform("srgb", embedded=True, input_profile=fallback, depth=8, **how)
+        converted = converted.copy_memory()
     except vips.Error:
-        return image if fallback == "srgb" else image.icc_transform("srgb", input_profile=fallback)
+        return image.icc_transform("srgb", input_profile=fallback, **how) if ink else image
+    return _one_band(converted) if image.interpretation in _GREY else converted
+
+
+def _inked(black_point: bool) -> dict[str, Any]:
+    return {"intent": "relative", "black_point_compensation": black_point}
+
+
+def _one_band(image: Image) -> Image:
+    """Grey again: a converted grey image has three equal bands, and alpha perhaps."""
+    grey = image.extract_band(0)
+    grey = grey.bandjoin(image.extract_band(image.bands - 1)) if image.hasalpha() else grey
+    return grey.copy(interpretation="b-w")
 
 
 def _says_srgb(profile: bytes) -> bool:

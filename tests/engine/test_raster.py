@@ -144,6 +144,62 @@ def test_a_profile_that_cannot_be_used_counts_as_none(profile: bytes, ink: bool)
     assert distance(array(raster.to_srgb(marked)), array(raster.to_srgb(picture))) <= 1
 
 
+def _described_ink() -> bytes:
+    """The built-in CMYK profile as an embedded one: what it makes of a colour is the same."""
+    return bytes(pyvips.Image.profile_load("cmyk"))
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_to_srgb_cmyk_black_is_black_by_black_point_compensation(embedded: bool) -> None:
+    inks = quadrants(16, 16, [(0, 0, 0, 0), (255, 255, 255, 255), (0, 255, 255, 0), (0, 0, 0, 255)])
+    inks = inks.copy(interpretation="cmyk")
+    stored = tagged(inks, icc_profile_data=_described_ink()) if embedded else inks
+    white, darkest, red, _ = (array(raster.to_srgb(stored))[place] for place in _MIDDLES)
+    assert white.min() >= 254
+    assert darkest[:2].max() <= 2
+    assert (red[0] > 220, red[1] < 12, red[2] < 25) == (True, True, True)
+    as_imagor = array(raster.to_srgb(stored, black_point=False))
+    assert as_imagor[_MIDDLES[1]].sum() > darkest.sum() + 20
+    assert as_imagor[_MIDDLES[2]][1] > 25
+
+
+_MIDDLES = [(4, 4), (4, 12), (12, 4), (12, 12)]
+
+
+def _grey_profile(gamma: float) -> bytes:
+    """A grey ICC profile of one gamma (ICC.1:2001-04 §6.3.2: white point and grey curve)."""
+    curve = b"curv" + bytes(4) + (1).to_bytes(4, "big") + round(gamma * 256).to_bytes(2, "big") + bytes(2)
+    white = b"XYZ " + bytes(4) + b"".join(part.to_bytes(4, "big") for part in (0xF6D6, 0x10000, 0xD32D))
+    tags = {b"wtpt": white, b"kTRC": curve}
+    at = 132 + 12 * len(tags)
+    table, body = len(tags).to_bytes(4, "big"), b""
+    for name, tag in tags.items():
+        table += name + (at + len(body)).to_bytes(4, "big") + len(tag).to_bytes(4, "big")
+        body += tag
+    head = bytearray(128)
+    head[8:12] = bytes([2, 0x40, 0, 0])
+    head[12:24] = b"mntrGRAYXYZ "
+    head[36:40] = b"acsp"
+    head[68:80] = b"".join(part.to_bytes(4, "big") for part in (0xF6D6, 0x10000, 0xD32D))
+    whole = bytes(head) + table + body
+    return len(whole).to_bytes(4, "big") + whole[4:]
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_to_srgb_grey_profile_is_honoured_and_stays_grey(depth: int, alpha: bool) -> None:
+    linear = np.array([[30, 128, 220]], np.uint8)[..., None]
+    expected = [12.92 * v if v <= 0.0031308 else 1.055 * v ** (1 / 2.4) - 0.055 for v in linear.ravel() / 255]
+    pixels = np.concatenate([linear, np.full_like(linear, 77)], 2) if alpha else linear
+    if depth == 16:
+        pixels = pixels.astype(np.uint16) * 257
+    stored = image(pixels, "b-w" if depth == 8 else "grey16")
+    shown = raster.to_srgb(tagged(stored, icc_profile_data=_grey_profile(1.0)))
+    assert (shown.bands, shown.interpretation) == (1 + alpha, "b-w")
+    assert array(shown)[0, :, 0] == pytest.approx(np.array(expected) * 255, abs=1)
+    assert not alpha or set(array(shown)[..., 1].flat) == {77}
+
+
 def test_the_profile_of_another_kind_of_picture_counts_as_none() -> None:
     marked = tagged(gradient(32, 32), icc_profile_data=bytes(pyvips.Image.profile_load("cmyk")))
     assert distance(array(raster.to_srgb(marked)), array(gradient(32, 32))) <= 1
