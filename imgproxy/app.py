@@ -251,6 +251,7 @@ def recipe(settings: Settings) -> Recipe:
         effort=settings.effort,
         metadata=settings.metadata,
         exact=settings.shrink == "exact",
+        background=settings.background,
     )
     return Recipe(
         encoding=encoding,

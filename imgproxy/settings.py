@@ -21,8 +21,10 @@ from imgproxy.clients import Network
 from imgproxy.dialects import Grammar, presets
 from imgproxy.dialects.signature import Signer
 from imgproxy.edge import target
+from imgproxy.errors import BadArgument
 from imgproxy.files import address
 from imgproxy.files.address import DatabaseAddress
+from imgproxy.image.colour import WHITE, Colour, parse_colour
 from imgproxy.image.formats import Format, parse_format
 from imgproxy.image.transform import Limits
 from imgproxy.storage.address import StorageAddress, parse
@@ -76,6 +78,19 @@ def _numbers(low: int, high: int) -> Any:
         return found
 
     return BeforeValidator(read)
+
+
+def _opaque(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    expected = "a colour name or hex digits are expected, such as white or ffcc00"
+    try:
+        colour = parse_colour(value.strip(), "colour")
+    except BadArgument:
+        raise ValueError(expected) from None
+    if colour.alpha < 255:
+        raise ValueError(f"{expected}; it must be opaque")
+    return colour
 
 
 def _database(value: Any) -> Any:
@@ -234,6 +249,10 @@ class Settings(BaseSettings):
     metadata: Literal["strip", "copyright", "keep"] = Field(
         "strip",
         description="`strip` all but right colours, leave `copyright` and artist, or `keep` everything",
+    )
+    background: Annotated[Colour, NoDecode, BeforeValidator(_opaque)] = Field(
+        WHITE,
+        description="colour behind transparent parts in a format without alpha, such as JPEG",
     )
     secret: Annotated[str, BeforeValidator(_secret)] = Field(
         default_factory=token_urlsafe,

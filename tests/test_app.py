@@ -9,6 +9,8 @@ from contextlib import closing
 
 import pytest
 
+from imgproxy.app import recipe
+from imgproxy.image.colour import BLACK, Colour
 from imgproxy.image.source import Key
 from imgproxy.settings import Settings
 from imgproxy.storage.ticket import Tickets
@@ -50,3 +52,10 @@ def test_a_url_signed_by_another_is_not(server: Served) -> None:
 
 def test_the_edge_serves_nothing_of_it(server: Served) -> None:
     assert ask(server, "GET", f"/{KEY}")[0] == 404
+
+
+@pytest.mark.parametrize("colour", [BLACK, Colour(1, 2, 3)], ids=str)
+def test_recipe_background_changes_the_key(colour: Colour) -> None:
+    default, changed = recipe(Settings()), recipe(Settings(background=colour))
+    assert changed.encoding.background == colour
+    assert changed.encoder != default.encoder

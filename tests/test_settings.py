@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from imgproxy.files.address import SqliteAddress
+from imgproxy.image.colour import WHITE, Colour
 from imgproxy.image.formats import Format
 from imgproxy.settings import SettingsError, read, variables
 from imgproxy.storage.address import LocalAddress
@@ -34,6 +35,7 @@ def test_every_default_works_on_a_laptop() -> None:
     assert (settings.unregistered, settings.unsigned, settings.metadata) == ("deny", "allow", "strip")
     assert settings.quality == {Format.JPEG: 80, Format.WEBP: 80, Format.AVIF: 63}
     assert settings.effort == {Format.WEBP: 4, Format.AVIF: 0}
+    assert settings.background == WHITE
     assert settings.signer is None
 
 
@@ -50,6 +52,8 @@ def test_every_default_works_on_a_laptop() -> None:
         ("AUTO_FORMATS", "webp", (Format.WEBP,)),
         ("AUTO_FORMATS", " webp , jpg ", (Format.WEBP, Format.JPEG)),
         ("QUALITY", "jpeg=75", {Format.JPEG: 75}),
+        ("BACKGROUND", "Red", Colour(255, 0, 0)),
+        ("BACKGROUND", "0a0b0c", Colour(10, 11, 12)),
         ("SIGNING_SECRETS", "new, old", ("new", "old")),
         ("ONLY_PRESETS", "0", False),
         ("PRESIGN_TTL", "15min", 900),
@@ -80,6 +84,8 @@ def test_values_are_written_as_people_write_them(
         ("AUTO_FORMATS", "bmp", "'bmp' is none"),
         ("QUALITY", "jpeg=800", "numbers from 1 to 100"),
         ("QUALITY", "jpeg", "not 'jpeg'"),
+        ("BACKGROUND", "nocolour", "a colour name or hex digits"),
+        ("BACKGROUND", "none", "must be opaque"),
         ("STORAGE", "ftp://x", "expected file://DIR"),
         ("STORAGE", "s3://bucket?colour=red", "colour"),
         ("PRESETS", "card=300x200/filters:nope()", "the preset 'card'"),

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from imgproxy import errors
-from imgproxy.image.colour import Colour
+from imgproxy.image.colour import WHITE, Colour
 from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling
@@ -42,6 +42,8 @@ class Encoding:
     """Shrink-on-load keeps a factor of two for the resize, as vips_thumbnail does."""
     imagor: bool = False
     """Choose as imagor does where that changes pixels."""
+    background: Colour = WHITE
+    """Behind transparent parts, in a format without alpha."""
 
 
 @dataclass(frozen=True, slots=True)

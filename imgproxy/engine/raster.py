@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from imgproxy.engine import vips
+from imgproxy.image.colour import Colour
 from imgproxy.image.filters.family import Image
 from imgproxy.image.plan import Span
 
@@ -156,6 +157,15 @@ def upright(image: Image, orientation: int) -> Image:
         image = image.copy()
         image.set("orientation", orientation)
     return image.autorot() if orientation != 1 else image
+
+
+def flattened(image: Image, background: Colour) -> Image:
+    """Lay an image with alpha over one colour; grey stays grey where the colour is grey."""
+    if image.bands > 2:
+        return image.flatten(background=background.rgb)
+    if background.grey:
+        return image.flatten(background=[background.red])
+    return image.colourspace("srgb").flatten(background=background.rgb)
 
 
 def to_srgb(image: Image, *, black_point: bool = True) -> Image:

@@ -261,9 +261,9 @@ def bound(work: Work) -> None:
 
 
 def fit(work: Work) -> None:
-    """Make the picture one that its type can hold; black goes behind what JPEG cannot see through."""
+    """Lay the image over the background where its type has no alpha, and give frames their height."""
     if work.image.hasalpha() and not TRAITS[work.format].alpha:
-        work.image = work.image.flatten()
+        work.image = raster.flattened(work.image, work.job.encoding.background)
     if work.frames > 1:
         work.image = work.image.copy()
         work.image.set_type(vips.INT, "page-height", work.image.height // work.frames)

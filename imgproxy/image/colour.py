@@ -35,6 +35,11 @@ class Colour:
         """All four parts."""
         return [self.red, self.green, self.blue, self.alpha]
 
+    @property
+    def grey(self) -> bool:
+        """Whether the three colour parts are equal."""
+        return self.red == self.green == self.blue
+
     def __str__(self) -> str:
         digits = f"{self.red:02x}{self.green:02x}{self.blue:02x}"
         return digits if self.alpha == 255 else f"{digits}{self.alpha:02x}"

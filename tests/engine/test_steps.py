@@ -256,10 +256,33 @@ def test_an_answer_that_grew_too_large_is_refused() -> None:
         made(plain(40, 40, RED), "padding(red,6)", ceiling=Ceiling(pixels=10**6, frames=1, side=50))
 
 
-def test_black_lies_behind_what_jpeg_cannot_see_through() -> None:
-    pixels = made(quadrants(32, 32, [(*WHITE, 0), (*WHITE, 255)] * 2), to=Format.JPEG).pixels
+def _half_clear(colour: tuple[int, ...]) -> bytes:
+    return encoded(quadrants(32, 32, [(*colour, 0), (*colour, 255)] * 2))
+
+
+def test_fit_puts_white_behind_what_jpeg_cannot_see_through() -> None:
+    pixels = made(_half_clear(BLACK), to=Format.JPEG).pixels
     assert pixels.shape[2] == 3
-    assert corners(pixels) == (BLACK, WHITE, BLACK, WHITE)
+    assert corners(pixels) == (WHITE, BLACK, WHITE, BLACK)
+
+
+@pytest.mark.parametrize("colour", [BLACK, RED, WHITE], ids=str)
+@pytest.mark.parametrize("filters", [(), ("fill(none)",), ("grayscale()",), ("padding(none,0)", "blur(1)")])
+def test_fit_puts_the_background_of_the_settings_behind_every_image(
+    colour: tuple[int, int, int], filters: tuple[str, ...]
+) -> None:
+    encoding = Encoding(background=Colour(*colour), quality={Format.JPEG: 100})
+    pixels = made(_half_clear(GREEN), *filters, to=Format.JPEG, encoding=encoding).pixels
+    shown = np.broadcast_to(pixels[16, 4], (3,))
+    assert shown == pytest.approx(colour, abs=8)
+
+
+def test_fit_puts_a_colour_behind_grey() -> None:
+    grey = encoded(image(np.full((16, 16, 2), (90, 0), np.uint8), "b-w"))
+    for colour in (WHITE, RED):
+        made_so = made(grey, to=Format.JPEG, encoding=Encoding(background=Colour(*colour)))
+        assert np.broadcast_to(made_so.pixels[8, 8], (3,)) == pytest.approx(colour, abs=3)
+    assert made(grey, to=Format.JPEG).image.bands == 1
 
 
 def test_a_description_writes_nothing() -> None:
