@@ -95,6 +95,16 @@ def spot(width: int, height: int, left: int, top: int, *, side: int = 40) -> Ima
     return image(pixels)
 
 
+def disc(side: int, colour: Sequence[int], hidden: Sequence[int]) -> Image:
+    """A disc with a soft edge on transparent pixels of another colour."""
+    middle = np.arange(side) + 0.5 - side / 2
+    alpha = np.clip(side * 0.3 - np.hypot(middle[None, :], middle[:, None]) + 0.5, 0, 1) * 255
+    pixels = np.empty((side, side, 4), np.uint8)
+    pixels[..., :3] = np.where((alpha > 0)[..., None], colour, hidden)
+    pixels[..., 3] = alpha
+    return image(pixels)
+
+
 def deep(width: int, height: int) -> Image:
     """A 16-bit gradient whose low byte repeats the high one."""
     pixels = gradient(width, height).numpy().astype(np.uint16) * 257

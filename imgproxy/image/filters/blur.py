@@ -1,10 +1,10 @@
 """blur(radius) or blur(radius,sigma): Gaussian blur of sigma radius/2, or of the sigma given (imagor).
 
-Animations stay as they are: a blur across the strip of frames would mix them.
+Each frame is blurred by itself, with colours weighted by alpha.
 """
 
 from imgproxy.image.filters.arguments import Number
-from imgproxy.image.filters.family import Filter, Image, Stage
+from imgproxy.image.filters.family import Filter, Image, Stage, gaussian
 
 
 def _sigma(radius: float, sigma: float | None) -> float:
@@ -12,9 +12,7 @@ def _sigma(radius: float, sigma: float | None) -> float:
 
 
 def _apply(image: Image, stage: Stage, radius: float, sigma: float | None) -> Image:
-    if stage.frames > 1:
-        return image
-    return image.gaussblur(_sigma(radius, sigma))
+    return stage.each_frame(image, lambda frame: gaussian(frame, _sigma(radius, sigma)))
 
 
 BLUR = Filter(

@@ -1,7 +1,7 @@
 """Put a picture on a larger canvas: what `fill` and `padding` have in common."""
 
 from imgproxy.image.colour import Colour
-from imgproxy.image.filters.family import Image, Stage
+from imgproxy.image.filters.family import Image, Stage, gaussian
 
 _BLUR_SIGMA = 50
 _PROBE = 64  # pixels; a mean needs no more
@@ -14,18 +14,21 @@ def mean_colour(image: Image) -> Colour:
     return Colour(*(round(probe.extract_band(band).avg()) for band in range(3)))
 
 
+def _before_itself(frame: Image, left: int, top: int, width: int, height: int) -> Image:
+    backdrop = gaussian(frame.thumbnail_image(width, height=height, size="force"), _BLUR_SIGMA)
+    return backdrop.composite2(frame, "over", x=left, y=top)
+
+
 def place(
     image: Image, stage: Stage, colour: Colour | str, *, left: int, top: int, width: int, height: int
 ) -> Image:
     """Lay the picture at `left`, `top` on a canvas of `width` x `height` in `colour`.
 
     A colour that is not transparent also goes behind the picture's own transparent parts (imagor).
-    `auto` is the picture's mean; `blur` is the picture itself, stretched and blurred, and black for
-    animations.
+    `auto` is the picture's mean; `blur` is the picture itself, stretched and blurred, frame by frame.
     """
-    if colour == "blur" and stage.frames == 1:
-        backdrop = image.thumbnail_image(width, height=height, size="force").gaussblur(_BLUR_SIGMA)
-        return backdrop.composite2(image, "over", x=left, y=top)
+    if colour == "blur":
+        return stage.each_frame(image, lambda frame: _before_itself(frame, left, top, width, height))
     if colour == "auto":
         colour = mean_colour(image)
     paint = colour if isinstance(colour, Colour) else Colour(0, 0, 0)

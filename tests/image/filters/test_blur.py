@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from imgproxy.image.formats import Format
-from tests.pictures import BLACK, BLUE, RED, asked, canonical, distance, film, image, made, plain, refusal
+from tests.pictures import (
+    BLACK,
+    GREEN,
+    RED,
+    WHITE,
+    animation,
+    array,
+    asked,
+    canonical,
+    disc,
+    distance,
+    image,
+    made,
+    plain,
+    quadrants,
+    refusal,
+)
 
 
 def _line() -> object:
@@ -29,9 +47,21 @@ def test_what_is_even_stays_even() -> None:
     )
 
 
-def test_an_animation_stays_as_it_is() -> None:
-    still, blurred = (made(film(RED, BLUE, BLACK), *calls, to=Format.GIF) for calls in ((), ("blur(20)",)))
-    assert still.data == blurred.data
+@pytest.mark.parametrize("colour", [WHITE, RED, (20, 20, 120)], ids=str)
+@pytest.mark.parametrize("hidden", [GREEN, BLACK, WHITE], ids=str)
+def test_blur_takes_no_colour_from_transparent_pixels(colour: Any, hidden: Any) -> None:
+    pixels = made(disc(64, colour, hidden), "blur(8)").pixels
+    edge = pixels[(pixels[..., 3] > 20) & (pixels[..., 3] < 235)]
+    assert len(edge) > 300
+    assert np.abs(edge[:, :3] - colour).max() <= 8
+
+
+def test_blur_blurs_each_frame_by_itself() -> None:
+    frames = [quadrants(32, 32), quadrants(32, 32, [BLACK, WHITE] * 2)]
+    blurred = made(animation(frames), "blur(8)", to=Format.GIF).frames
+    for frame, still in zip(blurred, frames, strict=True):
+        assert np.abs(frame[..., :3] - made(still, "blur(8)").pixels).mean() < 3
+    assert np.abs(blurred[0][..., :3] - array(frames[0])).mean() > 20
 
 
 def test_no_blur_is_in_no_key() -> None:

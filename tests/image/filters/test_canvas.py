@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from imgproxy.engine.raster import each_frame
+from imgproxy.engine.vips import join_frames
 from imgproxy.image.colour import TRANSPARENT, WHITE, Colour
 from imgproxy.image.filters.canvas import mean_colour, place
-from tests.pictures import BLUE, CORNERS, RED, array, gradient, plain, quadrants
+from tests.pictures import BLUE, CORNERS, GREEN, RED, array, disc, gradient, plain, quadrants
+from tests.pictures import WHITE as WHITE_RGB
 
 
 @dataclass
@@ -54,9 +56,14 @@ def test_a_transparent_canvas_leaves_the_picture_see_through() -> None:
     assert pixels[0].tolist() == [[0, 0, 0, 0], [*RED, 99], [*RED, 99], [0, 0, 0, 0]]
 
 
-def test_blur_is_black_behind_an_animation() -> None:
-    strip = plain(4, 8, RED)
-    pixels = array(place(strip, _Strip(2), "blur", left=2, top=0, width=8, height=4))
-    assert pixels.shape == (8, 8, 3)
-    assert pixels[5, 0].tolist() == [0, 0, 0]
-    assert pixels[5, 3].tolist() == list(RED)
+def test_place_blur_puts_each_frame_before_itself() -> None:
+    strip = join_frames([plain(4, 4, RED), plain(4, 4, BLUE)])
+    pixels = array(place(strip, _Strip(2), "blur", left=2, top=0, width=8, height=4))[..., :3]
+    for frame, colour in zip(np.split(pixels, 2), (RED, BLUE), strict=True):
+        assert (np.abs(frame - colour) <= 1).all()
+
+
+def test_place_blur_takes_no_colour_from_transparent_pixels() -> None:
+    canvas = place(disc(64, WHITE_RGB, GREEN), _Strip(), "blur", left=10, top=0, width=84, height=64)
+    pixels = array(canvas.rint().cast("uchar"))
+    assert pixels[pixels[..., 3] > 20][:, :3].min() > 240

@@ -5,7 +5,21 @@ from __future__ import annotations
 import pytest
 
 from imgproxy.image.formats import Format
-from tests.pictures import BLUE, CORNERS, RED, canonical, corners, film, made, plain, quadrants, refusal
+from tests.pictures import (
+    BLUE,
+    CORNERS,
+    GREEN,
+    RED,
+    WHITE,
+    canonical,
+    corners,
+    disc,
+    film,
+    made,
+    plain,
+    quadrants,
+    refusal,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +40,11 @@ def test_every_frame_is_scaled_whatever_size_it_was_brought_to(size: tuple[int, 
     made_so = made(film(RED, BLUE), "proportion(0.5)", width=size[0], height=size[1], to=Format.GIF)
     assert made_so.size == (size[0] // 2, size[1] // 2)
     assert [frame[1, 1, :3].tolist() for frame in made_so.frames] == [list(RED), list(BLUE)]
+
+
+def test_proportion_takes_no_colour_from_transparent_pixels() -> None:
+    pixels = made(disc(64, WHITE, GREEN), "proportion(0.5)").pixels
+    assert pixels[pixels[..., 3] > 20][:, :3].min() > 245
 
 
 def test_what_would_leave_no_pixel_does_nothing() -> None:

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from imgproxy.image.formats import Format
-from tests.pictures import BLUE, RED, array, canonical, distance, film, made, plain, quadrants, refusal
+from tests.pictures import (
+    BLACK,
+    GREEN,
+    RED,
+    WHITE,
+    animation,
+    array,
+    canonical,
+    disc,
+    distance,
+    made,
+    plain,
+    quadrants,
+    refusal,
+)
 
 _EDGE = quadrants(40, 40, [(100, 100, 100), (160, 160, 160)] * 2)
 
@@ -32,9 +49,28 @@ def test_what_is_even_stays_even_and_alpha_stays() -> None:
     assert set(made(plain(20, 20, (*RED, 9)), "sharpen(2)").pixels[..., 3].flat) == {9}
 
 
-def test_an_animation_stays_as_it_is() -> None:
-    still, sharp = (made(film(RED, BLUE), *calls, to=Format.GIF) for calls in ((), ("sharpen(2)",)))
-    assert still.data == sharp.data
+@pytest.mark.parametrize("colour", [WHITE, RED, (20, 20, 120)], ids=str)
+@pytest.mark.parametrize("hidden", [GREEN, BLACK, WHITE], ids=str)
+@pytest.mark.parametrize("text", ["sharpen(1)", "sharpen(4.5)", "sharpen(-0.25)"])
+def test_sharpen_takes_transparent_pixels_for_no_edge(text: str, colour: Any, hidden: Any) -> None:
+    drawn = disc(64, colour, hidden)
+    pixels = made(drawn, text).pixels
+    seen = pixels[..., 3] > 0
+    assert np.abs(pixels[seen][:, :3] - colour).max() <= 5
+    assert np.array_equal(pixels[..., 3], array(drawn)[..., 3])
+
+
+def test_sharpen_of_a_half_transparent_image_is_that_of_an_opaque_one() -> None:
+    glass = made(_EDGE.bandjoin(128), "sharpen(1)").pixels
+    assert distance(glass[..., :3], made(_EDGE, "sharpen(1)").pixels) == 0
+
+
+def test_sharpen_sharpens_each_frame_by_itself() -> None:
+    frames = [_EDGE, _EDGE.fliphor()]
+    sharp = made(animation(frames), "sharpen(1)", to=Format.GIF).frames
+    for frame, still in zip(sharp, frames, strict=True):
+        assert np.abs(frame[..., :3] - made(still, "sharpen(1)").pixels).max() < 8
+    assert (sharp[0][20, 19, 0] < 98, sharp[0][20, 20, 0] > 162) == (True, True)
 
 
 @pytest.mark.parametrize("text", ["sharpen(-0.5)", "sharpen(-10)", "sharpen(5,-0.5)", "sharpen(-0.4999999)"])
