@@ -65,6 +65,12 @@ class Work:
         """The image with every frame changed by itself."""
         return raster.each_frame(self.image, self.frames, change)
 
+    def first_frame(self) -> Image:
+        """The first frame, which decides for all."""
+        if self.frames == 1:
+            return self.image
+        return self.image.crop(0, 0, self.image.width, self.image.height // self.frames)
+
     def watch(self) -> None:
         """Let what is made of the image be stopped.
 
@@ -118,16 +124,17 @@ def load(work: Work) -> None:
 
 
 def trim(work: Work) -> None:
-    """Find the even border; looks at every pixel, so the original is set upright for it first."""
+    """Find the even border of the first frame; looks at every pixel, so it is set upright for that first."""
     wish = work.job.transform.trim
-    if wish is None or work.frames > 1:
+    if wish is None:
         return
     width, height = work.facts.upright
     work.image = raster.upright(work.image.copy_memory(), work.facts.orientation)
     work.watch()
     work.facts = replace(work.facts, width=width, height=height, orientation=1)
     at = (0, 0) if wish.by == "top-left" else (width - 1, height - 1)
-    flat = work.image.colourspace("srgb") if work.image.format == "ushort" else work.image
+    frame = work.first_frame()
+    flat = frame.colourspace("srgb") if frame.format == "ushort" else frame
     flat = flat.flatten(background=_MAGENTA) if flat.hasalpha() else flat
     found = flat.find_trim(threshold=max(wish.tolerance, 1), background=flat(*at))
     box = Box(*(int(side) for side in found))
@@ -184,10 +191,13 @@ def settle(work: Work) -> None:
 
 
 def attend(work: Work) -> None:
-    """Cut what hangs over the box where libvips sees least that draws attention."""
+    """Cut what hangs over the box where libvips sees least that draws attention in the first frame."""
     box = work.plan.crop
-    if box is not None and work.plan.smart:
-        work.image = work.image.smartcrop(box.width, box.height, interesting="attention")
+    if box is None or not work.plan.smart:
+        return
+    found = work.first_frame().smartcrop(box.width, box.height, interesting="attention")
+    place = Box(-found.xoffset, -found.yoffset, box.width, box.height)  # libvips leaves where it cut there
+    work.image = work.each_frame(lambda frame: frame.crop(*place))
 
 
 def flip(work: Work) -> None:

@@ -212,7 +212,7 @@ def make(
         scale=(across, down),
         size=target,
         crop=crop,
-        smart=transform.smart and crop is not None and facts.pages == 1,
+        smart=transform.smart and crop is not None,
         box=box,
     )
 

@@ -131,10 +131,19 @@ def test_the_corner_says_which_border() -> None:
     assert corners(made(picture, trim=Trim("bottom-right")).pixels) == (RED, RED, RED, BLUE)
 
 
-def test_what_is_all_border_and_what_moves_stays() -> None:
+def test_what_is_all_border_stays() -> None:
     assert made(plain(9, 7, RED), trim=Trim()).size == (9, 7)
-    moving = animation([_framed(WHITE, RED), _framed(WHITE, BLUE)])
-    assert made(moving, trim=Trim(), to=Format.GIF).size == (40, 30)
+
+
+@pytest.mark.parametrize("kind", [Format.GIF, Format.WEBP])
+def test_trim_of_the_first_frame_is_that_of_every_frame(kind: Format) -> None:
+    moving = animation([_framed(WHITE, RED), plain(40, 30, BLUE), _framed(BLACK, GREEN)], f".{kind.value}")
+    trimmed = made(moving, trim=Trim(), to=Format.GIF)
+    assert (trimmed.size, trimmed.rendered.pages) == ((25, 15), 3)
+    for frame, colour in zip(trimmed.frames, (RED, BLUE, GREEN), strict=True):
+        assert np.abs(frame[..., :3] - colour).max() <= 2
+    smaller = made(moving, trim=Trim(), width=10, to=Format.GIF)
+    assert (smaller.size, smaller.rendered.pages) == ((10, 6), 3)
 
 
 def test_trim_and_crop_meet_where_both_are() -> None:
@@ -193,10 +202,24 @@ def test_a_smart_crop_takes_every_kind_of_picture(picture: Any) -> None:
     assert made(picture, smart=True, width=10, height=10).size == (10, 10)
 
 
-def test_an_animation_is_cropped_in_the_middle_however_smart() -> None:
-    moving = film(RED, BLUE, width=40, height=20)
-    smart, middle = (made(moving, smart=smart, width=10, height=10, to=Format.GIF) for smart in (True, False))
-    assert smart.data == middle.data
+@pytest.mark.parametrize(("left", "top"), [(10, 30), (240, 30)])
+def test_smart_place_in_the_first_frame_is_that_in_every_frame(left: int, top: int) -> None:
+    first, later = spot(300, 100, left, top), gradient(300, 100)
+    cut = made(animation([first, later]), smart=True, width=100, height=100, to=Format.GIF)
+    still = made(first, smart=True, width=100, height=100)
+    assert (cut.size, cut.rendered.pages) == ((100, 100), 2)
+    assert distance(cut.frames[0][..., :3], still.pixels) < 12
+    where = -first.smartcrop(100, 100, interesting="attention").xoffset
+    reds = cut.frames[1][..., 0].mean(axis=0) - np.arange(where, where + 100) * 255 / 299
+    assert np.abs(reds).mean() < 8
+
+
+def test_smart_says_where_it_cut() -> None:
+    picture = spot(300, 100, 240, 30)
+    found = picture.smartcrop(100, 100, interesting="attention")
+    assert found.xoffset < -100
+    cut = picture.crop(-found.xoffset, -found.yoffset, 100, 100)
+    assert distance(array(found), array(cut)) == 0
 
 
 @pytest.mark.parametrize(

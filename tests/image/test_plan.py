@@ -328,7 +328,6 @@ def test_frames_of_an_animation_stay_whole(wish: Transform, width: int, height: 
     high = height if plan.extract is None else plan.extract.height
     strip = high * pages * plan.scale[1]
     assert math.floor(strip + 0.5) == plan.size.height * pages
-    assert not plan.smart
 
 
 @pytest.mark.parametrize(
