@@ -131,6 +131,30 @@ def test_the_corner_says_which_border() -> None:
     assert corners(made(picture, trim=Trim("bottom-right")).pixels) == (RED, RED, RED, BLUE)
 
 
+@pytest.mark.parametrize(("width", "height"), [(40, 30), (3, 3), (30, 3)])
+def test_trim_keeps_a_frame_of_one_pixel(width: int, height: int) -> None:
+    pixels = np.full((height + 20, width + 30, 3), 255, np.uint8)
+    pixels[10 : 10 + height, 15 : 15 + width] = 0
+    pixels[11 : 9 + height, 16 : 14 + width] = 255
+    assert made(image(pixels), trim=Trim()).size == (width, height)
+
+
+def test_trim_keeps_a_full_stop() -> None:
+    pixels = np.full((40, 90, 3), 255, np.uint8)
+    pixels[10:20, 15:60] = 0
+    pixels[19, 64] = 0
+    assert made(image(pixels), trim=Trim()).size == (50, 10)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (1, 50), (50, 2)])
+@pytest.mark.parametrize("bands", [3, 4])
+def test_trim_of_an_image_of_one_or_two_pixels_a_side_keeps_it(size: tuple[int, int], bands: int) -> None:
+    assert made(plain(*size, (*RED, 255)[:bands]), trim=Trim()).size == size
+    stripe = plain(*size, (*RED, 255)[:bands]).numpy().copy()
+    stripe[-1, -1, 0] = 0
+    assert made(image(stripe), trim=Trim()).size == ((1, 1) if size != (1, 1) else size)
+
+
 def test_what_is_all_border_stays() -> None:
     assert made(plain(9, 7, RED), trim=Trim()).size == (9, 7)
 
