@@ -252,6 +252,7 @@ def recipe(settings: Settings) -> Recipe:
         metadata=settings.metadata,
         exact=settings.shrink == "exact",
         background=settings.background,
+        imagor=settings.compat == "imagor",
     )
     return Recipe(
         encoding=encoding,

@@ -14,7 +14,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, ByteSize, Field, ValidationError
+from pydantic import AliasChoices, BeforeValidator, ByteSize, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from imgproxy.clients import Network
@@ -24,7 +24,7 @@ from imgproxy.edge import target
 from imgproxy.errors import BadArgument
 from imgproxy.files import address
 from imgproxy.files.address import DatabaseAddress
-from imgproxy.image.colour import WHITE, Colour, parse_colour
+from imgproxy.image.colour import BLACK, WHITE, Colour, parse_colour
 from imgproxy.image.formats import Format, parse_format
 from imgproxy.image.transform import Limits
 from imgproxy.storage.address import StorageAddress, parse
@@ -169,6 +169,17 @@ Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
 Formats = Annotated[tuple[Format, ...], NoDecode, BeforeValidator(_formats)]
 
 
+_IMPLIED: dict[str, dict[str, Any]] = {
+    "imagor": {
+        "shrink": "exact",
+        "metadata": "keep",
+        "quality": {Format.JPEG: 75, Format.WEBP: 75},
+        "background": BLACK,
+    }
+}
+"""Values of settings by those of `compat`."""
+
+
 class Settings(BaseSettings):
     """One deployment's settings; each field is the variable of its name behind `IMGPROXY_`."""
 
@@ -250,6 +261,11 @@ class Settings(BaseSettings):
         "strip",
         description="`strip` all but right colours, leave `copyright` and artist, or `keep` everything",
     )
+    compat: Literal["", "imagor"] = Field(
+        "",
+        description="`imagor` for its own choices to the pixel: exact shrink, metadata kept, JPEG and WebP "
+        "quality 75, black background, its trim, filters and colours; other settings win where they are set",
+    )
     background: Annotated[Colour, NoDecode, BeforeValidator(_opaque)] = Field(
         WHITE,
         description="colour behind transparent parts in a format without alpha, such as JPEG",
@@ -316,6 +332,12 @@ class Settings(BaseSettings):
     admin_port: int = Field(
         9090, ge=0, le=65_535, description="`/metrics`, `/readyz`, `/healthz` on loopback; 0 turns it off"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _imply(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Fill in what `compat` implies for settings that are not set."""
+        return {**_IMPLIED.get(values.get("compat", ""), {}), **values}
 
     @property
     def limits(self) -> Limits:

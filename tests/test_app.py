@@ -6,6 +6,7 @@ import http.client
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -59,3 +60,18 @@ def test_recipe_background_changes_the_key(colour: Colour) -> None:
     default, changed = recipe(Settings()), recipe(Settings(background=colour))
     assert changed.encoding.background == colour
     assert changed.encoder != default.encoder
+
+
+def test_recipe_compat_changes_the_key_though_all_it_implies_is_set() -> None:
+    implied = recipe(Settings(compat="imagor"))
+    assert implied.encoding.imagor
+    assert implied.encoding.exact
+    ours = {
+        "shrink": "fast",
+        "metadata": "strip",
+        "background": "white",
+        "quality": "jpeg=80,webp=80,avif=63",
+    }
+    default, set_all = recipe(Settings()), recipe(Settings(compat="imagor", **ours))
+    assert replace(set_all.encoding, imagor=False) == default.encoding
+    assert set_all.encoder != default.encoder

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imgproxy.files.address import SqliteAddress
-from imgproxy.image.colour import WHITE, Colour
+from imgproxy.image.colour import BLACK, WHITE, Colour
 from imgproxy.image.formats import Format
 from imgproxy.settings import SettingsError, read, variables
 from imgproxy.storage.address import LocalAddress
@@ -84,6 +84,7 @@ def test_values_are_written_as_people_write_them(
         ("AUTO_FORMATS", "bmp", "'bmp' is none"),
         ("QUALITY", "jpeg=800", "numbers from 1 to 100"),
         ("QUALITY", "jpeg", "not 'jpeg'"),
+        ("COMPAT", "thumbor", "'imagor'"),
         ("BACKGROUND", "nocolour", "a colour name or hex digits"),
         ("BACKGROUND", "none", "must be opaque"),
         ("STORAGE", "ftp://x", "expected file://DIR"),
@@ -129,6 +130,34 @@ def test_the_secret_is_drawn_unless_it_is_given(monkeypatch: pytest.MonkeyPatch)
 def test_what_would_serve_nothing_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "holds no secret" in refusal(monkeypatch, UNSIGNED="deny")
     assert "names no preset" in refusal(monkeypatch, UNSIGNED="allow", ONLY_PRESETS="1")
+
+
+def test_compat_imagor_implies_its_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGPROXY_COMPAT", "imagor")
+    settings = read()
+    assert (settings.shrink, settings.metadata, settings.background) == ("exact", "keep", BLACK)
+    assert settings.quality == {Format.JPEG: 75, Format.WEBP: 75}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("SHRINK", "fast", "fast"),
+        ("METADATA", "strip", "strip"),
+        ("BACKGROUND", "white", WHITE),
+        ("QUALITY", "jpeg=80", {Format.JPEG: 80}),
+    ],
+)
+def test_compat_gives_way_to_a_setting_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: object
+) -> None:
+    monkeypatch.setenv("IMGPROXY_COMPAT", "imagor")
+    implied = read()
+    monkeypatch.setenv(f"IMGPROXY_{name}", text)
+    settings = read()
+    assert getattr(settings, name.lower()) == value
+    others = [each for each in ("shrink", "metadata", "background", "quality") if each != name.lower()]
+    assert [getattr(settings, each) for each in others] == [getattr(implied, each) for each in others]
 
 
 def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,11 @@ from imgproxy.image.plan import Ceiling
 class Layers:
     """Descriptors by name. Each layer meets the same limits as an original does."""
 
-    def __init__(self, descriptors: Mapping[str, int], ceiling: Ceiling) -> None:
+    def __init__(self, descriptors: Mapping[str, int], ceiling: Ceiling, *, black_point: bool = True) -> None:
+        """`black_point` is that of `raster.to_srgb`."""
         self._descriptors = descriptors
         self._ceiling = ceiling
+        self._black_point = black_point
 
     def picture(self, name: str, *, within: tuple[int, int] | None, frames: int) -> Image:
         """A layer as 8-bit sRGB with alpha, `frames` frames below one another.
@@ -32,7 +34,8 @@ class Layers:
         count = min(frames, opened.facts.pages) if moving else 1
         planning.check(opened.facts, count, self._ceiling)
         image = vips.load(opened, shrink=1, first=0, count=count, sequential=False)
-        image = raster.to_srgb(raster.upright(image, opened.facts.orientation))
+        image = raster.upright(image, opened.facts.orientation)
+        image = raster.to_srgb(image, black_point=self._black_point)
         image = image if image.interpretation == "srgb" else image.colourspace("srgb")
         image = image if image.hasalpha() else image.addalpha()
         if within is not None:

@@ -48,7 +48,9 @@ def render(
     `layers` are descriptors in the order of `job.layers`. `stop` is handed each image that can be stopped
     by `set_kill`. Raise an `ImgproxyError` for whatever is wrong, nothing of libvips's own.
     """
-    work = Work(job, original, result, Layers(dict(zip(job.layers, layers, strict=True)), job.ceiling), stop)
+    below = dict(zip(job.layers, layers, strict=True))
+    further = Layers(below, job.ceiling, black_point=not job.encoding.imagor)
+    work = Work(job, original, result, further, stop)
     try:
         for step in STEPS:
             step(work)

@@ -44,6 +44,8 @@ class Encoding:
     """Choose as imagor does where that changes pixels."""
     background: Colour = WHITE
     """Behind transparent parts, in a format without alpha."""
+    imagor: bool = False
+    """Do to the pixel as imagor does where it differs (`IMGPROXY_COMPAT`)."""
 
 
 @dataclass(frozen=True, slots=True)

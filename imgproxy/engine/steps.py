@@ -24,6 +24,8 @@ from imgproxy.image.plan import Box, Plan, Size
 
 _MAGENTA = [255, 0, 255]  # what see-through borders are compared as (imagor)
 
+_MEDIAN = 3  # pixels a side that find_trim needs for its median
+
 
 @dataclass(slots=True)
 class Work:
@@ -58,8 +60,13 @@ class Work:
         """
         wish = self.job.transform
         turned = self.facts.orientation != 1 or wish.flip_v
-        looked_at = self.trim is not None or self.plan.smart or bool(wish.effects)
+        looked_at = self.trim is not None or self.smart or bool(wish.effects)
         return self.frames == 1 and not (turned or looked_at or wish.options.max_bytes)
+
+    @property
+    def smart(self) -> bool:
+        """Whether the crop's place is found by looking; imagor does not look at animations."""
+        return self.plan.smart and not (self.job.encoding.imagor and self.frames > 1)
 
     def each_frame(self, change: Callable[[Image], Image]) -> Image:
         """The image with every frame changed by itself."""
@@ -127,10 +134,10 @@ def trim(work: Work) -> None:
     """Find the even border of the first frame; looks at every pixel, so it is set upright for that first.
 
     As line art: without that libvips takes a median of 3 x 3 pixels, which removes a thin line or a full stop
-    and needs three pixels a side.
+    and needs three pixels a side. imagor takes it, and does not trim animations.
     """
-    wish = work.job.transform.trim
-    if wish is None:
+    wish, imagor = work.job.transform.trim, work.job.encoding.imagor
+    if wish is None or (imagor and work.frames > 1):
         return
     width, height = work.facts.upright
     work.image = raster.upright(work.image.copy_memory(), work.facts.orientation)
@@ -140,7 +147,8 @@ def trim(work: Work) -> None:
     frame = work.first_frame()
     flat = frame.colourspace("srgb") if frame.format == "ushort" else frame
     flat = flat.flatten(background=_MAGENTA) if flat.hasalpha() else flat
-    found = flat.find_trim(threshold=max(wish.tolerance, 1), background=flat(*at), line_art=True)
+    line_art = not imagor or min(width, height) < _MEDIAN
+    found = flat.find_trim(threshold=max(wish.tolerance, 1), background=flat(*at), line_art=line_art)
     box = Box(*(int(side) for side in found))
     work.trim = box if box.width and box.height else None
 
@@ -180,7 +188,7 @@ def resize(work: Work) -> None:
 def crop(work: Work) -> None:
     """Cut what hangs over the box, before it is computed at all."""
     box = work.plan.crop
-    if box is None or work.plan.smart:
+    if box is None or work.smart:
         return
     whole = Size(work.image.width, work.image.height // work.frames)
     place = planning.stored(box, work.facts.orientation, whole)
@@ -197,7 +205,7 @@ def settle(work: Work) -> None:
 def attend(work: Work) -> None:
     """Cut what hangs over the box where libvips sees least that draws attention in the first frame."""
     box = work.plan.crop
-    if box is None or not work.plan.smart:
+    if box is None or not work.smart:
         return
     found = work.first_frame().smartcrop(box.width, box.height, interesting="attention")
     place = Box(-found.xoffset, -found.yoffset, box.width, box.height)  # libvips leaves where it cut there
@@ -222,7 +230,7 @@ def colour(work: Work) -> None:
     if stays and work.image.interpretation != "cmyk":
         work.image = raster.eight_bit(work.image)
     else:
-        work.image = raster.to_srgb(work.image)
+        work.image = raster.to_srgb(work.image, black_point=not encoding.imagor)
 
 
 def effects(work: Work) -> None:
@@ -252,6 +260,7 @@ class _Stage:
         self.box: tuple[int, int] = work.plan.box
         self.padding: tuple[int, int, int, int] = work.job.transform.padding
         self.frames = work.frames
+        self.imagor = work.job.encoding.imagor
 
     def turn(self) -> None:
         left, top, right, bottom = self.padding

@@ -32,6 +32,7 @@ from tests.pictures import (
     corners,
     deep,
     descriptor,
+    disc,
     distance,
     encoded,
     film,
@@ -340,3 +341,45 @@ def test_a_description_writes_nothing() -> None:
 
 def test_nothing_asked_is_nothing_done() -> None:
     assert distance(made(gradient(33, 21)).pixels, array(gradient(33, 21))) == 0
+
+
+# -- as imagor does ----------------------------------------------------------------------------------------
+
+_IMAGOR = Encoding(imagor=True)
+
+
+def test_imagor_trims_with_a_median_and_keeps_tiny_images() -> None:
+    pixels = np.full((40, 60, 3), 255, np.uint8)
+    pixels[10:30, 15:45] = 0
+    pixels[11:29, 16:44] = 255
+    pixels[15:20, 20:30] = 0
+    assert made(image(pixels), trim=Trim()).size == (30, 20)
+    assert made(image(pixels), trim=Trim(), encoding=_IMAGOR).size < (30, 20)
+    assert made(plain(2, 2, RED), trim=Trim(), encoding=_IMAGOR).size == (2, 2)
+
+
+def test_imagor_leaves_animations_to_themselves() -> None:
+    framed = animation([_framed(WHITE, RED), _framed(WHITE, BLUE)])
+    assert made(framed, trim=Trim(), encoding=_IMAGOR, to=Format.GIF).size == (40, 30)
+    moving = animation([spot(300, 100, 240, 30), gradient(300, 100)])
+    wish = {"width": 100, "height": 100, "to": Format.GIF, "encoding": _IMAGOR}
+    assert made(moving, smart=True, **wish).data == made(moving, **wish).data
+    for text in ("blur(8)", "sharpen(1)"):
+        assert made(moving, text, **wish).data == made(moving, **wish).data
+    filled = made(
+        moving, "fill(blur)", width=320, height=320, fit=Fit.INSIDE, to=Format.GIF, encoding=_IMAGOR
+    )
+    assert filled.frames[1][0, 0, :3].max() == 0
+
+
+def test_imagor_blurs_without_weights() -> None:
+    drawn = disc(64, WHITE, GREEN)
+    edge = made(drawn, "blur(8)", encoding=_IMAGOR).pixels
+    assert edge[(edge[..., 3] > 20) & (edge[..., 3] < 235)][:, 0].min() < 200
+
+
+def test_imagor_converts_ink_without_black_point() -> None:
+    ink = image(np.full((16, 16, 4), (0, 255, 255, 0), np.uint8), "cmyk")
+    data = encoded(ink, ".tif")
+    ours, imagors = (made(data, encoding=Encoding(imagor=imagor)).pixels[8, 8] for imagor in (False, True))
+    assert imagors[1] > ours[1] + 15

@@ -1,6 +1,6 @@
 """blur(radius) or blur(radius,sigma): Gaussian blur of sigma radius/2, or of the sigma given (imagor).
 
-Each frame is blurred by itself, with colours weighted by alpha.
+Each frame is blurred by itself, with colours weighted by alpha; imagor does neither.
 """
 
 from imgproxy.image.filters.arguments import Number
@@ -12,7 +12,11 @@ def _sigma(radius: float, sigma: float | None) -> float:
 
 
 def _apply(image: Image, stage: Stage, radius: float, sigma: float | None) -> Image:
-    return stage.each_frame(image, lambda frame: gaussian(frame, _sigma(radius, sigma)))
+    if stage.imagor and stage.frames > 1:
+        return image
+    return stage.each_frame(
+        image, lambda frame: gaussian(frame, _sigma(radius, sigma), weighted=not stage.imagor)
+    )
 
 
 BLUR = Filter(

@@ -14,21 +14,23 @@ def mean_colour(image: Image) -> Colour:
     return Colour(*(round(probe.extract_band(band).avg()) for band in range(3)))
 
 
-def _before_itself(frame: Image, left: int, top: int, width: int, height: int) -> Image:
-    backdrop = gaussian(frame.thumbnail_image(width, height=height, size="force"), _BLUR_SIGMA)
-    return backdrop.composite2(frame, "over", x=left, y=top)
-
-
 def place(
     image: Image, stage: Stage, colour: Colour | str, *, left: int, top: int, width: int, height: int
 ) -> Image:
     """Lay the picture at `left`, `top` on a canvas of `width` x `height` in `colour`.
 
     A colour that is not transparent also goes behind the picture's own transparent parts (imagor).
-    `auto` is the picture's mean; `blur` is the picture itself, stretched and blurred, frame by frame.
+    `auto` is the picture's mean; `blur` is the picture itself, stretched and blurred, frame by frame
+    (black behind animations in imagor).
     """
-    if colour == "blur":
-        return stage.each_frame(image, lambda frame: _before_itself(frame, left, top, width, height))
+    if colour == "blur" and not (stage.imagor and stage.frames > 1):
+
+        def before_itself(frame: Image) -> Image:
+            stretched = frame.thumbnail_image(width, height=height, size="force")
+            backdrop = gaussian(stretched, _BLUR_SIGMA, weighted=not stage.imagor)
+            return backdrop.composite2(frame, "over", x=left, y=top)
+
+        return stage.each_frame(image, before_itself)
     if colour == "auto":
         colour = mean_colour(image)
     paint = colour if isinstance(colour, Colour) else Colour(0, 0, 0)

@@ -35,6 +35,10 @@ class Stage(Protocol):
     def frames(self) -> int:
         """How many frames lie below one another in the image."""
 
+    @property
+    def imagor(self) -> bool:
+        """Whether to do as imagor: no weights of alpha, no blur and no sharpening of animations."""
+
     def turn(self) -> None:
         """Swap the sides of box and padding: the picture was turned by a quarter."""
 
@@ -102,6 +106,8 @@ def premultiplied(image: Image, change: Callable[[Image], Image]) -> Image:
     return changed.rint().cast(depth) if depth == "uchar" else changed
 
 
-def gaussian(image: Image, sigma: float) -> Image:
-    """Blur one frame; transparent parts take no colour into it."""
-    return premultiplied(image, lambda weighted: weighted.gaussblur(sigma))
+def gaussian(image: Image, sigma: float, *, weighted: bool = True) -> Image:
+    """Blur one frame; unless it is not weighted by alpha, transparent parts take no colour into it."""
+    if not weighted:
+        return image.gaussblur(sigma)
+    return premultiplied(image, lambda colours: colours.gaussblur(sigma))

@@ -19,10 +19,12 @@ def _sigma(amount: float, sigma: float | None) -> float:
 
 
 def _apply(image: Image, stage: Stage, amount: float, sigma: float | None, _luminance: str | None) -> Image:
+    if stage.imagor and stage.frames > 1:
+        return image
     reach = _sigma(amount, sigma)
 
     def mask(frame: Image) -> Image:
-        return _bled(frame, reach).sharpen(sigma=reach, x1=1, m2=2)
+        return (frame if stage.imagor else _bled(frame, reach)).sharpen(sigma=reach, x1=1, m2=2)
 
     return stage.each_frame(image, mask)
 

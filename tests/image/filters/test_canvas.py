@@ -19,6 +19,7 @@ from tests.pictures import WHITE as WHITE_RGB
 @dataclass
 class _Strip:
     frames: int = 1
+    imagor: bool = False
 
     def each_frame(self, image: Any, change: Any) -> Any:
         return each_frame(image, self.frames, change)
