@@ -15,11 +15,11 @@ from imgproxy.image.plan import Ceiling
 class Layers:
     """Descriptors by name. Each layer meets the same limits as an original does."""
 
-    def __init__(self, descriptors: Mapping[str, int], ceiling: Ceiling, *, black_point: bool = True) -> None:
-        """`black_point` is that of `raster.to_srgb`."""
+    def __init__(self, descriptors: Mapping[str, int], ceiling: Ceiling, *, imagor: bool = False) -> None:
+        """`imagor` brings colours to sRGB as it does: by profiles alone, without black points."""
         self._descriptors = descriptors
         self._ceiling = ceiling
-        self._black_point = black_point
+        self._imagor = imagor
 
     def picture(self, name: str, *, within: tuple[int, int] | None, frames: int) -> Image:
         """A layer as 8-bit sRGB with alpha, `frames` frames below one another.
@@ -35,7 +35,8 @@ class Layers:
         planning.check(opened.facts, count, self._ceiling)
         image = vips.load(opened, shrink=1, first=0, count=count, sequential=False)
         image = raster.upright(image, opened.facts.orientation)
-        image = raster.to_srgb(image, black_point=self._black_point)
+        nclx = None if self._imagor else opened.facts.nclx
+        image = raster.to_srgb(image, nclx=nclx, black_point=not self._imagor)
         image = image if image.interpretation == "srgb" else image.colourspace("srgb")
         image = image if image.hasalpha() else image.addalpha()
         if within is not None:

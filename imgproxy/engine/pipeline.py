@@ -49,7 +49,7 @@ def render(
     by `set_kill`. Raise an `ImgproxyError` for whatever is wrong, nothing of libvips's own.
     """
     below = dict(zip(job.layers, layers, strict=True))
-    further = Layers(below, job.ceiling, black_point=not job.encoding.imagor)
+    further = Layers(below, job.ceiling, imagor=job.encoding.imagor)
     work = Work(job, original, result, further, stop)
     try:
         for step in STEPS:

@@ -40,8 +40,6 @@ class Encoding:
     metadata: Keep = "strip"
     exact: bool = False
     """Shrink-on-load keeps a factor of two for the resize, as vips_thumbnail does."""
-    imagor: bool = False
-    """Choose as imagor does where that changes pixels."""
     background: Colour = WHITE
     """Behind transparent parts, in a format without alpha."""
     imagor: bool = False

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from imgproxy.engine import vips
+from imgproxy.engine import cicp, vips
 from imgproxy.image.colour import Colour
 from imgproxy.image.filters.family import Image
 from imgproxy.image.plan import Span
@@ -168,8 +168,8 @@ def flattened(image: Image, background: Colour) -> Image:
     return image.colourspace("srgb").flatten(background=background.rgb)
 
 
-def to_srgb(image: Image, *, black_point: bool = True) -> Image:
-    """Bring colours to 8-bit sRGB or grey, by the embedded profile if there is one.
+def to_srgb(image: Image, *, nclx: tuple[int, int] | None = None, black_point: bool = True) -> Image:
+    """Bring colours to 8-bit sRGB or grey, by the embedded profile if there is one, else by `Facts.nclx`.
 
     `black_point` scales the darkest ink to black (ICC black-point compensation); imagor does without.
     """
@@ -177,6 +177,8 @@ def to_srgb(image: Image, *, black_point: bool = True) -> Image:
         image = _by_profile(image, black_point)
     elif image.interpretation == "cmyk":
         image = image.icc_transform("srgb", input_profile="cmyk", **_inked(black_point))
+    elif nclx is not None:
+        image = cicp.to_srgb(image, *nclx)
     return eight_bit(image)
 
 

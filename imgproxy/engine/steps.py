@@ -223,14 +223,19 @@ def flip(work: Work) -> None:
 def colour(work: Work) -> None:
     """Bring colours to 8-bit sRGB, by the embedded profile; with metadata kept, the profile may stay.
 
+    Code points (nclx) never do: no encoder writes them. imagor does not look at them.
+
     Done on the small picture: a profile costs the more the more pixels there are.
     """
     encoding, options = work.job.encoding, work.job.transform.options
     stays = encoding.metadata == "keep" and not (options.strip_icc or options.strip_metadata)
-    if stays and work.image.interpretation != "cmyk":
+    nclx = None if encoding.imagor else work.facts.nclx
+    profiled = work.image.get_typeof("icc-profile-data")
+    lost = work.image.interpretation == "cmyk" or (nclx is not None and not profiled)
+    if stays and not lost:
         work.image = raster.eight_bit(work.image)
     else:
-        work.image = raster.to_srgb(work.image, black_point=not encoding.imagor)
+        work.image = raster.to_srgb(work.image, nclx=nclx, black_point=not encoding.imagor)
 
 
 def effects(work: Work) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyvips
 
+from imgproxy.engine.readers import isobmff
 from imgproxy.errors import BrokenImage, DeadlinePassed, EngineFailed, ImageTooLarge, UnsupportedImage
 from imgproxy.image.colour import Colour
 from imgproxy.image.filters.family import Image
@@ -101,6 +102,8 @@ def open_original(descriptor: int) -> Opened:
         if facts.format is Format.AVIF and not _is_av1(header, descriptor):
             # libvips reads such a header and fails at the pixels, for want of an HEVC decoder
             raise UnsupportedImage("the original is HEIC, which we do not read; convert it to JPEG or AVIF")
+        if facts.format is Format.AVIF:
+            facts = replace(facts, nclx=isobmff.nclx(lambda at, count: os.pread(descriptor, count, at)))
         return Opened(source, facts)
 
 
@@ -190,6 +193,16 @@ def plain(colour: Colour, width: int, height: int) -> Image:
     parts = colour.rgb if colour.alpha == 255 else colour.rgba
     pixel = pyvips.Image.black(1, 1, bands=len(parts)) + parts
     return pixel.cast("uchar").copy(interpretation="srgb").embed(0, 0, width, height, extend="copy")
+
+
+def ramp(*, deep: bool) -> Image:
+    """A table of every 8-bit or 16-bit value, for curves that `maplut` applies."""
+    return pyvips.Image.identity(ushort=deep)
+
+
+def matrix(rows: Sequence[Sequence[float]]) -> Image:
+    """A matrix for `recomb`."""
+    return pyvips.Image.new_from_array([list(row) for row in rows])
 
 
 def draw_svg(text: str) -> Image:

@@ -18,6 +18,8 @@ class Facts:
     orientation: int = 1
     """EXIF orientation, 1–8; 5–8 lie on their side."""
     alpha: bool = False
+    nclx: tuple[int, int] | None = None
+    """Colour primaries and transfer characteristics (ITU-T H.273) of an AVIF or HEIC that names them."""
 
     @property
     def sideways(self) -> bool:

@@ -60,6 +60,12 @@ def _cmyk() -> bytes:
     return encoded(gradient(60, 40).icc_transform("cmyk", input_profile="srgb"), ".jpg", keep="icc")
 
 
+def _coded() -> bytes:
+    """An AVIF whose code points are BT.2020 and PQ."""
+    data = encoded(gradient(60, 40), ".avif", lossless=True)
+    return data.replace(b"colrnclx\0\1\0\r", b"colrnclx\0\t\0\x10", 1)
+
+
 ORIGINALS = {
     "jpeg": encoded(noise(60, 40), ".jpg"),
     "png": encoded(gradient(60, 40).addalpha()),
@@ -72,6 +78,7 @@ ORIGINALS = {
     "upright": oriented(6),
     "wide gamut": _p3(),
     "cmyk": _cmyk(),
+    "wide gamut by code points": _coded(),
 }
 
 

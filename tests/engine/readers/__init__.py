@@ -1,0 +1,1 @@
+"""Readers of image formats, and of the boxes around them."""
