@@ -37,6 +37,7 @@ from imgproxy.files.multipart import Arrived
 from imgproxy.filing import Around, Filing, assemble_files
 from imgproxy.fleet.alone import Alone
 from imgproxy.fleet.words import Fleet
+from imgproxy.image.formats import READERS
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.source import Key
 from imgproxy.settings import Settings
@@ -256,7 +257,12 @@ def recipe(settings: Settings) -> Recipe:
     )
     return Recipe(
         encoding=encoding,
-        ceiling=Ceiling(settings.max_pixels, settings.max_frames, settings.max_side),
+        ceiling=Ceiling(
+            settings.max_pixels,
+            settings.max_frames,
+            settings.max_side,
+            without=tuple(name for name in READERS if name not in settings.readers),
+        ),
         encoder=f"{encoding} libvips {version('pyvips-binary')}",
     )
 

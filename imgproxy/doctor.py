@@ -21,7 +21,7 @@ from imgproxy.errors import ImgproxyError
 from imgproxy.files import migrations
 from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
-from imgproxy.image.formats import TRAITS
+from imgproxy.image.formats import READERS, TRAITS
 from imgproxy.settings import Settings
 from imgproxy.storage.address import make
 
@@ -66,7 +66,7 @@ async def _workers(settings: Settings) -> list[Finding]:
     pool = app.make_pool(settings, size=1, spare=0)
     try:
         await pool.start()
-        return [_codecs(pool.ready), _sandbox(pool.ready)]
+        return [_codecs(pool.ready), _readers(settings), _sandbox(pool.ready)]
     except ImgproxyError as error:
         return [Finding("FAIL", "workers", str(error))]
     finally:
@@ -79,6 +79,12 @@ def _codecs(ready: Ready) -> Finding:
     if missing:
         return Finding("note", "libvips", f"{text}; cannot read {' '.join(missing)}")
     return Finding("ok", "libvips", text)
+
+
+def _readers(settings: Settings) -> Finding:
+    on = "; ".join(f"{name}: {' '.join(READERS[name])}" for name in READERS if name in settings.readers)
+    off = [name for name in READERS if name not in settings.readers]
+    return Finding("ok", "readers", on + (f"; off by IMGPROXY_READERS: {', '.join(off)}" if off else ""))
 
 
 def _sandbox(ready: Ready) -> Finding:

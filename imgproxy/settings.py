@@ -25,7 +25,7 @@ from imgproxy.errors import BadArgument
 from imgproxy.files import address
 from imgproxy.files.address import DatabaseAddress
 from imgproxy.image.colour import BLACK, WHITE, Colour, parse_colour
-from imgproxy.image.formats import Format, parse_format
+from imgproxy.image.formats import READERS, Format, parse_format
 from imgproxy.image.transform import Limits
 from imgproxy.storage.address import StorageAddress, parse
 
@@ -60,6 +60,14 @@ def _formats(value: Any) -> Any:
             raise ValueError(f"a comma list of image types is expected, such as avif,webp; '{word}' is none")
         names.append(found)
     return tuple(names)
+
+
+def _readers(value: Any) -> Any:
+    found = _words(value)
+    for each in found:
+        if each not in READERS:
+            raise ValueError(f"a comma list of {', '.join(READERS)} is expected; '{each}' is none")
+    return found
 
 
 def _numbers(low: int, high: int) -> Any:
@@ -242,6 +250,10 @@ class Settings(BaseSettings):
         description="named transforms, such as `card=fit-in/300x200/filters:quality(80);face=80x80/smart`",
     )
     only_presets: bool = Field(False, description="whether nothing but presets may be asked for")
+    readers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_readers)] = Field(
+        tuple(READERS),
+        description="comma list of the readers of images; a type that none of them reads is 415",
+    )
     auto_formats: Formats = Field(
         (Format.AVIF, Format.WEBP),
         description="types that may be negotiated when the URL names none, best first",

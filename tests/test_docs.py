@@ -11,6 +11,7 @@ from imgproxy.cli import parser
 from imgproxy.dialects.vocabulary import PARAMETERS
 from imgproxy.edge.problems import STATUSES
 from imgproxy.image.filters import FILTERS
+from imgproxy.image.formats import READERS, WRITTEN
 from imgproxy.settings import variables
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +30,15 @@ def test_the_readme_names_no_setting_that_is_not_there() -> None:
 @pytest.mark.parametrize("name", [each.name for each in FILTERS])
 def test_every_filter_is_in_the_readme(name: str) -> None:
     assert re.search(rf"`[^`]*\b{name}\(", README)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_is_in_the_readme_with_what_it_reads(name: str) -> None:
+    assert re.search(rf"^\| `{name}` \| {' '.join(READERS[name])} \|", README, re.MULTILINE)
+
+
+def test_the_types_that_are_written_are_in_the_readme() -> None:
+    assert f"Writes {' '.join(WRITTEN)}." in README
 
 
 @pytest.mark.parametrize("name", [each.name for each in PARAMETERS])

@@ -14,7 +14,7 @@ from imgproxy.engine.protocol import Ready
 from imgproxy.errors import EngineFailed
 from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
-from imgproxy.image.formats import TRAITS
+from imgproxy.image.formats import TRAITS, Format
 from imgproxy.settings import Settings
 from imgproxy.storage.address import MemoryAddress
 
@@ -60,9 +60,22 @@ async def examined(settings: Settings) -> tuple[int, dict[str, str]]:
 async def test_a_sound_deployment_is_told_in_one_line_each(settings: Settings, workers: Workers) -> None:
     status, lines = await examined(settings)
     assert status == 0
-    subjects = ["libvips", "sandbox", "storage", "database", "cache", "open files", "http", "signatures"]
+    subjects = [
+        "libvips",
+        "readers",
+        "sandbox",
+        "storage",
+        "database",
+        "cache",
+        "open files",
+        "http",
+        "signatures",
+    ]
     assert list(lines) == subjects
-    assert lines["libvips"] == "ok    libvips      libvips 8.18.7, reads jpeg png webp avif gif tiff svg"
+    assert lines["libvips"] == f"ok    libvips      libvips 8.18.7, reads {' '.join(Format)}"
+    assert lines["readers"].startswith(
+        "ok    readers      libvips: jpeg png webp avif gif tiff svg; heic: heic"
+    )
     assert lines["sandbox"] == "ok    sandbox      full: no-new-privileges, rlimits, landlock, seccomp"
     assert workers.closed
 
@@ -88,7 +101,7 @@ async def test_types_that_cannot_be_read_are_named_and_do_not_fail(
     status, lines = await examined(settings)
     assert status == 0
     assert lines["libvips"].startswith("note  libvips")
-    assert lines["libvips"].endswith("; cannot read avif svg")
+    assert lines["libvips"].endswith("; cannot read avif svg heic bmp ico jp2 jxl pdf")
 
 
 async def test_workers_that_cannot_start_fail_and_the_rest_is_looked_at(

@@ -176,5 +176,6 @@ def likely_mime(prepared: Prepared, key: Key | None) -> str | None:
     suffix = PurePosixPath(key).suffix.lower().removeprefix(".") if key else "png"
     own = next((name for name, traits in TRAITS.items() if suffix in (name, traits.extension)), None)
     if own in (Format.GIF, Format.WEBP, None) or not prepared.output.candidates:
-        return TRAITS[own].mime if own is not None and not prepared.output.candidates else None
+        sure = own is not None and TRAITS[own].written and not prepared.output.candidates
+        return TRAITS[own].mime if own is not None and sure else None
     return TRAITS[prepared.output.candidates[0]].mime

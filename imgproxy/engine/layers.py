@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from imgproxy.engine import raster, vips
+from imgproxy.engine import raster, readers, vips
 from imgproxy.errors import EngineFailed
 from imgproxy.image import plan as planning
 from imgproxy.image.filters.family import Image
@@ -29,11 +29,11 @@ class Layers:
         """
         if name not in self._descriptors:
             raise EngineFailed("the picture could not be made")
-        opened = vips.open_original(self._descriptors[name])
+        opened = readers.open_image(self._descriptors[name], without=self._ceiling.without)
         moving = TRAITS[opened.facts.format].animation
         count = min(frames, opened.facts.pages) if moving else 1
         planning.check(opened.facts, count, self._ceiling)
-        image = vips.load(opened, shrink=1, first=0, count=count, sequential=False)
+        image = opened.load(shrink=1, first=0, count=count, sequential=False)
         image = raster.upright(image, opened.facts.orientation)
         nclx = None if self._imagor else opened.facts.nclx
         image = raster.to_srgb(image, nclx=nclx, black_point=not self._imagor)

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
-from imgproxy.engine import encode, raster, vips
+from imgproxy.engine import encode, raster, readers, vips
 from imgproxy.engine.layers import Layers
 from imgproxy.engine.protocol import Job
+from imgproxy.engine.readers.family import Opened
 from imgproxy.image import plan as planning
 from imgproxy.image.filters import named
 from imgproxy.image.filters.family import Image
@@ -40,7 +41,7 @@ class Work:
     format: Format = field(init=False)
     plan: Plan = field(init=False)
     image: Image = None
-    opened: vips.Opened | None = None
+    opened: Opened | None = None
     frames: int = 1
     first: int = 0
     trim: Box | None = None
@@ -94,7 +95,10 @@ def probe(work: Work) -> None:
         alpha = work.job.plain is not None and work.job.plain.alpha < 255
         work.facts = Facts(Format.PNG, max(wish.width, 1), max(wish.height, 1), alpha=alpha)
     else:
-        work.opened = vips.open_original(work.original)
+        job = work.job
+        work.opened = readers.open_image(
+            work.original, dpi=job.transform.options.dpi, without=job.ceiling.without
+        )
         work.facts = work.opened.facts
 
 
@@ -103,11 +107,23 @@ def limit(work: Work) -> None:
     work.format = choose(work.job.output, work.facts)
     work.first, work.frames = planning.frames(work.job.transform, work.facts, work.format)
     if work.opened is not None:
-        work.opened = vips.turn_to(work.opened, work.first)
+        work.opened = work.opened.page(work.first)
         work.facts = work.opened.facts
     if work.frames == 1:
         work.facts = replace(work.facts, pages=1)
-    planning.check(work.facts, work.frames, work.job.ceiling)
+    planning.check(work.facts, work.frames, work.job.ceiling, factor=_drawn_smaller(work))
+
+
+def _drawn_smaller(work: Work) -> float:
+    """By how much a drawing is drawn smaller than it says; an image is decoded whole, whatever is wanted."""
+    return _shrink(work) if TRAITS[work.facts.format].vector else 1
+
+
+def _shrink(work: Work) -> float:
+    encoding = work.job.encoding
+    return planning.shrink(
+        work.job.transform, work.facts, work.job.ceiling, exact=encoding.exact, imagor=encoding.imagor
+    )
 
 
 def load(work: Work) -> None:
@@ -116,12 +132,8 @@ def load(work: Work) -> None:
         assert work.job.plain is not None  # noqa: S101  the server sends one or the other
         work.image = vips.plain(work.job.plain, work.facts.width, work.facts.height)
         return
-    encoding = work.job.encoding
-    work.factor = planning.shrink(
-        work.job.transform, work.facts, work.job.ceiling, exact=encoding.exact, imagor=encoding.imagor
-    )
-    work.image = vips.load(
-        work.opened,
+    work.factor = _shrink(work)
+    work.image = work.opened.load(
         shrink=work.factor,
         first=work.first,
         count=work.frames,

@@ -6,16 +6,14 @@ is nothing for an asker. Filters and steps call methods on the images they are h
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pyvips
 
-from imgproxy.engine.readers import isobmff
-from imgproxy.errors import BrokenImage, DeadlinePassed, EngineFailed, ImageTooLarge, UnsupportedImage
+from imgproxy.errors import BrokenImage, DeadlinePassed, EngineFailed, ImageTooLarge
 from imgproxy.image.colour import Colour
 from imgproxy.image.filters.family import Image
 from imgproxy.image.formats import TRAITS, WRITTEN, Format
@@ -24,9 +22,18 @@ from imgproxy.image.info import Facts
 OLDEST = (8, 18, 7)
 """Older ones have known holes in loaders that we use (CVE-2026-69242 and others, mended by 8.18.7)."""
 
-_BY_LOADER = {f"{traits.loader}_source": name for name, traits in TRAITS.items()}
+_LOADERS = {
+    Format.JPEG: "jpegload",
+    Format.PNG: "pngload",
+    Format.WEBP: "webpload",
+    Format.AVIF: "heifload",
+    Format.GIF: "gifload",
+    Format.TIFF: "tiffload",
+    Format.SVG: "svgload",
+}
 _PAGED = (Format.GIF, Format.WEBP, Format.TIFF)
-_AV1 = "av1"
+_CSS_DPI = 96
+_FINEST = 10_000  # pixels; a drawing's sides are measured at this size
 
 
 def version() -> tuple[int, int, int]:
@@ -35,8 +42,8 @@ def version() -> tuple[int, int, int]:
 
 
 def describe() -> tuple[str, tuple[str, ...]]:
-    """The version's text, and the types that this libvips can read."""
-    readable = tuple(name for name, traits in TRAITS.items() if _exists(f"{traits.loader}_source"))
+    """The version's text, and the types of ours that this libvips can read."""
+    readable = tuple(name for name, loader in _LOADERS.items() if _exists(f"{loader}_source"))
     return _dotted(version()), readable
 
 
@@ -73,7 +80,7 @@ def warm() -> None:
     for name in WRITTEN:
         traits = TRAITS[name]
         data = picture.write_to_buffer(f".{traits.extension}")
-        loaded = getattr(pyvips.Image, f"{traits.loader}_buffer")(data)
+        loaded = getattr(pyvips.Image, f"{_LOADERS[name]}_buffer")(data)
         loaded.resize(0.5).icc_transform("srgb", input_profile="srgb").copy_memory()
     picture.smartcrop(32, 32, interesting="attention").copy_memory()
     draw_svg('<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>').copy_memory()
@@ -81,44 +88,37 @@ def warm() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An original whose header was read and whose pixels were not."""
+    """An original whose header was read and whose pixels were not; see `readers.family.Opened`."""
 
     source: Any
     facts: Facts
 
+    def page(self, number: int) -> Opened:
+        """The same original open at another page, from 0; those of a TIFF have sizes of their own."""
+        return turn_to(self, number)
 
-def open_original(descriptor: int) -> Opened:
-    """Read a header; raise `UnsupportedImage` or `BrokenImage`. The descriptor stays the caller's.
+    def load(self, *, shrink: float, first: int, count: int, sequential: bool) -> Image:
+        """Set up decoding."""
+        return load(self, shrink=shrink, first=first, count=count, sequential=sequential)
 
-    libvips decides the type from the bytes alone; only those of our table pass.
+
+def open_image(descriptor: int, format_: Format) -> Opened:
+    """Read the header of a type that its first bytes told; raise `BrokenImage`.
+
+    The descriptor stays the caller's.
     """
-    with _translated():
+    with _translated("its header cannot be read"):
         source = pyvips.Source.new_from_descriptor(descriptor)
-        try:
-            header = pyvips.Image.new_from_source(source, "", access="sequential")
-        except pyvips.Error as error:
-            raise _unopened(error, descriptor) from None
-        facts = _facts(header)
-        if facts.format is Format.AVIF and not _is_av1(header, descriptor):
-            # libvips reads such a header and fails at the pixels, for want of an HEVC decoder
-            raise UnsupportedImage("the original is HEIC, which we do not read; convert it to JPEG or AVIF")
-        if facts.format is Format.AVIF:
-            facts = replace(facts, nclx=isobmff.nclx(lambda at, count: os.pread(descriptor, count, at)))
-        return Opened(source, facts)
+        return Opened(source, _drawn(source) if format_ is Format.SVG else _facts(_header(source, format_)))
 
 
-def _unopened(error: pyvips.Error, descriptor: int) -> Exception:
-    if os.fstat(descriptor).st_size == 0:
-        return BrokenImage("the original is empty: it has no bytes")
-    if "not in a known format" in str(error):
-        return UnsupportedImage(f"the original is not of a type we read: {', '.join(TRAITS)}")
-    return BrokenImage("the original is damaged: its header cannot be read")
+def _header(source: Any, format_: Format, **options: Any) -> Image:
+    return pyvips.Operation.call(f"{_LOADERS[format_]}_source", source, access="sequential", **options)
 
 
 def _facts(header: Image) -> Facts:
-    format_ = _BY_LOADER.get(_field(header, "vips-loader", ""))
-    if format_ is None:
-        raise UnsupportedImage(f"the original is not of a type we read: {', '.join(TRAITS)}")
+    loader = _field(header, "vips-loader", "").removesuffix("_source")
+    format_ = next(name for name, each in _LOADERS.items() if each == loader)
     pages = int(_field(header, "n-pages", 1)) if format_ in _PAGED else 1
     orientation = int(_field(header, "orientation", 1))
     return Facts(
@@ -131,16 +131,32 @@ def _facts(header: Image) -> Facts:
     )
 
 
-def _is_av1(header: Image, descriptor: int) -> bool:
-    """Whether a HEIF file holds AV1: by its main brand, which is all libvips looks at, or by another.
+def _drawn(source: Any) -> Facts:
+    """A drawing's facts. Its sides may be fractions, which a loader that rounds tells when it enlarges."""
+    try:
+        rough = _header(source, Format.SVG, **_at(1))
+        scale = max(1.0, _FINEST / max(rough.width, rough.height))
+    except pyvips.Error:  # smaller than a pixel
+        scale = _FINEST / 10
+    fine = _header(source, Format.SVG, **_at(scale))
+    sides = tuple(_whole(side / scale, 1 / scale) for side in (fine.width, fine.height))
+    width, height = (max(1, round(side)) for side in sides)
+    return Facts(
+        Format.SVG,
+        width,
+        height,
+        alpha=True,
+        exact=None if sides == (width, height) else (sides[0], sides[1]),
+    )
 
-    The brands stand in the first box (ISO/IEC 14496-12 §4.3).
-    """
-    if _field(header, "heif-compression", "") == _AV1:
-        return True
-    size = int.from_bytes(os.pread(descriptor, 4, 0), "big")
-    brands = os.pread(descriptor, min(size, 256) - 16 if size > 16 else 0, 16)
-    return b"avif" in (brands[at : at + 4] for at in range(0, len(brands), 4))
+
+def _whole(side: float, unsure: float) -> float:
+    return round(side) if abs(side - round(side)) <= unsure else side
+
+
+def _at(scale: float) -> dict[str, float]:
+    """How to draw an SVG: a pixel of it is CSS's, 96 to the inch; libvips takes 72 for a scale of 1."""
+    return {"dpi": _CSS_DPI, "scale": scale * 72 / _CSS_DPI}
 
 
 def _field(image: Image, name: str, otherwise: Any) -> Any:
@@ -152,8 +168,7 @@ def turn_to(opened: Opened, page: int) -> Opened:
     if page == 0 or opened.facts.format is not Format.TIFF:
         return opened
     with _translated():
-        operation = f"{TRAITS[Format.TIFF].loader}_source"
-        return Opened(opened.source, _facts(pyvips.Operation.call(operation, opened.source, page=page)))
+        return Opened(opened.source, _facts(_header(opened.source, Format.TIFF, page=page)))
 
 
 def load(opened: Opened, *, shrink: float, first: int, count: int, sequential: bool) -> Image:
@@ -170,10 +185,12 @@ def load(opened: Opened, *, shrink: float, first: int, count: int, sequential: b
         options |= {"page": first, "n": count}
     if facts.format is Format.JPEG and shrink > 1:
         options["shrink"] = int(shrink)
-    elif facts.format in (Format.WEBP, Format.SVG) and shrink != 1:
+    elif facts.format is Format.WEBP and shrink != 1:
         options["scale"] = 1 / shrink
+    elif facts.format is Format.SVG:
+        options |= _at(1 / shrink)
     with _translated():
-        operation = f"{TRAITS[facts.format].loader}_source"
+        operation = f"{_LOADERS[facts.format]}_source"
         image = pyvips.Operation.call(operation, opened.source, **options)
         _count_frames(image, first, count)
         return image
@@ -205,6 +222,30 @@ def matrix(rows: Sequence[Sequence[float]]) -> Image:
     return pyvips.Image.new_from_array([list(row) for row in rows])
 
 
+def from_memory(
+    data: bytes,
+    width: int,
+    height: int,
+    bands: int,
+    interpretation: str,
+    profile: bytes | None,
+    depth: str = "",
+) -> Image:
+    """Pixels that another library decoded, row by row, with their colour profile."""
+    depth = depth or ("ushort" if interpretation == "grey16" else "uchar")
+    image = pyvips.Image.new_from_memory(data, width, height, bands, depth)
+    image = image.copy(interpretation=interpretation)
+    if profile:
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    return image
+
+
+def decode_jpeg(data: bytes) -> Image:
+    """A JPEG that was within another file."""
+    with _translated():
+        return pyvips.Image.jpegload_buffer(data, fail_on="error")
+
+
 def draw_svg(text: str) -> Image:
     """Draw an SVG of our own making."""
     return pyvips.Image.svgload_buffer(text.encode())
@@ -231,15 +272,15 @@ def write(image: Image, descriptor: int, format_: Format, options: dict[str, Any
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(fault: str = "its pixels cannot be decoded") -> Iterator[None]:
     try:
         yield
     except pyvips.Error as error:
-        raise translate(error) from error
+        raise translate(error, fault) from error
 
 
-def translate(error: pyvips.Error) -> Exception:
-    """What a libvips error means to whoever asked."""
+def translate(error: pyvips.Error, fault: str = "its pixels cannot be decoded") -> Exception:
+    """What a libvips error means to whoever asked; `fault` is what a damaged original is said to have."""
     text = str(error).lower()
     if "killed" in text:
         return DeadlinePassed("the picture took too long to make")
@@ -247,7 +288,7 @@ def translate(error: pyvips.Error) -> Exception:
         return ImageTooLarge("the picture needs more memory than is allowed")
     if "vips_" in text and "no such operation" in text:
         return EngineFailed("the picture could not be made")
-    return BrokenImage("the original is damaged: its pixels cannot be decoded")
+    return BrokenImage(f"the original is damaged: {fault}")
 
 
 INT = pyvips.GValue.gint_type

@@ -194,14 +194,18 @@ def _peer(channel: socket.socket) -> int:
 
 def main() -> None:
     """Run a worker on the socket whose descriptor is the last argument."""
-    from imgproxy.engine import pipeline, vips  # here: the server imports this module too, and no libvips
+    from imgproxy.engine import (  # here: the server imports this module too, and no libvips
+        pipeline,
+        readers,
+        vips,
+    )
 
     start(
         socket.socket(fileno=int(sys.argv[-1])),
         render=pipeline.render,
         prepare=vips.prepare,
         warm=vips.warm,
-        describe=vips.describe,
+        describe=readers.describe,
     )
 
 

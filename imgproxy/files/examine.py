@@ -16,7 +16,8 @@ from imgproxy.files.verify import settle, weigh
 from imgproxy.image.formats import TRAITS
 from imgproxy.image.source import Key
 
-_MEASURED = frozenset(traits.mime for traits in TRAITS.values())
+_MEASURED = frozenset(traits.mime for traits in TRAITS.values() if traits.mime.startswith("image/"))
+"""A PDF is a document: one that we cannot draw, with a password say, is a file all the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ import re
 
 import puremagic
 
+from imgproxy.image import brands
+
 SNIFFED_BYTES = 8192
 """How much of an object's beginning is looked at."""
 
@@ -43,7 +45,6 @@ _SIGNATURES = (  # offset, bytes, type; the first that fits
     (0, b"\xcf\xfa\xed\xfe", EXECUTABLE),
 )
 _BRANDS = (  # ISO base media files, by their major brand (https://mp4ra.org/registered-types/brands)
-    (("avif", "avis"), "image/avif"),
     (("heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"), "image/heic"),
     (("qt  ",), "video/quicktime"),
     (("M4A ", "M4B ", "M4P ", "F4A ", "F4B "), "audio/mp4"),
@@ -122,8 +123,10 @@ def _signed(first: bytes) -> str | None:
 def _contained(first: bytes) -> str | None:
     """Look into containers."""
     if first[4:8] == b"ftyp":
+        if brands.is_avif(first):
+            return "image/avif"
         brand = first[8:12].decode("latin-1")
-        return next((kind for brands, kind in _BRANDS if brand.startswith(brands)), None)
+        return next((kind for majors, kind in _BRANDS if brand.startswith(majors)), None)
     if first.startswith(b"\x1a\x45\xdf\xa3"):
         return "video/webm" if b"webm" in first[:64] else "video/x-matroska"
     if first.startswith((b"PK\x03\x04", b"PK\x05\x06")):

@@ -1,7 +1,7 @@
 """The image types we read and write, and what each can hold.
 
-Capabilities are columns of one table, never ifs elsewhere. BMP, JPEG 2000, JPEG XL, PDF and HEIC are
-absent because the bundled libvips cannot decode them.
+Capabilities are columns of one table, never ifs elsewhere. Which library reads a type is its reader's matter
+(`engine.readers`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,12 @@ class Format(StrEnum):
     GIF = "gif"
     TIFF = "tiff"
     SVG = "svg"
+    HEIC = "heic"
+    BMP = "bmp"
+    ICO = "ico"
+    JP2 = "jp2"
+    JXL = "jxl"
+    PDF = "pdf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +34,49 @@ class Traits:
 
     mime: str
     extension: str
-    loader: str
-    """The libvips operation that opens it, without `_source`."""
     alpha: bool
     animation: bool
     lossy: bool
     """Has a `quality`."""
     written: bool = True
+    vector: bool = False
+    """Drawn at any size, so nothing is lost by enlarging, and only what is drawn counts as pixels."""
+    photo: bool = False
+    """Answered as JPEG where it is opaque and is not written itself; other types as PNG."""
+
+
+def _read_only(mime: str, extension: str, *, vector: bool = False, photo: bool = False) -> Traits:
+    return Traits(
+        mime, extension, alpha=True, animation=False, lossy=False, written=False, vector=vector, photo=photo
+    )
 
 
 TRAITS: dict[Format, Traits] = {
-    Format.JPEG: Traits("image/jpeg", "jpg", "jpegload", alpha=False, animation=False, lossy=True),
-    Format.PNG: Traits("image/png", "png", "pngload", alpha=True, animation=False, lossy=False),
-    Format.WEBP: Traits("image/webp", "webp", "webpload", alpha=True, animation=True, lossy=True),
-    Format.AVIF: Traits("image/avif", "avif", "heifload", alpha=True, animation=False, lossy=True),
-    Format.GIF: Traits("image/gif", "gif", "gifload", alpha=True, animation=True, lossy=False),
-    Format.TIFF: Traits("image/tiff", "tiff", "tiffload", alpha=True, animation=False, lossy=False),
-    Format.SVG: Traits(
-        "image/svg+xml", "svg", "svgload", alpha=True, animation=False, lossy=False, written=False
-    ),
+    Format.JPEG: Traits("image/jpeg", "jpg", alpha=False, animation=False, lossy=True),
+    Format.PNG: Traits("image/png", "png", alpha=True, animation=False, lossy=False),
+    Format.WEBP: Traits("image/webp", "webp", alpha=True, animation=True, lossy=True),
+    Format.AVIF: Traits("image/avif", "avif", alpha=True, animation=False, lossy=True),
+    Format.GIF: Traits("image/gif", "gif", alpha=True, animation=True, lossy=False),
+    Format.TIFF: Traits("image/tiff", "tiff", alpha=True, animation=False, lossy=False),
+    Format.SVG: _read_only("image/svg+xml", "svg", vector=True),
+    Format.HEIC: _read_only("image/heic", "heic", photo=True),
+    Format.BMP: _read_only("image/bmp", "bmp"),
+    Format.ICO: _read_only("image/x-icon", "ico"),
+    Format.JP2: _read_only("image/jp2", "jp2", photo=True),
+    Format.JXL: _read_only("image/jxl", "jxl", photo=True),
+    Format.PDF: _read_only("application/pdf", "pdf", vector=True),
 }
+
+READERS: dict[str, tuple[Format, ...]] = {
+    "libvips": (Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF, Format.SVG),
+    "heic": (Format.HEIC,),
+    "bmp": (Format.BMP,),
+    "ico": (Format.ICO,),
+    "jpeg2000": (Format.JP2,),
+    "jpegxl": (Format.JXL,),
+    "pdf": (Format.PDF,),
+}
+"""The readers by name, and what each reads; a test holds `engine.readers` to it."""
 
 ALIASES = {"jpg": Format.JPEG, "tif": Format.TIFF}
 """Other words for a type in URLs."""
@@ -60,6 +89,9 @@ def parse_format(text: str) -> Format | None:
     return ALIASES.get(text) or next((each for each in WRITTEN if each == text), None)
 
 
-def family(original: Format) -> Format:
+def family(original: Format, *, alpha: bool) -> Format:
     """What an original of this type is answered as when nobody chose: itself, if we write it."""
-    return original if TRAITS[original].written else Format.PNG
+    traits = TRAITS[original]
+    if traits.written:
+        return original
+    return Format.JPEG if traits.photo and not alpha else Format.PNG

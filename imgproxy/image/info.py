@@ -20,6 +20,8 @@ class Facts:
     alpha: bool = False
     nclx: tuple[int, int] | None = None
     """Colour primaries and transfer characteristics (ITU-T H.273) of an AVIF or HEIC that names them."""
+    exact: tuple[float, float] | None = None
+    """A drawing's width and height before they were rounded; never turned."""
 
     @property
     def sideways(self) -> bool:

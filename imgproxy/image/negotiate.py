@@ -57,7 +57,7 @@ def choose(output: Output, facts: Facts) -> Format:
         if facts.pages > 1 and TRAITS[facts.format].animation and not TRAITS[candidate].animation:
             continue
         return candidate
-    own = family(facts.format)
+    own = family(facts.format, alpha=facts.alpha)
     if own in output.refused:
         return Format.PNG if facts.alpha else Format.JPEG
     return own

@@ -24,6 +24,8 @@ class Options:
     upscale: bool | None = None
     focal: tuple[Region, ...] = ()
     page: int = 1
+    dpi: float = 72
+    """Pixels per inch of a page that is measured in points."""
     max_frames: int | None = None
     strip_exif: bool = False
     strip_icc: bool = False

@@ -83,13 +83,15 @@ class Plan:
 
 
 class Ceiling(NamedTuple):
-    """How large an original may be."""
+    """What an original may be: how large, and read by which readers."""
 
     pixels: int
     """Width × height × frames."""
     frames: int
     side: int
     """The largest side of an answer; free sides stay below it."""
+    without: tuple[str, ...] = ()
+    """Readers that are turned off (`image.formats.READERS`)."""
 
 
 def frames(transform: Transform, facts: Facts, output: Format) -> tuple[int, int]:
@@ -102,13 +104,17 @@ def frames(transform: Transform, facts: Facts, output: Format) -> tuple[int, int
     return first, min(facts.pages - first, transform.options.max_frames or facts.pages)
 
 
-def check(facts: Facts, count: int, ceiling: Ceiling) -> None:
-    """Raise `ImageTooLarge` for more than we decode; called before any pixel is."""
+def check(facts: Facts, count: int, ceiling: Ceiling, *, factor: float = 1) -> None:
+    """Raise `ImageTooLarge` for more than we decode; called before any pixel is.
+
+    `factor` is by how much a drawing is drawn smaller: its own size costs nothing.
+    """
     if count > ceiling.frames:
         raise ImageTooLarge(f"the original has {count} frames, at most {ceiling.frames} are allowed")
-    pixels = facts.width * facts.height * count
+    width, height = math.ceil(facts.width / factor), math.ceil(facts.height / factor)
+    pixels = width * height * count
     if pixels > ceiling.pixels:
-        shown = f"{facts.width}×{facts.height}" + (f"×{count} frames" if count > 1 else "")
+        shown = f"{width}×{height}" + (f"×{count} frames" if count > 1 else "")
         raise ImageTooLarge(f"the original has {shown} pixels, at most {ceiling.pixels} are allowed")
 
 
@@ -146,11 +152,11 @@ def shrink(
         return 1
     if imagor and (transform.crop is not None or transform.fit is Fit.OUTSIDE):
         return 1
-    whole = Size(*facts.upright)
+    whole = _whole(facts)
     part = _cut(transform, whole, None)
     across, down, target, _ = _scales(transform, Size(part.width, part.height), ceiling.side)
     factor = min(1 / max(across, down), facts.width, facts.height)
-    if facts.format is Format.SVG:
+    if TRAITS[facts.format].vector:
         return factor
     if facts.pages > 1 or factor < 1:
         return 1
@@ -189,10 +195,10 @@ def make(
     `loaded` is one stored frame's size as it came from the loader, which was told to shrink it by `factor`;
     `trim` is the even border's inside, upright and in the original's pixels, if that was asked for.
     """
-    whole = Size(*facts.upright)
+    whole = _whole(facts)
     part = _cut(transform, whole, trim)
     across, down, target, box = _scales(transform, Size(part.width, part.height), ceiling.side)
-    place = stored(part, facts.orientation, Size(facts.width, facts.height))
+    place = part if facts.exact else stored(part, facts.orientation, Size(facts.width, facts.height))
     size = target
     if facts.sideways:
         across, down, size = down, across, Size(target.height, target.width)
@@ -271,6 +277,12 @@ def _pixels(crop: Region, whole: Size) -> tuple[int, int, int, int]:
     )
 
 
+def _whole(facts: Facts) -> Size:
+    """Width and height as a person sees the source; a drawing's may be fractions, until something is cut."""
+    width, height = facts.exact or facts.upright
+    return Size(width, height)  # type: ignore[arg-type]  # all that is made of it is rounded
+
+
 def _density(facts: Facts, loaded: Size, factor: float) -> tuple[float, float]:
     """Loaded pixels per pixel of the source, along the stored axes.
 
@@ -279,7 +291,8 @@ def _density(facts: Facts, loaded: Size, factor: float) -> tuple[float, float]:
     """
     if facts.format is Format.JPEG:
         return 1 / factor, 1 / factor
-    return loaded.width / facts.width, loaded.height / facts.height
+    whole = _whole(facts) if facts.exact else Size(facts.width, facts.height)
+    return loaded.width / whole.width, loaded.height / whole.height
 
 
 def _span(start: int, length: int, density: float, loaded: int, target: int) -> tuple[int, int, Span]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from imgproxy.engine import vips
+from imgproxy.engine import readers
 from imgproxy.engine.drawing import DRAWINGS, draw
-from imgproxy.engine.vips import Opened
+from imgproxy.engine.readers.family import Opened
 from imgproxy.image.filters.family import Image
 from imgproxy.image.formats import Format
 
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(folder: Path, request: pytest.FixtureRequest) -> Iterator[Opened]:
     """The picture whose key the test names, as the engine opens originals."""
     with (folder / request.param).open("rb") as file:
-        yield vips.open_original(file.fileno())
+        yield readers.open_image(file.fileno())
 
 
 def picture(key: str) -> pytest.MarkDecorator:
@@ -45,7 +45,7 @@ def picture(key: str) -> pytest.MarkDecorator:
 
 
 def pixels(opened: Opened) -> Image:
-    return vips.load(opened, shrink=1, first=0, count=opened.facts.pages, sequential=False)
+    return opened.load(shrink=1, first=0, count=opened.facts.pages, sequential=False)
 
 
 def test_every_drawing_is_looked_at_here() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import pyvips
 
-from imgproxy.engine import encode, vips
+from imgproxy.engine import encode, readers
 from imgproxy.engine.protocol import Encoding, Keep
+from imgproxy.engine.readers.family import Opened
 from imgproxy.image.filters.family import Image
 from imgproxy.image.formats import TRAITS, WRITTEN, Format
 from imgproxy.image.options import Options
@@ -49,9 +50,9 @@ def _written(picture: Image, name: Format, options: Options = Options(), **how: 
         return os.pread(number, size, 0)
 
 
-def _reopened(data: bytes) -> vips.Opened:
+def _reopened(data: bytes) -> Opened:
     with descriptor(data) as number:
-        return vips.open_original(number)
+        return readers.open_image(number)
 
 
 @pytest.mark.parametrize("name", WRITTEN)

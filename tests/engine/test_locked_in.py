@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+import pytest
+
+from imgproxy.engine import readers
 from imgproxy.engine.pool import Pool
 from imgproxy.engine.protocol import Encoding, Job
 from imgproxy.image.filters import FILTERS
 from imgproxy.image.formats import WRITTEN, Format
 from imgproxy.image.negotiate import Output
 from imgproxy.image.transform import Fit, Transform
+from tests.engine.readers.files import pdf, pillowed, quarters
 from tests.pictures import (
     BLUE,
     CEILING,
@@ -31,6 +35,16 @@ from tests.pictures import (
     svg,
 )
 
+_AS_PILLOW_HAS_IT = {
+    "heic": pillowed(quarters(64, 48), "HEIF"),
+    "bmp": pillowed(quarters(60, 40), "BMP"),
+    "bmp of a palette": pillowed(quarters(60, 40), "BMP", "P"),
+    "ico": pillowed(quarters(48, 48), "ICO", sizes=[(48, 48)]),
+    "ico of a bitmap": pillowed(quarters(48, 48), "ICO", sizes=[(48, 48)], bitmap_format="bmp"),
+    "jp2": pillowed(quarters(60, 40), "JPEG2000"),
+    "jxl": pillowed(quarters(60, 40), "JXL"),
+    "pdf": pdf(60, 40, "1 0 0 rg 0 0 9 9 re f BT /F1 9 Tf 9 9 Td (text) Tj ET"),
+}
 _WATERMARK = encoded(quadrants(20, 20).addalpha())
 _EFFECTS = (
     "background_color(red)",
@@ -79,7 +93,17 @@ ORIGINALS = {
     "wide gamut": _p3(),
     "cmyk": _cmyk(),
     "wide gamut by code points": _coded(),
+    **_AS_PILLOW_HAS_IT,
 }
+
+
+@pytest.mark.parametrize("name", Format)
+def test_every_type_has_an_original_here(name: Format) -> None:
+    found = set()
+    for data in ORIGINALS.values():
+        with descriptor(data) as number:
+            found.add(readers.open_image(number).facts.format)
+    assert name in found
 
 
 def test_every_effect_is_tried() -> None:

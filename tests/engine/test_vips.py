@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import pyvips
 
-from imgproxy.engine import vips
+from imgproxy.engine import readers, vips
+from imgproxy.engine.readers.family import Opened
 from imgproxy.errors import (
     BrokenImage,
     DeadlinePassed,
@@ -22,7 +23,7 @@ from imgproxy.errors import (
     UnsupportedImage,
 )
 from imgproxy.image.colour import TRANSPARENT, Colour
-from imgproxy.image.formats import TRAITS, WRITTEN, Format
+from imgproxy.image.formats import READERS, TRAITS, WRITTEN, Format
 from imgproxy.image.info import Facts
 from tests.pictures import (
     BLUE,
@@ -44,9 +45,9 @@ from tests.pictures import (
 
 
 @contextmanager
-def _opened(data: bytes) -> Iterator[vips.Opened]:
+def _opened(data: bytes) -> Iterator[Opened]:
     with descriptor(data) as number:
-        yield vips.open_original(number)
+        yield readers.open_image(number)
 
 
 def _facts(data: bytes) -> Facts:
@@ -54,16 +55,16 @@ def _facts(data: bytes) -> Facts:
         return opened.facts
 
 
-def _loaded(opened: vips.Opened, **how: Any) -> Any:
+def _loaded(opened: Opened, **how: Any) -> Any:
     options: dict[str, Any] = {"shrink": 1, "first": 0, "count": opened.facts.pages, "sequential": False}
-    return vips.load(opened, **options | how)
+    return opened.load(**options | how)
 
 
 def test_the_library_is_new_enough_and_reads_all_of_our_table() -> None:
     text, readable = vips.describe()
     assert vips.version() >= vips.OLDEST
     assert text == ".".join(str(part) for part in vips.version())
-    assert readable == tuple(Format)
+    assert readable == READERS["libvips"]
 
 
 def test_every_codec_can_be_warmed() -> None:
@@ -123,29 +124,17 @@ def test_what_a_header_claims_is_told_without_the_pixels() -> None:
 # -- what is turned away -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1"])
-def test_heic_is_refused_by_its_header(brand: bytes) -> None:
-    data = bytearray(encoded(gradient(64, 64), ".avif"))
-    assert data[8:12] == b"avif"
-    brands = int.from_bytes(data[:4], "big")
-    data[8:brands] = data[8:brands].replace(b"avif", brand)
-    with pytest.raises(UnsupportedImage, match="HEIC"):
-        _facts(bytes(data))
-
-
 @pytest.mark.parametrize(
     "data",
     [
         b"<html><body><img src='x.png'></body></html>",
         bytes(range(256)) * 4,
-        b"BM" + bytes(200),
-        b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj<<>>endobj",
         b"\0",
         b"P6 2 2 255 aaaaaaaaaaaa",
         b"gimp xcf file" + bytes(50),
         b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 1 +X 1\n1234",
     ],
-    ids=["html", "bytes", "bmp", "pdf", "one byte", "ppm", "xcf", "hdr"],
+    ids=["html", "bytes", "one byte", "ppm", "xcf", "hdr"],
 )
 def test_what_is_not_in_our_table_is_unsupported_whatever_it_is_called(data: bytes) -> None:
     with pytest.raises(UnsupportedImage, match=r"not of a type we read: jpeg, png, webp"):
@@ -202,7 +191,7 @@ def test_errors_become_ours_and_say_nothing_of_libvips(said: str, meant: type[Im
 
 def test_the_descriptor_stays_the_callers() -> None:
     with descriptor(encoded(gradient(9, 9))) as number:
-        vips.open_original(number)
+        readers.open_image(number)
         assert os.fstat(number).st_size
 
 
@@ -280,7 +269,7 @@ def test_bare_pixels_bring_nothing_along() -> None:
 def test_what_is_written_is_of_its_type(name: Format) -> None:
     with descriptor() as number:
         vips.write(deep(20, 10).colourspace("srgb"), number, name, {})
-        facts = vips.open_original(number).facts
+        facts = readers.open_image(number).facts
     assert (facts.format, facts.width, facts.height) == (name, 20, 10)
 
 
@@ -289,4 +278,4 @@ def test_avif_is_known_by_any_of_its_brands() -> None:
     plain[8:12] = b"mif1"
     assert b"avif" in plain[16:40]
     with descriptor(bytes(plain)) as number:
-        assert vips.open_original(number).facts.format is Format.AVIF
+        assert readers.open_image(number).facts.format is Format.AVIF

@@ -8,6 +8,7 @@ from imgproxy.image.filters.background_color import BACKGROUND_COLOR
 from imgproxy.image.filters.blur import BLUR
 from imgproxy.image.filters.brightness import BRIGHTNESS
 from imgproxy.image.filters.contrast import CONTRAST
+from imgproxy.image.filters.dpi import DPI
 from imgproxy.image.filters.dpr import DPR
 from imgproxy.image.filters.expire import EXPIRE
 from imgproxy.image.filters.family import Call, Filter
@@ -42,6 +43,7 @@ FILTERS: tuple[Filter, ...] = (
     BLUR,
     BRIGHTNESS,
     CONTRAST,
+    DPI,
     DPR,
     EXPIRE,
     FILL,

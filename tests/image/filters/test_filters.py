@@ -58,6 +58,7 @@ EFFECTS: list[tuple[str, tuple[Any, ...]]] = [
 OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("attachment()", {"attachment": ""}),
     ("attachment(my%20cat.jpg)", {"attachment": "my cat.jpg"}),
+    ("dpi(150)", {"dpi": 150}),
     ("dpr(1.5)", {"dpr": 1.5}),
     ("expire(1700000000000)", {"expire": 1_700_000_000_000}),
     ("focal(1x2:3x4)", {"focal": (Region(1, 2, 3, 4),)}),
@@ -81,7 +82,8 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
 NONSENSE = [
     "attachment(a,b)", "attachment(" + "a" * 201 + ")", "background_color()", "background_color(blur)",
     "blur()", "blur(-1)", "blur(151)", "blur(1,2,3)", "brightness(101)", "brightness()", "contrast(-101)",
-    "dpr(0)", "dpr(9)", "dpr()", "expire(-1)", "expire(soon)", "fill()", "fill(nothing)", "fill(red,maybe)",
+    "dpi(0)", "dpi(x)", "dpi()", "dpr(0)", "dpr(9)", "dpr()", "expire(-1)", "expire(soon)", "fill()",
+    "fill(nothing)", "fill(red,maybe)",
     "focal()", "focal(1)", "focal(1x2x3)", "focal(3x4:1x2)", "focal(-1,2)", "focal(axb)", "format()",
     "format(bmp)", "format(WEBP)", "grayscale(1)", "hue(361)", "hue(nan)", "max_age(-1)", "max_age(1.5)",
     "max_age(31536001)", "max_bytes(0)", "max_frames(0)", "no_upscale(1)", "padding(red)", "padding(1)",
