@@ -54,7 +54,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "empty.jpg": b"",
         "large.jpg": photo + bytes(60 * MEGA),
         "expanding.svg": expanding(),
-        "huge.svg": svg("", 'width="30000" height="30000"'),
         "fetching.svg": svg(
             '<image xlink:href="file:///etc/passwd" width="9" height="9"/>', 'width="9" height="9"'
         ),
@@ -100,7 +99,6 @@ async def get(client: Client, target: str) -> ClientResponse:
         ("empty.jpg", 422, "empty"),
         ("large.jpg", 413, "52428800"),
         ("expanding.svg", 422, ""),
-        ("huge.svg", 422, "30000×30000"),
         ("frames.gif", 422, "20000 frames"),
         ("noise.jpg", 415, "not of a type we read"),
         ("absent.jpg", 404, "no such public image"),
