@@ -19,13 +19,19 @@ _LAST_QUALITY = 10  # at or below it `max_bytes` gives up (imagor)
 
 _SAVERS: dict[Format, Callable[[int, int], dict[str, Any]]] = {
     Format.JPEG: lambda quality, _: {"Q": quality},
-    Format.PNG: lambda _, effort: {"compression": effort},
+    Format.PNG: lambda _, effort: {"compression": effort},  # and a filter, by a look at the pixels
     Format.WEBP: lambda quality, effort: {"Q": quality, "effort": effort},
     Format.AVIF: lambda quality, effort: {"Q": quality, "effort": effort, "compression": "av1"},
     Format.GIF: lambda _, effort: {"effort": effort},
     Format.TIFF: lambda *_: {"compression": "deflate"},
 }
 _EFFORT = {Format.PNG: 6, Format.GIF: 7}  # libvips's own defaults
+
+_FILTERED_COMPRESSION = 3
+"""Of a PNG with row filters: 6 takes twice as long for 3 % fewer bytes."""
+_SMOOTH = 0.93
+"""Filter if neighbours' differences take at most so much of the bits that the values take."""
+_SAMPLED_PIXELS = 40_000
 
 
 def write(image: Image, descriptor: int, format_: Format, options: Options, encoding: Encoding) -> int:
@@ -35,14 +41,34 @@ def write(image: Image, descriptor: int, format_: Format, options: Options, enco
     ceiling = options.max_bytes if TRAITS[format_].lossy else None
     descent = options.quality or _SEARCH_FROM
     effort = encoding.effort.get(format_, _EFFORT.get(format_, 4))
+    fixed: dict[str, Any] = {"keep": kept}
+    if format_ is Format.PNG and not encoding.imagor and _is_smooth(image):
+        fixed |= {"filter": "all", "compression": encoding.effort.get(format_, _FILTERED_COMPRESSION)}
     while True:
-        vips.write(image, descriptor, format_, {**_SAVERS[format_](quality, effort), "keep": kept})
+        vips.write(image, descriptor, format_, {**_SAVERS[format_](quality, effort), **fixed})
         size = os.fstat(descriptor).st_size
         if ceiling is None or size <= ceiling or quality <= _LAST_QUALITY:
             return size
         quality = descent = max(int(descent * _step(size / ceiling)), 1)
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
+
+
+def _is_smooth(image: Image) -> bool:
+    """Whether row filters make a PNG smaller: photos by a third and gradients to a hundredth.
+
+    Text and line art grow by 10 to 20 %. Told by the entropy of one band and of what its pixels differ by from
+    those to the left of them, on some rows. At 400 px, in KB without and with filters: photo 129 and 99,
+    screenshot 151 and 178, logo 34 and 34, gradient 124 and 1; 62 images in all 8,372 and 6,046, and with the
+    choice 5,995, where the better of both for each is 5,971.
+    """
+    rows = max(1, image.width * image.height // _SAMPLED_PIXELS)
+    band = image.extract_band(min(1, image.bands - 1)).subsample(1, min(rows, image.height))
+    if band.width < 2:
+        return False
+    right, left = band.crop(1, 0, band.width - 1, band.height), band.crop(0, 0, band.width - 1, band.height)
+    apart = (right - left + 128).cast("uchar")
+    return bool(apart.hist_find().hist_entropy() < _SMOOTH * right.hist_find().hist_entropy())
 
 
 def _step(excess: float) -> float:

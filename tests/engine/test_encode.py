@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import pyvips
 
@@ -24,6 +26,7 @@ from tests.pictures import (
     encoded,
     film,
     gradient,
+    image,
     made,
     noise,
     plain,
@@ -177,3 +180,53 @@ def test_a_field_is_told_as_it_was_written(text: str) -> None:
     read = pyvips.Image.new_from_buffer(encoded(picture, ".jpg"), "")
     kept = encode.facts(read, Options(), Encoding(metadata="keep"))
     assert kept["Copyright"] == text
+
+
+def _png(picture: Image, **encoding: Any) -> int:
+    """The bytes of a PNG as it is written."""
+    with descriptor() as number:
+        return encode.write(picture, number, Format.PNG, Options(), Encoding(**encoding))
+
+
+def _lines(width: int, height: int) -> Image:
+    """A screenshot: thin strokes of random places on white."""
+    pixels = np.full((height, width, 3), 255, np.uint8)
+    draw = np.random.default_rng(2)
+    for _ in range(900):
+        top, left = draw.integers(0, height - 9), draw.integers(0, width - 9)
+        pixels[top : top + 9, left] = pixels[top, left : left + 9] = 20
+    return image(pixels)
+
+
+def _photo(width: int, height: int) -> Image:
+    down, across = np.mgrid[0:height, 0:width]
+    soft = 128 + 60 * np.sin(across / 40) + 50 * np.cos(down / 30)
+    grain = np.random.default_rng(1).normal(0, 4, (height, width, 3))
+    return image(np.clip(np.stack([soft, soft * 0.8, 255 - soft], 2) + grain, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("drawn", [_photo, gradient])
+def test_write_png_of_smooth_pixels_uses_row_filters(drawn: Callable[[int, int], Image]) -> None:
+    picture = drawn(400, 267)
+    assert _png(picture) < 0.8 * len(picture.write_to_buffer(".png", compression=6, filter="none"))
+
+
+def test_write_png_of_strokes_uses_no_row_filters() -> None:
+    picture = _lines(400, 267)
+    assert _png(picture) == len(picture.write_to_buffer(".png", compression=6, filter="none", keep="none"))
+    assert _png(picture) < len(picture.write_to_buffer(".png", compression=6, filter="all", keep="none"))
+
+
+@pytest.mark.parametrize("drawn", [_photo, _lines])
+def test_write_png_takes_the_effort_that_is_set(drawn: Callable[[int, int], Image]) -> None:
+    assert _png(drawn(400, 267), effort={Format.PNG: 1}) > _png(drawn(400, 267), effort={Format.PNG: 9})
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1), (2, 2)])
+def test_write_png_of_one_pixel_a_side(size: tuple[int, int]) -> None:
+    assert _png(plain(*size, RED)) > 60
+
+
+def test_write_png_as_imagor_uses_no_row_filters() -> None:
+    picture = gradient(60, 40)
+    assert _png(picture, imagor=True) == len(picture.write_to_buffer(".png", compression=6, keep="none"))
