@@ -62,10 +62,8 @@ class Work:
         wish = self.job.transform
         turned = self.facts.orientation != 1 or wish.flip_v
         looked_at = self.trim is not None or self.smart or bool(wish.effects)
-        written_twice = (
-            wish.options.max_bytes or self.format is Format.PNG
-        )  # its filters are chosen by a look
-        return self.frames == 1 and not (turned or looked_at or written_twice)
+        looked_at = looked_at or self.format is Format.PNG  # whose row filters are chosen so
+        return self.frames == 1 and not (turned or looked_at or wish.options.max_bytes)
 
     @property
     def smart(self) -> bool:
