@@ -46,6 +46,8 @@ class Params:
     adaptive_fit_in: bool = False
     full_fit_in: bool = False
     stretch: bool = False
+    fit_min: bool = False
+    """Cover without enlarging; the one word that imagor does not have, said by the query form alone."""
     width: int = 0
     height: int = 0
     h_flip: bool = False
@@ -100,7 +102,7 @@ _JSON_NAMES = tuple(each.name for each in fields(Params) if each.name != "ignore
 _TOGETHER = (
     ("trim", "trim_by", "trim_tolerance"),
     ("crop_left", "crop_top", "crop_right", "crop_bottom"),
-    ("fit_in", "adaptive_fit_in", "full_fit_in", "stretch"),
+    ("fit_in", "adaptive_fit_in", "full_fit_in", "stretch", "fit_min"),
     ("width",),
     ("height",),
     ("h_flip",),
@@ -188,6 +190,8 @@ def _crop(said: Params) -> Region | None:
 
 def _fit(said: Params) -> Fit:
     """`fit-in` wins over `stretch`, as in imagor."""
+    if said.fit_min:
+        return Fit.MIN
     if said.full_fit_in:
         return Fit.OUTSIDE
     if said.fit_in:

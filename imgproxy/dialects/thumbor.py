@@ -170,6 +170,8 @@ def generate(params: Params) -> str:
     As in imagor the name stays readable, spaces and letters beyond ASCII included, unless it would be
     taken for something else. Raise `BadArgument` or `BadKey` for what no URL can say.
     """
+    if params.fit_min:
+        raise BadArgument("fit: the path form has no word for min; the query form has")
     options, name = "".join(_segments(params)), _name(params)
     prefix = "params/" if params.params else ""
     if params.hash:

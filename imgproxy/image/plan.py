@@ -210,7 +210,7 @@ def make(
         down = size.height / high  # frames must stay whole pixels high
     else:
         down = _scale_onto(high, down * place.height / high, size.height)
-    crop = _crop(transform, whole, part, target) if transform.cropping else None
+    crop = _crop(transform, whole, part, target, box) if transform.cropping else None
     return Plan(
         extract=None if (left, top, wide, high) == (0, 0, *loaded) else Box(left, top, wide, high),
         across=x,
@@ -325,7 +325,7 @@ def _scales(transform: Transform, part: Size, longest: int) -> tuple[float, floa
     else:
         free = longest if 0 in (transform.width, transform.height) else None
         scale = _inside(transform, part, box, free)
-    if not transform.upscale:
+    if not transform.upscale or transform.fit is Fit.MIN:
         scale = min(scale, 1.0)
     size = _scaled(part, scale, scale)
     box = Size(box.width if transform.width else size.width, box.height if transform.height else size.height)
@@ -350,6 +350,8 @@ def _box(transform: Transform, part: Size) -> Size:
     width, height = transform.width, transform.height
     if width == 0 and height == 0:
         return part
+    if transform.fit is Fit.MIN and transform.cropping:
+        return _within(Size(width, height), part)
     if width == 0:
         width = max(1, part.width * height // part.height)
         width = width if transform.upscale else min(width, part.width)
@@ -361,9 +363,18 @@ def _box(transform: Transform, part: Size) -> Size:
     return Size(width, height)
 
 
-def _crop(transform: Transform, whole: Size, part: Box, size: Size) -> Box | None:
+def _within(box: Size, part: Size) -> Size:
+    """The largest box of the same proportions, and no larger, that the part can fill without enlarging."""
+    if box.width <= part.width and box.height <= part.height:
+        return box
+    if part.width * box.height <= part.height * box.width:
+        return Size(_rounded(part.width), _rounded(part.width * box.height / box.width))
+    return Size(_rounded(part.height * box.width / box.height), _rounded(part.height))
+
+
+def _crop(transform: Transform, whole: Size, part: Box, size: Size, box: Size) -> Box | None:
     """What of the resized picture fills the box."""
-    width, height = min(transform.width, size.width), min(transform.height, size.height)
+    width, height = min(box.width, size.width), min(box.height, size.height)
     if (width, height) == size:
         return None
     if not transform.options.focal:

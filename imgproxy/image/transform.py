@@ -31,6 +31,8 @@ class Fit(StrEnum):
     """As small as covers the box; nothing is cropped."""
     STRETCH = "stretch"
     """Exactly the box, whatever becomes of the proportions."""
+    MIN = "min"
+    """Cover without enlarging: a box too large for the image is made smaller, its proportions kept."""
 
 
 class Padding(NamedTuple):
@@ -76,7 +78,7 @@ class Transform:
     @property
     def cropping(self) -> bool:
         """Whether filling the box may cut something off."""
-        return self.fit is Fit.COVER and self.width > 0 and self.height > 0
+        return self.fit in (Fit.COVER, Fit.MIN) and self.width > 0 and self.height > 0
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -185,6 +187,9 @@ def _without_the_idle(asked: Transform) -> Transform:
     """Drop what can have no effect on this picture."""
     if asked.width == asked.height == 0:
         asked = replace(asked, fit=Fit.COVER, adaptive=False, upscale=True)
+    if asked.fit is Fit.MIN:  # never enlarges; a side alone has no proportions to keep
+        one_side = 0 in (asked.width, asked.height)
+        asked = replace(asked, fit=Fit.COVER if one_side else Fit.MIN, adaptive=False, upscale=not one_side)
     if asked.crop == Region(0, 0, 0, 0):
         asked = replace(asked, crop=None)
     if not any(call.name == "fill" for call in asked.effects):

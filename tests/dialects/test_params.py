@@ -71,10 +71,22 @@ def test_options_and_name_are_the_two_halves() -> None:
         (Params(width=9, height=9, fit_in=True), Fit.INSIDE),
         (Params(width=9, height=9, fit_in=True, stretch=True), Fit.INSIDE),
         (Params(width=9, height=9, fit_in=True, full_fit_in=True), Fit.OUTSIDE),
+        (Params(width=9, height=9, fit_min=True), Fit.MIN),
     ],
 )
 def test_every_fit_has_its_word(params: Params, fit: Fit) -> None:
     assert meaning(params).fit is fit
+
+
+def test_as_json_shows_fit_min() -> None:
+    assert Params(width=9, height=9, fit_min=True).as_json() == {"fit_min": True, "width": 9, "height": 9}
+
+
+def test_merge_with_fit_min_overrules_the_base_fit_and_is_overruled() -> None:
+    least, inside = Params(fit_min=True), Params(fit_in=True)
+    assert merge(inside, least) == least
+    assert merge(least, inside) == inside
+    assert merge(least, Params(width=3)) == Params(fit_min=True, width=3)
 
 
 def test_fit_in_does_not_enlarge_and_a_plain_size_does() -> None:

@@ -298,3 +298,29 @@ def test_the_same_job_gives_the_same_bytes() -> None:
     twice = [made(gradient(90, 60), "blur(3)", width=33, to=Format.WEBP).data for _ in range(2)]
     assert twice[0] == twice[1]
     assert np.array_equal(made(quadrants(9, 9)).pixels, array(quadrants(9, 9)))
+
+
+@pytest.mark.parametrize(
+    ("calls", "wish", "expected"),
+    [
+        ((), {"width": 400, "height": 400}, (150, 150)),
+        (("dpr(2)",), {"width": 200, "height": 200}, (150, 150)),
+        (("dpr(2)",), {"width": 50, "height": 60}, (100, 120)),
+        ((), {"width": 400, "height": 400, "smart": True}, (150, 150)),
+        (("focal(0.9x0.5)",), {"width": 600, "height": 300}, (200, 100)),
+        (("fill(red)",), {"width": 600, "height": 300}, (200, 100)),
+    ],
+)
+def test_fit_min_of_a_smaller_image_keeps_the_boxs_proportions(
+    calls: tuple[str, ...], wish: dict[str, Any], expected: tuple[int, int]
+) -> None:
+    for kind in (".png", ".jpg", ".webp"):
+        transform = asked(*calls, fit=Fit.MIN, **wish)
+        assert render(encoded(gradient(200, 150), kind), transform, to=Format.PNG).size == expected
+
+
+def test_fit_min_with_an_alignment_keeps_that_side() -> None:
+    halves = quadrants(200, 100, [RED, BLUE, RED, BLUE])
+    for halign, colour in ((HAlign.LEFT, RED), (HAlign.RIGHT, BLUE)):
+        transform = asked(fit=Fit.MIN, width=400, height=400, halign=halign)
+        assert render(encoded(halves), transform, to=Format.PNG).pixels[50, 50].tolist() == list(colour)

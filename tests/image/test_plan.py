@@ -85,7 +85,7 @@ def test_stretch_gives_exactly_the_box(facts: Facts, width: int, height: int) ->
     assert result(planned(Transform(fit=Fit.STRETCH, width=width, height=height), facts)) == (width, height)
 
 
-@given(FACTS, WISHED, st.sampled_from(Fit))
+@given(FACTS, WISHED, st.sampled_from(Fit).filter(lambda fit: fit is not Fit.MIN))
 def test_a_free_side_follows_from_the_other(facts: Facts, length: int, fit: Fit) -> None:
     wide = planned(Transform(fit=fit, width=length), facts)
     high = planned(Transform(fit=fit, height=length), facts)
@@ -407,3 +407,46 @@ def test_a_smart_crop_has_its_size_planned_and_its_place_found() -> None:
     plan = planned(Transform(width=100, height=100, smart=True), Facts(Format.PNG, 400, 200))
     assert (plan.smart, result(plan)) == (True, (100, 100))
     assert not planned(Transform(width=100, height=50, smart=True), Facts(Format.PNG, 400, 200)).smart
+
+
+@given(FACTS, WISHED, WISHED)
+def test_min_never_enlarges_and_is_the_largest_of_the_boxs_proportions(
+    facts: Facts, width: int, height: int
+) -> None:
+    plan = planned(Transform(fit=Fit.MIN, width=width, height=height), facts)
+    got, whole = result(plan), Size(*facts.upright)
+    assert max(plan.scale) <= 1
+    assert got == plan.box
+    assert got.width <= min(width, whole.width)
+    assert got.height <= min(height, whole.height)
+    shorter = min(1, whole.width / width, whole.height / height)
+    assert abs(got.width - width * shorter) <= 1
+    assert abs(got.height - height * shorter) <= 1
+    assert got.width == min(width, whole.width) or got.height == min(height, whole.height)
+
+
+@pytest.mark.parametrize(
+    ("whole", "asked", "expected"),
+    [
+        ((200, 150), (400, 400), (150, 150)),
+        ((1000, 500), (400, 400), (400, 400)),
+        ((300, 1000), (600, 400), (300, 200)),
+        ((1, 1000), (600, 400), (1, 1)),
+        ((1000, 1), (1, 2000), (1, 1)),
+    ],
+)
+def test_min_of_examples_has_the_size_that_peers_give(
+    whole: tuple[int, int], asked: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    wish = Transform(fit=Fit.MIN, width=asked[0], height=asked[1])
+    assert result(planned(wish, Facts(Format.JPEG, *whole))) == expected
+
+
+def test_min_with_a_focal_point_keeps_it_in_the_smaller_box() -> None:
+    wish = Transform(fit=Fit.MIN, width=400, height=400, options=Options(focal=(Region(0.9, 0.5, 0.9, 0.5),)))
+    assert planned(wish, Facts(Format.JPEG, 200, 150)).crop == (50, 0, 150, 150)
+
+
+def test_min_with_gravity_keeps_that_side() -> None:
+    wish = Transform(fit=Fit.MIN, width=400, height=400, halign=HAlign.RIGHT)
+    assert planned(wish, Facts(Format.JPEG, 200, 150)).crop == (50, 0, 150, 150)

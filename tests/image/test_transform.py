@@ -46,6 +46,9 @@ def test_a_wish_for_nothing_has_an_empty_name() -> None:
         (Transform(width=300, smart=True, halign=HAlign.LEFT), ["focal(1,2)"], Transform(width=300)),
         (Transform(fit=Fit.STRETCH, adaptive=True), ["no_upscale()"], Transform()),
         (Transform(width=150, height=100), ["dpr(2)"], COVER),
+        (replace(COVER, fit=Fit.MIN), ["no_upscale()"], replace(COVER, fit=Fit.MIN)),
+        (Transform(fit=Fit.MIN, width=300), [], Transform(width=300, upscale=False)),
+        (Transform(fit=Fit.MIN), [], Transform()),
     ],
 )
 def test_what_has_no_effect_is_left_away(wish: Transform, calls: list[str], same: Transform) -> None:
@@ -99,6 +102,11 @@ def test_the_limits_are_the_deployments() -> None:
         made(COVER, limits=Limits(max_side=100))
     with pytest.raises(BadArgument, match="at most 1 are allowed"):
         made(COVER, "grayscale()", "grayscale()", limits=Limits(max_filters=1))
+
+
+def test_canonical_of_min_tells_the_fit_and_keeps_the_alignment() -> None:
+    wish = made(replace(COVER, fit=Fit.MIN, halign=HAlign.LEFT))
+    assert wish.canonical() == "fit=min;width=300;height=200;halign=left"
 
 
 def test_the_order_of_effects_is_kept_and_that_of_options_is_not() -> None:
