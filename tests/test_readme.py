@@ -87,7 +87,7 @@ def test_the_page_uploads_a_picture_shows_it_and_takes_it_back(
         expect(picture).to_have_attribute("src", re.compile("^blob:"))
         expect(picture).to_have_js_property("naturalWidth", 1400)
 
-    with page.expect_response(lambda found: "/640x/" in found.url) as shown:
+    with page.expect_response(lambda found: found.url.endswith("?w=640")) as shown:
         expect(hide).to_be_enabled()
     assert (shown.value.status, shown.value.headers["content-type"]) == (200, "image/webp")
     expect(page.locator("#progress")).to_have_js_property("value", 1)

@@ -27,6 +27,8 @@ def words(query: str) -> Words:
     said = _said(query)
     if said.get("fit") == "pad" or "pad" in said:
         said.setdefault("bg", "white")
+    if "w" in said or "h" in said:
+        said.setdefault("upscale", "0")  # a srcset of 3840 must not blow up an image 720 wide
     found: Words = {}
     filters: tuple[FilterText, ...] = ()
     for parameter in PARAMETERS:

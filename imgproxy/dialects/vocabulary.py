@@ -2,12 +2,14 @@
 
 A row says how its value becomes words of `Params` and how those become the value again. To add a parameter:
 a line in `PARAMETERS`. Names are those of the field; where peers differ the path's meaning is kept, so that
-`rotate` turns counter-clockwise and `upscale` decides what may be enlarged.
+`rotate` turns counter-clockwise. Three differ: nothing is enlarged without `upscale`, `sharpen` is a scale
+from 0 to 10, and `fit=min` has no word in the path.
 """
 
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from urllib.parse import quote, unquote
 
 from imgproxy.dialects import thumbor
@@ -24,10 +26,13 @@ from imgproxy.dialects.parameter import (
     switch,
     text,
 )
-from imgproxy.dialects.params import FilterText, Params
+from imgproxy.dialects.params import Params
 
 _CROP = ("crop_left", "crop_top", "crop_right", "crop_bottom")
 _TRIM = ("trim", "trim_by", "trim_tolerance")
+_SHARPEN = re.compile(r"[0-9]{1,2}(\.[0-9]{1,3})?")
+_AMOUNT = re.compile(r"-?[0-9]{1,2}(\.[0-9]{1,4})?")
+_SHARPEST = 10  # the largest sigma of libvips; beyond it the filter falls back to the weak default
 _FITS: dict[str, Words] = {
     "cover": {},
     "contain": {"fit_in": True},
@@ -37,8 +42,9 @@ _FITS: dict[str, Words] = {
     "outside": {"fit_in": True, "full_fit_in": True},
     "fill": {"stretch": True},
     "stretch": {"stretch": True},
+    "min": {"fit_min": True},
 }
-"""`contain` and `inside` enlarge, as in CSS; `scale-down` and `pad` do not, as `fit-in` does not."""
+"""None of them enlarges without `upscale=1`, so `contain`, `inside` and `scale-down` are the same."""
 
 _SIDES: dict[str, Words] = {
     **{word: {"h_align": word} for word in ("left", "center", "right")},
@@ -47,21 +53,53 @@ _SIDES: dict[str, Words] = {
 }
 
 
-def _read_fit(value: str, said: Said) -> Words:
+def _read_fit(value: str, _said: Said) -> Words:
     if value not in _FITS:
         raise ValueError
-    enlarged: tuple[FilterText, ...] = (("upscale", ""),)
-    if value in ("contain", "inside") and "upscale" not in said:
-        return {**_FITS[value], "filters": enlarged}
     return _FITS[value]
 
 
 def _write_fit(params: Params) -> str | None:
+    if params.fit_min:
+        return "min"
     if params.full_fit_in:
         return "outside"
     if params.fit_in:
         return "scale-down" if argument_text(params, "fill") is None else "pad"
     return "stretch" if params.stretch else None
+
+
+def _path_enlarges(words: Words) -> bool:
+    """Whether the path form enlarges with these words of a fit unless a filter says no."""
+    return not words.get("fit_in") or words.get("full_fit_in", False)
+
+
+def _read_upscale(value: str, said: Said) -> Words:
+    """Enlarge only when the query says so; a filter is written where the path form's default differs.
+
+    Beside a preset the fit may be the preset's, so the filter is always written.
+    """
+    if value not in ON + OFF:
+        raise ValueError
+    chosen = "upscale" if value in ON else "no_upscale"
+    if "preset" not in said:
+        sized = any(said.get(side, "").strip("0") for side in ("w", "h"))
+        fit = _FITS[said.get("fit", "cover")]
+        if not sized or "fit_min" in fit or _path_enlarges(fit) == (value in ON):
+            return {}
+    return {"filters": ((chosen, ""),)}
+
+
+def _write_upscale(params: Params) -> str | None:
+    on = ("upscale", "") in params.filters
+    off = ("no_upscale", "") in params.filters
+    sized = params.width > 0 or params.height > 0
+    if params.preset or not sized:
+        return "1" if on else "0" if off else None
+    if params.fit_min:
+        return None
+    enlarges = _path_enlarges({"fit_in": params.fit_in, "full_fit_in": params.full_fit_in})
+    return "1" if on or (enlarges and not off) else None
 
 
 def _read_gravity(value: str, _said: Said) -> Words:
@@ -129,7 +167,31 @@ def _read_background(value: str, said: Said) -> Words:
     """The colour of what is empty: the box of `fit=pad`, the border of `pad`, else what is see-through."""
     if said.get("fit") == "pad":
         return filtered("fill", _colour(value))
-    return {} if "pad" in said else filtered("background_color", _colour(value))
+    if "pad" in said:
+        return {}
+    behind = filtered("background_color", _colour(value))
+    return {} if "round" in said else behind  # behind the rounded corners too: `_read_round` writes it
+
+
+def _read_round(value: str, said: Said) -> Words:
+    words = filtered("round_corner", value)
+    if "bg" in said and "pad" not in said and said.get("fit") != "pad":
+        words["filters"] += filtered("background_color", _colour(said["bg"]))["filters"]
+    return words
+
+
+def _read_sharpen(value: str, _said: Said) -> Words:
+    """A scale from 0 = none to 10: the mask's sigma, of which the filter takes half of what is above 1."""
+    if not _SHARPEN.fullmatch(value) or (sigma := Decimal(value)) > _SHARPEST:
+        raise ValueError
+    return filtered("sharpen", format(((sigma - 1) / 2).normalize(), "f")) if sigma else {}
+
+
+def _write_sharpen(params: Params) -> str | None:
+    amount = argument_text(params, "sharpen")
+    if amount is None or not _AMOUNT.fullmatch(amount):
+        return None
+    return format((Decimal(amount) * 2 + 1).normalize(), "f")
 
 
 def _write_background(params: Params) -> str | None:
@@ -180,7 +242,7 @@ PARAMETERS = (
     Parameter("trim", "a tolerance, a corner or corner:tolerance", _read_trim, _write_trim),
     Parameter("crop", "LxT:RxB", _read_crop, lambda params: _segment_text(params, _CROP)),
     Parameter("fit", f"one of {', '.join(_FITS)}", _read_fit, _write_fit),
-    switch("upscale", "upscale", "no_upscale"),
+    Parameter("upscale", "1 or 0", _read_upscale, _write_upscale),
     length("w", "width", "width"),
     length("h", "height", "height"),
     Parameter(
@@ -203,12 +265,17 @@ PARAMETERS = (
     numbers("rgb"),
     switch("grayscale", "grayscale"),
     numbers("blur"),
-    numbers("sharpen"),
+    Parameter("sharpen", "a number from 0 to 10", _read_sharpen, _write_sharpen),
     numbers("rotate"),
     numbers("proportion"),
     Parameter("bg", "a colour", _read_background, _write_background, "background"),
     Parameter("pad", "pixels: all sides, h,v or left,top,right,bottom", _read_padding, _write_padding),
-    numbers("round", "round_corner"),
+    Parameter(
+        "round",
+        "what filters:round_corner(…) takes",
+        _read_round,
+        lambda params: argument_text(params, "round_corner"),
+    ),
     text("watermark", "watermark", safe=",/:"),
     Parameter(
         "format", "a format, or auto", _read_format, lambda params: argument_text(params, "format"), "f"

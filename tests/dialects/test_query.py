@@ -22,40 +22,43 @@ def meaning(params: Params) -> Transform:
 
 PAIRS = [
     ("", ""),
-    ("w=300", "300x0/"),
-    ("width=300&height=200", "300x200/"),
-    ("w=300&h=200&fit=cover", "300x200/"),
+    ("w=300", "300x0/filters:no_upscale()/"),
+    ("width=300&height=200", "300x200/filters:no_upscale()/"),
+    ("w=300&h=200&fit=cover", "300x200/filters:no_upscale()/"),
     ("w=300&h=200&fit=scale-down", "fit-in/300x200/"),
-    ("w=300&h=200&fit=contain", "fit-in/300x200/filters:upscale()/"),
-    ("w=300&h=200&fit=inside", "fit-in/300x200/filters:upscale()/"),
+    ("w=300&h=200&fit=contain", "fit-in/300x200/"),
+    ("w=300&h=200&fit=inside", "fit-in/300x200/"),
     ("w=300&h=200&fit=contain&upscale=0", "fit-in/300x200/"),
     ("w=300&h=200&fit=scale-down&upscale=1", "fit-in/300x200/filters:upscale()/"),
-    ("w=300&h=200&fit=outside", "full-fit-in/300x200/"),
-    ("w=300&h=200&fit=fill", "stretch/300x200/"),
-    ("w=300&h=200&fit=stretch", "stretch/300x200/"),
+    ("w=300&h=200&fit=outside", "full-fit-in/300x200/filters:no_upscale()/"),
+    ("w=300&h=200&fit=fill", "stretch/300x200/filters:no_upscale()/"),
+    ("w=300&h=200&fit=stretch", "stretch/300x200/filters:no_upscale()/"),
     ("w=300&h=200&fit=pad", "fit-in/300x200/filters:fill(white)/"),
     ("w=300&h=200&fit=pad&bg=f00", "fit-in/300x200/filters:fill(red)/"),
     ("w=300&h=200&fit=pad&background=%23ff0000", "fit-in/300x200/filters:fill(red)/"),
     ("w=300&h=200&upscale=0", "300x200/filters:no_upscale()/"),
-    ("w=300&h=200&gravity=left", "300x200/left/"),
-    ("w=300&h=200&position=top-left", "300x200/left/top/"),
-    ("w=300&h=200&gravity=right+bottom", "300x200/right/bottom/"),
-    ("w=300&h=200&gravity=center", "300x200/"),
-    ("w=300&h=200&gravity=smart", "300x200/smart/"),
-    ("w=300&h=200&smart", "300x200/smart/"),
-    ("w=300&h=200&smart=0", "300x200/"),
-    ("w=300&h=200&focal=0.3x0.7", "300x200/filters:focal(0.3x0.7)/"),
-    ("w=300&h=200&focal=1x2:3x4", "300x200/filters:focal(1x2:3x4)/"),
+    ("w=300&h=200&gravity=left", "300x200/left/filters:no_upscale()/"),
+    ("w=300&h=200&position=top-left", "300x200/left/top/filters:no_upscale()/"),
+    ("w=300&h=200&gravity=right+bottom", "300x200/right/bottom/filters:no_upscale()/"),
+    ("w=300&h=200&gravity=center", "300x200/filters:no_upscale()/"),
+    ("w=300&h=200&gravity=smart", "300x200/smart/filters:no_upscale()/"),
+    ("w=300&h=200&smart", "300x200/smart/filters:no_upscale()/"),
+    ("w=300&h=200&smart=0", "300x200/filters:no_upscale()/"),
+    ("w=300&h=200&focal=0.3x0.7", "300x200/filters:no_upscale():focal(0.3x0.7)/"),
+    ("w=300&h=200&focal=1x2:3x4", "300x200/filters:no_upscale():focal(1x2:3x4)/"),
     ("flip=h", "-0x0/"),
-    ("flip=hv&w=3", "-3x-0/"),
+    ("flip=hv&w=3", "-3x-0/filters:no_upscale()/"),
     ("trim", "trim/"),
     ("trim=20", "trim:20/"),
     ("trim=bottom-right:20", "trim:bottom-right:20/"),
     ("crop=10x20:30x40", "10x20:30x40/"),
     ("crop=0.1x.2:.8x1", "0.1x0.2:0.8x1/"),
-    ("w=100&dpr=2", "200x0/"),
+    ("w=100&dpr=2", "200x0/filters:no_upscale()/"),
     ("blur=4", "filters:blur(4)/"),
-    ("sharpen=1,0.5,true", "filters:sharpen(1,0.5,true)/"),
+    ("sharpen=0", ""),
+    ("sharpen=0.5", "filters:sharpen(-0.25)/"),
+    ("sharpen=10", "filters:sharpen(4.5)/"),
+    ("sharpen=3", "filters:sharpen(1)/"),
     ("brightness=10&contrast=-10", "filters:brightness(10):contrast(-10)/"),
     ("contrast=-10&brightness=10", "filters:brightness(10):contrast(-10)/"),
     ("saturation=50&hue=90&rgb=1%2C2%2C3", "filters:saturation(50):hue(90):rgb(1,2,3)/"),
@@ -81,6 +84,16 @@ PAIRS = [
     ("download", "filters:attachment()/"),
     ("download=my+%28photo%29%2C+1.jpg", "filters:attachment(my%20%28photo%29%2C%201.jpg)/"),
     ("max_age=60&expire=1700000000000", "filters:max_age(60):expire(1700000000000)/"),
+    ("w=300&h=200&upscale=1", "300x200/"),
+    ("w=300&h=200&fit=outside&upscale=1", "full-fit-in/300x200/"),
+    ("w=300&h=200&fit=stretch&upscale=1", "stretch/300x200/"),
+    ("w=300&h=200&fit=contain&upscale=1", "fit-in/300x200/filters:upscale()/"),
+    ("w=300&fit=min", "300x0/filters:no_upscale()/"),
+    ("upscale=1", ""),
+    ("w=0&upscale=0", ""),
+    ("round=20&bg=white", "filters:round_corner(20):background_color(white)/"),
+    ("round=20&pad=3&bg=white", "filters:padding(white,3):round_corner(20)/"),
+    ("round=20&fit=pad&w=9&h=9", "fit-in/9x9/filters:fill(white):round_corner(20)/"),
 ]
 
 
@@ -96,11 +109,19 @@ def test_the_order_of_parameters_does_not_matter() -> None:
 
 
 def test_a_preset_is_named() -> None:
-    assert parse("preset=card&w=3") == Params(preset="card", width=3)
+    assert parse("preset=card") == Params(preset="card")
+
+
+@pytest.mark.parametrize(
+    ("said", "name"), [("", "no_upscale"), ("&upscale=0", "no_upscale"), ("&upscale=1", "upscale")]
+)
+def test_parse_with_a_preset_and_a_size_always_decides_upscale(said: str, name: str) -> None:
+    """The fit may be the preset's, so the path form's default is not known here."""
+    assert parse(f"preset=card&w=3{said}") == Params(preset="card", width=3, filters=((name, ""),))
 
 
 def test_the_words_are_only_those_that_were_said() -> None:
-    assert words("w=3&blur=1") == {"width": 3, "filters": (("blur", "1"),)}
+    assert words("w=3&blur=1&upscale=1") == {"width": 3, "filters": (("blur", "1"),)}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +139,7 @@ def test_the_words_are_only_those_that_were_said() -> None:
         ("h=" + "9" * 5000, "h: a whole number of pixels"),
         (
             "fit=zoom",
-            "fit: one of cover, contain, inside, scale-down, pad, outside, fill, stretch is expected",
+            "fit: one of cover, contain, inside, scale-down, pad, outside, fill, stretch, min is expected",
         ),
         ("gravity=north", "gravity: smart, or left, "),
         ("gravity=left-right", "gravity: "),
@@ -131,6 +152,10 @@ def test_the_words_are_only_those_that_were_said() -> None:
         ("crop=unsafe/1x2:3x4", "crop: "),
         ("crop=1x2:3x4/a.jpg", "crop: "),
         ("blur=much", "blur: radius: a number from 0 to 150 is expected, not 'much'"),
+        ("sharpen=10.1", "sharpen: a number from 0 to 10 is expected, not '10.1'"),
+        ("sharpen=-1", "sharpen: a number from 0 to 10 is expected, not '-1'"),
+        ("sharpen=1,0.5", "sharpen: a number from 0 to 10 is expected, not '1,0.5'"),
+        ("sharpen=٣", "sharpen: a number from 0 to 10"),
         ("q=101", "q: quality: n: a whole number from 1 to 100 is expected, not '101'"),
         ("bg=nocolour", "bg: background_color: colour: "),
         ("bg=red,true&fit=pad", "bg: fill: colour: "),
@@ -155,7 +180,7 @@ WORDS = st.fixed_dictionaries(
         "preset": st.sampled_from(["card", "a-b_c.1"]),
         "trim": st.sampled_from(["0", "7", "bottom-right", "bottom-right:7", "top-left"]),
         "crop": st.sampled_from(["1x2:3x4", "0.1x0.25:1x0.5", "0x0:0x0"]),
-        "fit": st.sampled_from(["cover", "contain", "inside", "scale-down", "pad", "outside", "fill"]),
+        "fit": st.sampled_from(["cover", "contain", "inside", "scale-down", "pad", "outside", "fill", "min"]),
         "upscale": st.sampled_from(["0", "1"]),
         "w": st.integers(0, 9999).map(str),
         "h": st.integers(0, 9999).map(str),
@@ -169,6 +194,8 @@ WORDS = st.fixed_dictionaries(
         "rgb": st.just("1,2,3"),
         "grayscale": st.sampled_from(["0", "1"]),
         "blur": st.sampled_from(["1", "1,2"]),
+        "sharpen": st.sampled_from(["0", "0.3", "1", "2.125", "10"]),
+        "round": st.sampled_from(["0", "20", "20,10"]),
         "bg": st.sampled_from(["red", "#00f", "none"]),
         "pad": st.sampled_from(["0", "1", "1,2", "1,2,3,4"]),
         "watermark": st.sampled_from(["a.png,0,0", "a+%(b.png,-1,center,50,10,none"]),
@@ -189,7 +216,11 @@ def test_what_was_read_is_written_so_that_it_reads_the_same(said: dict[str, str]
 @given(WORDS)
 def test_what_a_query_says_a_path_can_say(said: dict[str, str]) -> None:
     params = parse(urlencode(said))
-    assert thumbor.parse(thumbor.generate(params)).options.filters == params.filters
+    if params.fit_min:
+        with pytest.raises(BadArgument, match=r"^fit: the path form has no word for min"):
+            thumbor.generate(params)
+    else:
+        assert thumbor.parse(thumbor.generate(params)).options.filters == params.filters
 
 
 @pytest.mark.parametrize(
@@ -209,7 +240,7 @@ def test_what_no_query_can_say_is_refused(path: str) -> None:
 
 
 def test_the_name_is_not_the_querys_to_say() -> None:
-    assert generate(thumbor.parse("unsafe/meta/300x0/a.jpg")) == "w=300"
+    assert generate(thumbor.parse("unsafe/meta/300x0/a.jpg")) == "upscale=1&w=300"
 
 
 @given(

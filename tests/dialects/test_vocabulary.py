@@ -15,7 +15,7 @@ SAMPLES = {
     "preset": ["card"],
     "trim": ["", "7", "bottom-right", "bottom-right:7"],
     "crop": ["1x2:3x4", "0.1x0.25:1x0.5"],
-    "fit": ["outside", "scale-down", "stretch"],
+    "fit": ["outside", "scale-down", "stretch", "min"],
     "upscale": ["1", "0"],
     "w": ["300"],
     "h": ["200"],
@@ -33,7 +33,7 @@ SAMPLES = {
     "rgb": ["1,2,3"],
     "grayscale": ["1"],
     "blur": ["1,2"],
-    "sharpen": ["1,0.5,true"],
+    "sharpen": ["1", "0.3", "10"],
     "rotate": ["90"],
     "proportion": ["50"],
     "bg": ["red", "00f", "none", "auto"],
@@ -56,7 +56,8 @@ PAIRS = [(name, value) for name, values in SAMPLES.items() for value in values]
 def read(name: str, value: str, **beside: str) -> Params:
     """What a row says of a value, beside other parameters."""
     row = BY_NAME[name]
-    return Params(**row.read(value, {"bg": "white", **beside, row.name: value}))
+    needed = {"pad": {"bg": "white"}, "upscale": {"preset": "card"}}.get(name, {})
+    return Params(**row.read(value, {**needed, **beside, row.name: value}))
 
 
 def test_every_row_is_tried() -> None:
@@ -76,10 +77,11 @@ def test_a_row_writes_what_it_read(name: str, value: str) -> None:
 
 @pytest.mark.parametrize(("name", "value"), PAIRS)
 def test_no_other_row_takes_a_rows_words_for_its_own(name: str, value: str) -> None:
-    """But a border's colour, which is told apart from its sides."""
+    """But a border's colour, told apart from its sides, and a size, to which the path form enlarges."""
     params = read(name, value)
     written = {row.name for row in PARAMETERS if row.write(params) is not None}
-    assert written == ({name, "bg"} if name == "pad" else {name})
+    along = {"pad": {"bg"}, "w": {"upscale"}, "h": {"upscale"}}.get(name, set())
+    assert written == {name} | along
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES.keys() - {"preset", "download", "watermark"}))
@@ -111,10 +113,21 @@ def test_a_background_is_the_colour_of_what_is_empty(
     assert read("bg", "red", **beside).filters == filters
 
 
-def test_a_box_like_that_of_css_enlarges_unless_told_otherwise() -> None:
-    assert read("fit", "contain").filters == (("upscale", ""),)
-    assert read("fit", "contain", upscale="0").filters == ()
-    assert read("fit", "scale-down").filters == read("fit", "pad").filters == ()
+@pytest.mark.parametrize(
+    ("fit", "yes", "no"),
+    [
+        *((fit, (), (("no_upscale", ""),)) for fit in ("cover", "outside", "fill", "stretch")),
+        *((fit, (("upscale", ""),), ()) for fit in ("contain", "inside", "scale-down", "pad")),
+        ("min", (), ()),
+    ],
+)
+def test_upscale_writes_a_filter_only_where_the_path_form_would_do_otherwise(
+    fit: str, yes: tuple[tuple[str, str], ...], no: tuple[tuple[str, str], ...]
+) -> None:
+    row = BY_NAME["upscale"]
+    assert row.read("1", {"fit": fit, "w": "3"}).get("filters", ()) == yes
+    assert row.read("0", {"fit": fit, "w": "3"}).get("filters", ()) == no
+    assert row.read("0", {"fit": fit, "w": "0"}) == row.read("1", {"fit": fit}) == {}
 
 
 @pytest.mark.parametrize("separator", ["-", ",", " "])

@@ -77,7 +77,7 @@ async def test_what_no_cache_has_room_for_is_not_called_stored(make_edge: MakeEd
 async def test_the_same_picture_asked_two_ways_is_made_once(edge: Edge) -> None:
     ways = ["/300x200/photo.jpg", "/unsafe/300x200/photo.jpg", "/300x200/center/middle/photo.jpg"]
     ways += [
-        "/photo.jpg?w=300&h=200",
+        "/photo.jpg?w=300&h=200&upscale=1",
         "/150x100/filters:dpr(2)/photo.jpg",
         "/300x200/filters:blur(0)/photo.jpg",
     ]

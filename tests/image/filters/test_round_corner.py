@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from imgproxy.dialects.query import parse
 from imgproxy.image.formats import Format
 from tests.pictures import BLUE, GREEN, RED, asked, canonical, film, made, plain, refusal
 
@@ -23,6 +24,14 @@ def test_a_colour_fills_the_corners_and_nothing_is_see_through() -> None:
     pixels = made(plain(40, 40, RED), "round_corner(10,10,blue)").pixels
     assert pixels.shape[2] == 3
     assert pixels[0, 0].tolist() == list(BLUE)
+    assert pixels[20, 20].tolist() == list(RED)
+
+
+def test_bg_in_the_query_form_is_the_colour_of_the_rounded_corners() -> None:
+    calls = [f"{name}({text})" for name, text in parse("bg=white&round=10").filters]
+    pixels = made(plain(40, 40, RED), *calls).pixels
+    assert pixels.shape[2] == 3
+    assert pixels[0, 0].tolist() == [255, 255, 255]
     assert pixels[20, 20].tolist() == list(RED)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
+from imgproxy.dialects.query import parse
 from imgproxy.image.formats import Format
 from tests.pictures import (
     BLACK,
@@ -81,3 +83,13 @@ def test_what_does_nothing_is_in_no_key(text: str) -> None:
 @pytest.mark.parametrize("text", ["sharpen()", "sharpen(10.1)", "sharpen(1,4.6)", "sharpen(1,1,no)"])
 def test_what_is_out_of_bounds_is_refused(text: str) -> None:
     assert refusal(text).startswith("sharpen: ")
+
+
+def test_sharpen_in_the_query_form_grows_in_effect_from_none_to_strong() -> None:
+    edge = array(_EDGE).astype(int)
+    changed = []
+    for amount in ("0", "1", "2", "5", "10"):
+        calls = [f"{name}({text})" for name, text in parse(f"sharpen={amount}").filters]
+        changed.append(int(abs(made(_EDGE, *calls).pixels.astype(int) - edge).sum()))
+    assert changed[0] == 0
+    assert all(less < more for less, more in pairwise(changed))
