@@ -257,6 +257,7 @@ PARAMETERS = (
     numbers("dpr"),
     numbers("focal"),
     numbers("page"),
+    numbers("dpi"),
     numbers("frames", "max_frames"),
     numbers("brightness"),
     numbers("contrast"),

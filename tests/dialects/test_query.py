@@ -75,6 +75,7 @@ PAIRS = [
     ("format=auto", ""),
     ("max_bytes=10000", "filters:max_bytes(10000)/"),
     ("page=2", "filters:page(2)/"),
+    ("page=2&dpi=144", "filters:page(2):dpi(144)/"),
     ("frames=5", "filters:max_frames(5)/"),
     ("strip=1", "filters:strip_metadata()/"),
     ("strip=all", "filters:strip_metadata()/"),

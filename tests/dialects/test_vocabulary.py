@@ -25,6 +25,7 @@ SAMPLES = {
     "dpr": ["2"],
     "focal": ["0.1x0.2", "1x2:3x4"],
     "page": ["2"],
+    "dpi": ["144"],
     "frames": ["5"],
     "brightness": ["10"],
     "contrast": ["-10"],
