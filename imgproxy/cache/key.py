@@ -12,7 +12,7 @@ from typing import NewType
 
 ResultKey = NewType("ResultKey", str)
 
-EPOCH = 1
+EPOCH = 2
 
 
 @dataclass(frozen=True, slots=True)
