@@ -266,8 +266,8 @@ class Settings(BaseSettings):
     )
     shrink: Literal["fast", "exact"] = Field(
         "fast",
-        description="shrink-on-load: `fast` leaves the resize a factor of 1.25 (JPEG) or 1.5 (WebP) at least, "
-        "`exact` one of 2, for sharper images",
+        description="shrink-on-load: `fast` leaves the resize a factor of 1.25 (JPEG) or 1.5 (WebP), "
+        "`exact` one of 2 at least, for sharper images",
     )
     metadata: Literal["strip", "copyright", "keep"] = Field(
         "strip",
