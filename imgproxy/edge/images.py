@@ -172,7 +172,8 @@ class Images:
         if answer.not_modified(prepared, tags, since):
             asked.cache = "hit"
             return web.Response(status=304, headers=headers)
-        hit = hit or await self._renderer.cached(prepared)
+        if tags is not None or since is not None:
+            hit = await self._renderer.cached(prepared)
         if hit is not None:
             return self._hit(asked, hit, headers)
         if http.method == "HEAD":

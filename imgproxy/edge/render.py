@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -116,9 +116,10 @@ class Renderer:
         self._memo = memo
         self._recipe = recipe
         self._metrics = metrics
-        self._flights: Flights[Entry] = Flights()
+        self._flights: Flights[tuple[Entry, bool]] = Flights()
         self._errands = Errands()
         self._puts: set[asyncio.Task[None]] = set()
+        self._unkept: dict[Hashable, Entry] = {}
 
     async def prepare(self, request: ImageRequest, output: Output, *, old: bool = False) -> Prepared:
         """Ask who may see it and name the result; raise `NotFound` for what is not public.
@@ -134,8 +135,9 @@ class Renderer:
         prepared = await self.prepare(request, output, old=True)
         hit = await self.cached(prepared)
         if hit is None and prepared.old:
-            prepared = await self.prepare(request, output)
-            hit = await self.cached(prepared)
+            before, prepared = prepared, await self.prepare(request, output)
+            if prepared.key != before.key:  # the same key was a miss a moment ago
+                hit = await self.cached(prepared)
         return prepared, hit
 
     async def cached(self, prepared: Prepared) -> Hit | None:
@@ -186,14 +188,15 @@ class Renderer:
         """
         for _ in range(_TRIES):
             try:
-                flight = prepared.key, prepared.permits  # not the key alone: a purge voids permits
-                entry, joined = await self._flights.run(flight, partial(self._make, prepared))
+                (entry, found), joined = await self._flights.run(
+                    _flight(prepared), partial(self._find_or_make, prepared)
+                )
             except _Changed:
                 for permit in prepared.permits:
                     self._admission.forget(permit.key)
             else:
                 if await self._still_permitted(prepared):
-                    return prepared, Made(entry, joined, self._tiers.fits(entry))
+                    return prepared, Made(entry, joined or found, self._tiers.fits(entry))
             prepared = await self.prepare(prepared.request, prepared.output)
         raise StorageFailed("the original keeps changing while it is read")
 
@@ -255,6 +258,20 @@ class Renderer:
             return True
         return False
 
+    async def _find_or_make(self, prepared: Prepared) -> tuple[Entry, bool]:
+        """Return the entry, and whether an earlier flight made it.
+
+        A request may read the disk cache while another flight lands. Its miss is then out of date: the entry
+        is in memory, or about to be put there. A herd of 500 was decoded twice in one of three tries.
+        """
+        entry = self._unkept.get(_flight(prepared))
+        if entry is not None:
+            return entry, True
+        found = self._tiers.at_hand(prepared.key)
+        if found is not None:
+            return found.entry, True
+        return await self._make(prepared), False
+
     async def _make(self, prepared: Prepared) -> Entry:
         source = _blamed(prepared)
         self._memo.check(source=source, job=_name(prepared))
@@ -312,9 +329,19 @@ class Renderer:
                 if await self._still_permitted(prepared):
                     await self._tiers.put(prepared.key, entry)
 
+        def end(task: asyncio.Task[None]) -> None:
+            self._puts.discard(task)
+            self._unkept.pop(_flight(prepared), None)
+
+        self._unkept[_flight(prepared)] = entry
         task = asyncio.create_task(put())
         self._puts.add(task)
-        task.add_done_callback(self._puts.discard)
+        task.add_done_callback(end)
+
+
+def _flight(prepared: Prepared) -> Hashable:
+    """Name a flight by its permits as well as its key, because a purge voids permits and keeps keys."""
+    return prepared.key, prepared.permits
 
 
 def _blamed(prepared: Prepared) -> str:

@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from imgproxy.cache.key import ResultKey
+from imgproxy.cache.memory import MemoryTier
+from imgproxy.cache.tiers import Entry
 from imgproxy.dialects.signature import Signer
 from imgproxy.errors import (
     BrokenImage,
@@ -474,3 +477,18 @@ async def test_a_storage_that_recovers_is_believed_at_once(make_edge: MakeEdge) 
 
 async def chunks() -> AsyncIterator[bytes]:
     yield b"original"
+
+
+async def test_a_miss_reads_the_cache_once(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    get = MemoryTier.get
+
+    async def counted(self: MemoryTier, key: ResultKey, source: str) -> Entry | None:
+        read.append(key)
+        return await get(self, key, source)
+
+    monkeypatch.setattr(MemoryTier, "get", counted)
+    for headers in ({}, {"If_None_Match": '"another"'}):
+        read.clear()
+        answer = await edge.get(f"/{len(headers) + 1}x1/photo.jpg", **headers)
+        assert (answer.status, len(read)) == (200, 1)

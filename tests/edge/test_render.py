@@ -92,11 +92,16 @@ class HeldHead(MemoryStorage):
 class Kitchen:
     """A renderer and its parts. Objects need no record, so storage tells their versions."""
 
-    def __init__(self, storage: MemoryStorage | None = None, tier: MemoryTier | None = None) -> None:
+    def __init__(
+        self,
+        storage: MemoryStorage | None = None,
+        tier: MemoryTier | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self.storage, self.access = storage or MemoryStorage(), MemoryAccess()
         self.engine = CountingEngine()
         self.admission = Admission(
-            self.access, self.storage, unregistered=True, ttl=60, timer=Clock(), stale=3600
+            self.access, self.storage, unregistered=True, ttl=60, timer=clock or Clock(), stale=3600
         )
         self.renderer = Renderer(
             admission=self.admission,
@@ -333,3 +338,58 @@ async def test_a_purge_forgets_that_the_original_was_damaged(kitchen: Kitchen) -
     kitchen.engine.error = None
     await kitchen.renderer.purge(PHOTO)  # mended under the same version
     assert await kitchen.body("/300x200/photo.jpg") == b"photo at 300"
+
+
+async def test_make_after_a_flight_that_landed_during_the_disk_lookup_decodes_nothing() -> None:
+    tier = HeldLook()
+    kitchen = Kitchen(tier=tier)
+    await kitchen.store(PHOTO, b"photo")
+    request = Grammar().read("/1x1/photo.jpg")
+    tier.go_on.clear()
+    looking = asyncio.create_task(kitchen.renderer.look(request, JPEG))
+    await tier.reached.wait()
+    _, first = await kitchen.renderer.make(await kitchen.prepare("/1x1/photo.jpg"))
+    tier.go_on.set()
+    prepared, hit = await looking
+    assert hit is None
+    _, second = await kitchen.renderer.make(prepared)
+    assert (second.entry, second.collapsed) == (first.entry, True)
+    assert len(kitchen.engine.jobs) == 1
+    await kitchen.renderer.close()
+
+
+async def test_make_while_a_result_is_still_being_put_decodes_nothing() -> None:
+    tier = Held()
+    kitchen = Kitchen(tier=tier)
+    await kitchen.store(PHOTO, b"photo")
+    for _ in range(2):
+        assert await kitchen.body("/1x1/photo.jpg") == b"photo at 1"
+    assert len(kitchen.engine.jobs) == 1
+    kitchen.admission.purge(PHOTO)
+    await kitchen.body("/1x1/photo.jpg")
+    assert len(kitchen.engine.jobs) == 2  # a purge voids what is being put
+    tier.go_on.set()
+    await kitchen.renderer.close()
+
+
+class Counted(MemoryTier):
+    """A tier that counts how often it is read."""
+
+    def __init__(self) -> None:
+        super().__init__(1_000_000)
+        self.reads = 0
+
+    async def get(self, key: ResultKey, source: str) -> Entry | None:
+        self.reads += 1
+        return await super().get(key, source)
+
+
+async def test_look_with_a_stale_version_that_still_holds_reads_the_tiers_once() -> None:
+    tier, clock = Counted(), Clock()
+    kitchen = Kitchen(tier=tier, clock=clock)
+    await kitchen.store(PHOTO, b"photo")
+    await kitchen.prepare("/1x1/photo.jpg")
+    clock.now += 61
+    prepared, hit = await kitchen.renderer.look(Grammar().read("/1x1/photo.jpg"), JPEG)
+    assert (prepared.old, hit, tier.reads) == (False, None, 1)
+    await kitchen.renderer.close()
