@@ -18,7 +18,8 @@ secret or library. HTTP statuses are not here: see `edge/problems.py` and `api/p
     │   └── StorageSlow             did not answer in time
     ├── ImageError                  the original's bytes
     │   ├── UnsupportedImage        not a type we read
-    │   ├── BrokenImage             damaged, or it brought its worker down
+    │   ├── BrokenImage             damaged
+    │   ├── TransformFailed         of these bytes this result cannot be made, another may
     │   └── ImageTooLarge           too many pixels or frames
     ├── FilesError                  what is asked of the record of files
     │   ├── InvalidRequest          a body, query or header that cannot be read
@@ -121,7 +122,11 @@ class UnsupportedImage(ImageError):
 
 
 class BrokenImage(ImageError):
-    """Damaged, or it brought its worker down."""
+    """Damaged: the header cannot be read or a plain decode fails, whatever the URL asks for."""
+
+
+class TransformFailed(ImageError):
+    """This result cannot be made, another of the same source may: a damaged frame or layer, or a crash."""
 
 
 class ImageTooLarge(ImageError):

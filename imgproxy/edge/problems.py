@@ -23,6 +23,7 @@ STATUSES: dict[type[errors.ImgproxyError], int] = {
     errors.SourceTooLarge: 413,
     errors.UnsupportedImage: 415,
     errors.BrokenImage: 422,
+    errors.TransformFailed: 422,
     errors.ImageTooLarge: 422,
     errors.FilesError: 500,  # a defect: nobody asks the edge for what they refuse; see `api/problems.py`
     errors.EngineFailed: 500,

@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from imgproxy.engine import encode, steps, vips
+from imgproxy.engine import encode, readers, steps, vips
 from imgproxy.engine.layers import Layers
 from imgproxy.engine.protocol import Job, Rendered
 from imgproxy.engine.steps import Work
+from imgproxy.errors import BrokenImage, EngineFailed, ImgproxyError, TransformFailed
+from imgproxy.image import plan as planning
 from imgproxy.image.formats import TRAITS
+
+_DRAWN = 256
+"""Pixels: the larger side at which a drawing is tried, which has no pixels of its own."""
 
 STEPS: tuple[Callable[[Work], None], ...] = (
     steps.probe,
@@ -52,10 +57,11 @@ def render(
     further = Layers(below, job.ceiling, imagor=job.encoding.imagor)
     work = Work(job, original, result, further, stop)
     try:
-        for step in STEPS:
-            step(work)
-    except vips.Error as error:
-        raise vips.translate(error) from error
+        _take_steps(work)
+    except BrokenImage as error:
+        if original is not None and work.opened is None:
+            raise  # the header cannot be read
+        raise _fault(work, layers) from error
     return Rendered(
         format=work.format,
         width=work.image.width,
@@ -66,6 +72,49 @@ def render(
         encode_seconds=work.encode_seconds,
         info=_info(work) if job.meta else {},
     )
+
+
+def _take_steps(work: Work) -> None:
+    try:
+        for step in STEPS:
+            step(work)
+    except vips.Error as error:
+        raise vips.translate(error) from error
+
+
+def _fault(work: Work, layers: Sequence[int]) -> ImgproxyError:
+    """Find out who is at fault for a libvips error after the header, by decoding every image plainly.
+
+    libvips tells a damaged image from a bad operation in its words alone. If the first frame does not decode,
+    the source is `BrokenImage`. If another frame that was asked for or a layer does not, this result cannot
+    be made. If all decode, the operation is at fault, which is our defect. A failure costs a second decode.
+    """
+    frames: dict[tuple[int, int], ImgproxyError] = {
+        (0, 1): BrokenImage("the original is damaged: its pixels cannot be decoded")
+    }
+    frames.setdefault((work.first, work.frames), TransformFailed("a frame of the original is damaged"))
+    if work.original is not None:
+        for (first, count), error in frames.items():
+            if not _decodes(work, work.original, first, count):
+                return error
+    if not all(_decodes(work, layer, 0, 1) for layer in layers):
+        return TransformFailed("a further image in the URL is damaged")
+    return EngineFailed("the picture could not be made")
+
+
+def _decodes(work: Work, descriptor: int, first: int, count: int) -> bool:
+    """Whether frames decode plainly; raise `ImageTooLarge` or `DeadlinePassed` if that cannot be tried."""
+    try:
+        opened = readers.open_image(descriptor, without=work.job.ceiling.without).page(first)
+        width, height = opened.facts.width, opened.facts.height
+        shrink = max(1.0, max(width, height) / _DRAWN) if TRAITS[opened.facts.format].vector else 1.0
+        planning.check(opened.facts, count, work.job.ceiling, factor=shrink)
+        image = opened.load(shrink=shrink, first=first, count=count, sequential=True)
+        work.stop(image)
+        vips.decode(image)
+    except BrokenImage:
+        return False
+    return True
 
 
 def _info(work: Work) -> dict[str, Any]:

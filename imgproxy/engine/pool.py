@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from imgproxy.engine.crew import Crew
 from imgproxy.engine.process import COMMAND, Answer, Ended, Reason, WorkerProcess
 from imgproxy.engine.protocol import MESSAGE_BYTES, Job, Ready, Rendered, dump_job
-from imgproxy.errors import BrokenImage, DeadlinePassed, EngineFailed, ImgproxyError, Overloaded
+from imgproxy.errors import DeadlinePassed, EngineFailed, ImgproxyError, Overloaded, TransformFailed
 
 _TRIES = 3
 """For a job whose worker died before it took the job."""
@@ -313,7 +313,7 @@ def _blame(reason: Reason, job: Job) -> ImgproxyError:
     if reason == "deadline":
         return DeadlinePassed(f"the picture took longer than {job.seconds:g} seconds")
     if reason == "crash":
-        return BrokenImage("the original brought its worker down")
+        return TransformFailed("the image brought its worker down")
     return EngineFailed("the picture could not be made")
 
 

@@ -120,6 +120,7 @@ _ERRORS: dict[str, type[errors.ImgproxyError]] = {
         errors.BadArgument,
         errors.UnsupportedImage,
         errors.BrokenImage,
+        errors.TransformFailed,
         errors.ImageTooLarge,
         errors.DeadlinePassed,
         errors.EngineFailed,

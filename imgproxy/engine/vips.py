@@ -196,6 +196,12 @@ def load(opened: Opened, *, shrink: float, first: int, count: int, sequential: b
         return image
 
 
+def decode(image: Image) -> None:
+    """Decode every pixel and drop it; raise `BrokenImage` if that fails."""
+    with _translated():
+        image.avg()
+
+
 def _count_frames(image: Image, first: int, count: int) -> None:
     """Keep the delays of the frames that are there, and no page height: every step would make it wrong."""
     if image.get_typeof("delay"):

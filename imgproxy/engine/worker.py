@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from imgproxy.engine import protocol, sandbox
 from imgproxy.engine.protocol import Job, Ready, Rendered
-from imgproxy.errors import BrokenImage, DeadlinePassed, EngineFailed, ImageTooLarge, ImgproxyError
+from imgproxy.errors import DeadlinePassed, EngineFailed, ImageTooLarge, ImgproxyError, TransformFailed
 
 MAX_DESCRIPTORS = 32
 """With one message: the result, the original, layers; more than any job has."""
@@ -119,12 +119,12 @@ def _answer(message: bytes, descriptors: Sequence[int], render: Render, watchdog
         answer = protocol.dump_answer(_render(protocol.load_job(message), descriptors, render, watchdog))
         if len(answer) <= protocol.MESSAGE_BYTES:
             return answer
-        return protocol.dump_answer(BrokenImage("the original says more about itself than can be shown"))
-    except ImgproxyError as error:
-        return protocol.dump_answer(error)
+        return protocol.dump_answer(TransformFailed("the original says more about itself than can be shown"))
     except MemoryError:
         return protocol.dump_answer(ImageTooLarge("the picture needs more memory than is allowed"))
-    except Exception:
+    except Exception as error:
+        if isinstance(error, ImgproxyError) and not isinstance(error, EngineFailed):
+            return protocol.dump_answer(error)
         with contextlib.suppress(OSError):  # nobody may be reading
             traceback.print_exc()
         return protocol.dump_answer(EngineFailed("the picture could not be made"))

@@ -22,6 +22,7 @@ from imgproxy.errors import (
     SourceTooLarge,
     StorageFailed,
     StorageSlow,
+    TransformFailed,
     UnsupportedImage,
 )
 from imgproxy.image.source import parse_key
@@ -227,6 +228,7 @@ async def test_a_herd_is_one_decode_and_one_read(edge: Edge) -> None:
     [
         (UnsupportedImage("not a type we read"), 415, "public, max-age=10"),
         (BrokenImage("damaged"), 422, "public, max-age=10"),
+        (TransformFailed("it brought its worker down"), 422, "public, max-age=10"),
         (ImageTooLarge("too many pixels"), 422, "public, max-age=10"),
         (SourceTooLarge("too many bytes"), 413, "public, max-age=10"),
         (EngineFailed("a defect"), 500, "no-store"),

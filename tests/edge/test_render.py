@@ -16,7 +16,7 @@ from imgproxy.edge.originals import Originals
 from imgproxy.edge.render import Prepared, Recipe, Renderer
 from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.protocol import Encoding
-from imgproxy.errors import BrokenImage, NotFound, StorageFailed
+from imgproxy.errors import BrokenImage, EngineFailed, ImgproxyError, NotFound, StorageFailed, TransformFailed
 from imgproxy.files.access import MemoryAccess
 from imgproxy.files.model import Visibility
 from imgproxy.image.formats import Format
@@ -393,3 +393,15 @@ async def test_look_with_a_stale_version_that_still_holds_reads_the_tiers_once()
     prepared, hit = await kitchen.renderer.look(Grammar().read("/1x1/photo.jpg"), JPEG)
     assert (prepared.old, hit, tier.reads) == (False, None, 1)
     await kitchen.renderer.close()
+
+
+@pytest.mark.parametrize("error", [TransformFailed("it brought its worker down"), EngineFailed("ours")])
+async def test_make_after_one_transform_failed_makes_others_of_the_source(
+    kitchen: Kitchen, error: ImgproxyError
+) -> None:
+    kitchen.engine.error = error
+    with pytest.raises(type(error)):
+        await kitchen.body("/1x1/photo.jpg")
+    kitchen.engine.error = None
+    assert await kitchen.body("/299x1/photo.jpg") == b"photo at 299"
+    assert await kitchen.body("/meta/photo.jpg")

@@ -9,7 +9,7 @@ import pytest
 
 from imgproxy.engine.layers import Layers
 from imgproxy.engine.protocol import Encoding
-from imgproxy.errors import BrokenImage, EngineFailed, ImageTooLarge, UnsupportedImage
+from imgproxy.errors import BrokenImage, EngineFailed, ImageTooLarge, TransformFailed, UnsupportedImage
 from imgproxy.image.filters.family import Image
 from imgproxy.image.formats import Format
 from imgproxy.image.plan import Ceiling
@@ -118,7 +118,7 @@ def test_what_is_no_picture_is_refused_as_an_original_is(data: bytes, error: typ
 
 def test_half_a_layer_spoils_the_whole_picture() -> None:
     half = encoded(noise(64, 64), ".jpg")[:1500]
-    with pytest.raises(BrokenImage):
+    with pytest.raises(TransformFailed):
         made(plain(90, 90, RED), "watermark(m,0,0,0)", layers={"m": half})
 
 

@@ -36,7 +36,7 @@ def test_nothing_is_refused_at_first(memo: FailureMemo) -> None:
     "error",
     [
         errors.UnsupportedImage("not a type we read"),
-        errors.BrokenImage("it brought its worker down"),
+        errors.BrokenImage("damaged"),
         errors.SourceTooLarge("too many bytes"),
     ],
 )
@@ -49,7 +49,14 @@ def test_what_is_the_sources_fault_is_refused_whatever_is_asked_of_it(
     memo.check(source="b", job="b/1")
 
 
-@pytest.mark.parametrize("error", [errors.ImageTooLarge("large"), errors.DeadlinePassed("slow")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.ImageTooLarge("large"),
+        errors.DeadlinePassed("slow"),
+        errors.TransformFailed("it brought its worker down"),
+    ],
+)
 def test_what_may_be_the_jobs_fault_is_remembered_of_the_job(
     memo: FailureMemo, error: errors.ImgproxyError
 ) -> None:

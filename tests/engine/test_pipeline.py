@@ -10,9 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgproxy.engine import pipeline, readers, steps
+from imgproxy.engine import pipeline, readers, steps, vips
 from imgproxy.engine.protocol import Encoding, Job
-from imgproxy.errors import BadArgument, BrokenImage, DeadlinePassed, ImgproxyError
+from imgproxy.errors import (
+    BadArgument,
+    BrokenImage,
+    DeadlinePassed,
+    EngineFailed,
+    ImgproxyError,
+    TransformFailed,
+)
 from imgproxy.image import plan as planning
 from imgproxy.image.formats import TRAITS, WRITTEN, Format
 from imgproxy.image.gravity import HAlign, Region, VAlign
@@ -45,6 +52,7 @@ from tests.pictures import (
     render,
     suffix,
     svg,
+    tagged,
 )
 
 
@@ -251,6 +259,31 @@ def test_half_a_picture_is_broken_whatever_is_asked_of_it(name: Format, wish: di
     whole = encoded(noise(200, 200), suffix(name))
     with pytest.raises(BrokenImage):
         made(whole[: len(whole) // 2], **wish)
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_render_with_an_operation_that_fails_blames_us_and_not_the_source(streams: bool) -> None:
+    """WebP has at most 16,383 pixels a side; libvips notices when it writes."""
+    ceiling = CEILING._replace(side=20_000)
+    effects = () if streams else ("blur(1)",)
+    with pytest.raises(EngineFailed):
+        made(gradient(17_000, 2), *effects, to=Format.WEBP, ceiling=ceiling)
+
+
+def test_render_with_a_damaged_layer_fails_that_transform_only() -> None:
+    layer = encoded(noise(60, 60))
+    with pytest.raises(TransformFailed, match="further image"):
+        made(gradient(80, 60), "watermark(mark.png,0,0)", layers={"mark.png": layer[: len(layer) // 2]})
+
+
+def test_render_with_a_damaged_later_page_fails_that_transform_only() -> None:
+    strip = tagged(vips.join_frames([noise(80, 60), noise(80, 60)]), page_height=60)
+    whole = encoded(strip, ".tif", compression="deflate")
+    start = len(whole) * 6 // 10
+    spoilt = whole[:start] + bytes(2_000) + whole[start + 2_000 :]
+    with pytest.raises(TransformFailed, match="frame"):
+        made(spoilt, "page(2)")
+    assert made(spoilt).size == made(spoilt, "page(1)").size == (80, 60)
 
 
 @pytest.mark.parametrize("part", [0, 1, 2], ids=["decoding", "filtering", "encoding"])

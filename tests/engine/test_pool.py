@@ -156,7 +156,7 @@ async def test_a_crash_is_its_own_jobs_trouble_and_the_spare_takes_over() -> Non
     async with running(2) as pool:
         crash = asyncio.create_task(ask(pool, "crash"))
         neighbour = asyncio.create_task(ask(pool, "sleep 0.2"))
-        with pytest.raises(errors.BrokenImage, match="brought its worker down"):
+        with pytest.raises(errors.TransformFailed, match="brought its worker down"):
             await crash
         assert (await ask(pool, "echo")).waited_seconds < 0.01
         assert (await neighbour).body == b"sleep 0.2"
@@ -165,13 +165,13 @@ async def test_a_crash_is_its_own_jobs_trouble_and_the_spare_takes_over() -> Non
 
 async def test_a_worker_that_leaves_without_a_word_has_crashed() -> None:
     async with running() as pool:
-        with pytest.raises(errors.BrokenImage):
+        with pytest.raises(errors.TransformFailed):
             await ask(pool, "quit")
 
 
 async def test_a_dead_worker_is_replaced() -> None:
     async with running(2) as pool:
-        with pytest.raises(errors.BrokenImage):
+        with pytest.raises(errors.TransformFailed):
             await ask(pool, "crash")
         await until(lambda: pool.idle == 3)
         assert len(_children()) == 3
@@ -199,7 +199,7 @@ async def test_a_job_that_was_begun_does_not_run_again() -> None:
         await asyncio.sleep(0.2)  # the worker has taken it by then
         for pid in _children():
             os.kill(pid, signal.SIGKILL)
-        with pytest.raises(errors.BrokenImage):
+        with pytest.raises(errors.TransformFailed):
             await task
 
 
@@ -215,7 +215,7 @@ async def test_kills_under_load_cost_one_job_each_at_most() -> None:
         results = await asyncio.gather(*jobs, return_exceptions=True)
     failed = [result for result in results if isinstance(result, BaseException)]
     assert len(failed) <= kills
-    assert {type(each) for each in failed} <= {errors.BrokenImage}
+    assert {type(each) for each in failed} <= {errors.TransformFailed}
 
 
 async def test_a_job_is_asked_to_stop_at_its_deadline_and_its_worker_lives() -> None:
@@ -424,7 +424,7 @@ async def test_when_no_worker_is_left_and_none_starts_nobody_waits_for_ever(tmp_
     async with running(1, command=("/bin/sh", str(program)), deadline=10) as pool:
         program.write_text(bad)
         for _ in range(2):
-            with pytest.raises(errors.BrokenImage):
+            with pytest.raises(errors.TransformFailed):
                 await ask(pool, "crash")
         with pytest.raises(errors.EngineFailed, match="no worker can be started"):
             await ask(pool, "echo")  # waits, then is told

@@ -40,6 +40,7 @@ def test_an_answer_crosses_unchanged(answer: Rendered | Ready) -> None:
         errors.BadArgument("page"),
         errors.UnsupportedImage("type"),
         errors.BrokenImage("damaged"),
+        errors.TransformFailed("a frame is damaged"),
         errors.ImageTooLarge("large"),
         errors.DeadlinePassed("slow"),
         errors.EngineFailed("ours"),

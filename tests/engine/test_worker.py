@@ -114,7 +114,7 @@ def test_memory_beyond_the_limit_is_more_than_may_be_asked(worker: Conversation)
 
 
 def test_more_facts_than_a_message_holds_are_the_originals_fault(worker: Conversation) -> None:
-    assert isinstance(worker.ask("tell 70000")[0], errors.BrokenImage)
+    assert isinstance(worker.ask("tell 70000")[0], errors.TransformFailed)
 
 
 def test_a_job_is_stopped_at_its_deadline_and_the_next_is_not(worker: Conversation) -> None:

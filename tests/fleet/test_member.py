@@ -125,7 +125,7 @@ async def test_a_picture_without_an_original_needs_no_descriptor(running: Runnin
     ("text", "error"),
     [
         ("refuse", errors.UnsupportedImage),
-        ("crash", errors.BrokenImage),
+        ("crash", errors.TransformFailed),
         ("defect", errors.EngineFailed),
         ("sleep 30", errors.DeadlinePassed),
     ],
