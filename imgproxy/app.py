@@ -263,7 +263,8 @@ def recipe(settings: Settings) -> Recipe:
             settings.max_side,
             without=tuple(name for name in READERS if name not in settings.readers),
         ),
-        encoder=f"{encoding} libvips {version('pyvips-binary')}",
+        encoder=f"{encoding} damaged {settings.damaged} libvips {version('pyvips-binary')}",
+        damaged_seconds=settings.shared_ttl if settings.damaged == "show" else None,
     )
 
 

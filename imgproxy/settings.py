@@ -341,6 +341,9 @@ class Settings(BaseSettings):
     ttl: Seconds = Field(3600, description="`max-age`: how long browsers keep an answer")
     shared_ttl: Seconds = Field(300, description="`s-maxage`: how long CDNs do")
     stale: Seconds = Field(86_400, description="`stale-while-revalidate` and `stale-if-error`")
+    damaged: Literal["show", "refuse"] = Field(
+        "show", description="what a cut-off JPEG, PNG, GIF or TIFF is answered with: what decodes, or 422"
+    )
     admin_port: int = Field(
         9090, ge=0, le=65_535, description="`/metrics`, `/readyz`, `/healthz` on loopback; 0 turns it off"
     )

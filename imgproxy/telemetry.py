@@ -53,6 +53,16 @@ class Metrics:
             "imgproxy_source_bytes_total", "Bytes of originals read.", registry=self.registry
         )
 
+        self._damaged = Counter(
+            "imgproxy_damaged_total",
+            "Images made of damaged originals, of which a part did not decode.",
+            registry=self.registry,
+        )
+
+    def damaged(self) -> None:
+        """Count one image made of a damaged original."""
+        self._damaged.inc()
+
     def answered(self, status: int, cache: str, sent: int, seconds: float) -> None:
         """Count an answer; `cache` is `hit`, `miss` or `none`."""
         self._answers.count(status, cache, sent, seconds)

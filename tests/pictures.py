@@ -292,6 +292,7 @@ def render(
     encoding: Encoding = Encoding(),  # noqa: B008  frozen
     ceiling: Ceiling = CEILING,
     meta: bool = False,
+    show_damaged: bool = False,
 ) -> Made:
     """Run the pipeline on an original; without `to` the answer is of the original's own type."""
     given = dict(layers or {})
@@ -303,6 +304,7 @@ def render(
         plain=original if isinstance(original, Colour) else None,
         layers=tuple(given),
         meta=meta,
+        show_damaged=show_damaged,
     )
     with ExitStack() as stack:
         source = None if isinstance(original, Colour) else stack.enter_context(descriptor(original))
@@ -315,7 +317,7 @@ def render(
 
 def made(original: bytes | Image, *filters: str, **how: Any) -> Made:
     """Make a picture of an original, asked for as in a URL; what is no wish is for `render`."""
-    engine = ("to", "layers", "encoding", "ceiling", "meta")
+    engine = ("to", "layers", "encoding", "ceiling", "meta", "show_damaged")
     wish = {name: value for name, value in how.items() if name not in engine}
     data = original if isinstance(original, bytes) else encoded(original)
     return render(data, asked(*filters, **wish), **{name: how[name] for name in engine if name in how})

@@ -75,3 +75,9 @@ def test_recipe_compat_changes_the_key_though_all_it_implies_is_set() -> None:
     default, set_all = recipe(Settings()), recipe(Settings(compat="imagor", **ours))
     assert replace(set_all.encoding, imagor=False) == default.encoding
     assert set_all.encoder != default.encoder
+
+
+def test_recipe_damaged_changes_the_key_and_the_lifetime_of_damaged_images() -> None:
+    shown, refused = recipe(Settings(shared_ttl=120)), recipe(Settings(shared_ttl=120, damaged="refuse"))
+    assert (shown.damaged_seconds, refused.damaged_seconds) == (120, None)
+    assert shown.encoder != refused.encoder

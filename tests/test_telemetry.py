@@ -102,6 +102,7 @@ def test_metrics_show_what_they_are_told_and_what_others_keep() -> None:
     metrics.answered(200, "hit", 1000, 0.001)
     metrics.fetched(0.01, 500)
     metrics.rendered(wait=0.0, decode=0.01, encode=0.002)
+    metrics.damaged()
     metrics.gauge("imgproxy_jobs_waiting", "Jobs.", lambda: 7)
     metrics.counts("imgproxy_worker_ends", "Ends.", "reason", ends)
     text = metrics.text()[1].decode()
@@ -110,6 +111,7 @@ def test_metrics_show_what_they_are_told_and_what_others_keep() -> None:
         "imgproxy_sent_bytes_total 1000.0",
         "imgproxy_source_bytes_total 500.0",
         'imgproxy_stage_seconds_count{stage="encode"} 1.0',
+        "imgproxy_damaged_total 1.0",
         "imgproxy_jobs_waiting 7.0",
         'imgproxy_worker_ends_total{reason="crash"} 2.0',
     ):

@@ -19,7 +19,7 @@ from imgproxy.cache.key import ResultKey
 from imgproxy.cache.tiers import Entry
 from imgproxy.image.formats import Format
 
-_MARK = b"imgpxy\0\1"  # the last byte is the version of this layout
+_MARK = b"imgpxy\0\2"  # the last byte is the version of this layout
 _PREFIX = Struct(">8sII")
 _LENGTH = Struct(">I")
 
@@ -36,12 +36,19 @@ class Label:
     mime: str
     format: Format | None
     sources: tuple[str, ...]
+    expires: float | None
 
 
 def seal(key: ResultKey, entry: Entry) -> tuple[bytes, bytes]:
     """The file of an entry in two pieces, so that its body is not copied."""
     header = json.dumps(
-        {"key": key, "mime": entry.mime, "format": entry.format, "sources": entry.sources}
+        {
+            "key": key,
+            "mime": entry.mime,
+            "format": entry.format,
+            "sources": entry.sources,
+            "expires": entry.expires,
+        }
     ).encode()
     checksum = _checksum(header, entry.body)
     return _PREFIX.pack(_MARK, checksum, len(header)) + header, entry.body
@@ -57,7 +64,7 @@ def unseal(key: ResultKey, file: bytes) -> Entry:
     label = _label(header)
     if label.key != key:
         raise Broken("the file belongs to another key")
-    return Entry(bytes(body), label.mime, label.format, label.sources)
+    return Entry(bytes(body), label.mime, label.format, label.sources, label.expires)
 
 
 def read_label(beginning: bytes) -> Label | None:
@@ -84,6 +91,7 @@ def _label(header: bytes) -> Label:
     try:
         told = json.loads(header)
         format_ = Format(told["format"]) if told["format"] else None
-        return Label(ResultKey(told["key"]), told["mime"], format_, tuple(told["sources"]))
+        expires = None if told["expires"] is None else float(told["expires"])
+        return Label(ResultKey(told["key"]), told["mime"], format_, tuple(told["sources"]), expires)
     except (ValueError, TypeError, KeyError) as error:
         raise Broken("the header cannot be read") from error

@@ -7,7 +7,8 @@ counts as a miss. A result found in a slower tier is put into the faster ones.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -26,6 +27,13 @@ class Entry:
     format: Format | None
     sources: tuple[str, ...]
     """The keys of all originals in it, the primary one first; a purge of any drops it."""
+    expires: float | None = None
+    """Seconds since 1970; None of all but images of damaged originals, which may be mended in place."""
+
+    @property
+    def damaged(self) -> bool:
+        """Whether a part of an original did not decode."""
+        return self.expires is not None
 
     @property
     def primary(self) -> str:
@@ -70,8 +78,10 @@ class Found:
 class Tiers:
     """The tiers of one process."""
 
-    def __init__(self, tiers: Sequence[Tier]) -> None:
+    def __init__(self, tiers: Sequence[Tier], *, clock: Callable[[], float] = time.time) -> None:
+        """`clock` tells seconds since 1970."""
         self._tiers = tuple(tiers)
+        self._clock = clock
         self._quick = next((tier for tier in self._tiers if isinstance(tier, QuickTier)), None)
 
     def at_hand(self, key: ResultKey) -> Found | None:
@@ -79,7 +89,7 @@ class Tiers:
         if self._quick is None:
             return None
         entry = self._quick.at_hand(key)
-        return None if entry is None else Found(entry, self._quick.name)
+        return None if entry is None or self._expired(entry) else Found(entry, self._quick.name)
 
     async def get(self, key: ResultKey, source: str) -> Found | None:
         """Ask each tier in turn."""
@@ -89,7 +99,7 @@ class Tiers:
             except Exception:
                 _log.exception("cache tier %s failed to read", tier.name)
                 continue
-            if entry is not None:
+            if entry is not None and not self._expired(entry):
                 await self._put(self._tiers[:index], key, entry)
                 return Found(entry, tier.name)
         return None
@@ -109,6 +119,9 @@ class Tiers:
                 await tier.drop(source)
             except Exception:
                 _log.exception("cache tier %s failed to drop", tier.name)
+
+    def _expired(self, entry: Entry) -> bool:
+        return entry.expires is not None and entry.expires <= self._clock()
 
     async def _put(self, tiers: Sequence[Tier], key: ResultKey, entry: Entry) -> None:
         for tier in tiers:

@@ -22,7 +22,7 @@ from imgproxy.image.formats import TRAITS, Format
 from imgproxy.image.options import Options
 from imgproxy.image.source import Key
 
-_HASTY_SECONDS = 10
+HASTY_SECONDS = 10
 _NAME = re.compile(r"[^\w .()+-]", re.ASCII)
 
 
@@ -103,19 +103,24 @@ def _at_most(seconds: int, longest: int | None) -> int:
     return seconds if longest is None else min(seconds, longest)
 
 
+def brief(options: Options, freshness: Freshness, now: float, seconds: int) -> dict[str, str]:
+    """The headers of freshness of an answer that nobody may keep for longer than some seconds."""
+    short = Freshness(min(freshness.ttl, seconds), min(freshness.shared_ttl, seconds), 0)
+    if options.max_age is not None:
+        options = replace(options, max_age=min(options.max_age, seconds))
+    return {
+        "Cache-Control": cache_control(options, short, now),
+        "X-Accel-Expires": str(nginx_seconds(options, short)),
+    }
+
+
 def hasty(options: Options, freshness: Freshness, now: float) -> dict[str, str]:
     """The headers of freshness where a newer answer is on its way: caches in front ask again in seconds.
 
     The seconds are those of a client's error: enough that a busy page does not come back for each picture,
     and what was overwritten is not looked at for longer than it takes to think of reloading.
     """
-    brief = Freshness(min(freshness.ttl, _HASTY_SECONDS), min(freshness.shared_ttl, _HASTY_SECONDS), 0)
-    if options.max_age is not None:
-        options = replace(options, max_age=min(options.max_age, _HASTY_SECONDS))
-    return {
-        "Cache-Control": cache_control(options, brief, now),
-        "X-Accel-Expires": str(nginx_seconds(options, brief)),
-    }
+    return brief(options, freshness, now, HASTY_SECONDS)
 
 
 def tags(permits: Sequence[Permit]) -> list[str]:

@@ -132,7 +132,7 @@ class Images:
             asked.cache = "hit"
             return Written(304, warm.unchanged + common + b"\r\n", b"", send_body=False)
         hit = self._renderer.at_hand(warm.prepared)
-        if hit is None:
+        if hit is None or hit.found.entry.damaged:  # what was written says nothing of an early end
             return None
         asked.cache = "hit"
         body = hit.found.entry.body
@@ -185,11 +185,15 @@ class Images:
         with self._share.taken(self._clients.name(http)):
             prepared, made = await self._renderer.make(prepared)
         how = "; collapsed" if made.collapsed else "; stored" if made.kept else ""
+        if made.entry.damaged:
+            return self._damaged(made.entry, prepared, f"fwd=miss{how}")
         return _picture(made.entry, self._headers(prepared, ""), prepared, f"fwd=miss{how}")
 
     def _hit(self, asked: _Asked, hit: Hit, headers: dict[str, str]) -> web.Response:
         asked.cache = "hit"
         prepared, found, old = hit
+        if found.entry.damaged:
+            return self._damaged(found.entry, prepared, "hit", old=old)
         picture = _picture(found.entry, headers, prepared, f"hit; detail={found.tier}")
         accept = asked.http.headers.get("Accept")
         ok = {**picture.headers, "Cache-Status": "imgproxy; hit; detail=memory"}
@@ -202,6 +206,22 @@ class Images:
         asked.cache = "hit"
         headers = self._headers(hit.prepared, "") | self._hasty(hit.prepared)
         return _picture(hit.found.entry, headers, hit.prepared, "hit; detail=stale")
+
+    def _damaged(
+        self, entry: Entry, prepared: Prepared, cache_status: str, *, old: bool = False
+    ) -> web.Response:
+        """Answer with an image of a damaged original, which everybody must ask for again when it expires.
+
+        It has no validator: a 304 would make it fresh for as long as a sound image.
+        """
+        now = self._clock()
+        seconds = max(int((entry.expires or 0) - now), 0)
+        seconds = min(seconds, answer.HASTY_SECONDS) if old else seconds
+        headers = self._headers(prepared, "")
+        headers |= answer.brief(prepared.request.transform.options, self._policy.freshness, now, seconds)
+        for name in ("ETag", "Last-Modified"):
+            headers.pop(name, None)
+        return _picture(entry, headers, prepared, f"{cache_status}; detail=damaged")
 
     def _headers(self, prepared: Prepared, cache_status: str) -> dict[str, str]:
         return answer.headers(prepared, self._policy.freshness, now=self._clock(), cache_status=cache_status)

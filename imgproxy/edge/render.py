@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Hashable, Sequence
+import time
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -53,6 +54,8 @@ class Recipe:
     ceiling: Ceiling
     encoder: str
     """Names the settings and the libvips that write; part of every key."""
+    damaged_seconds: float | None = None
+    """Lifetime of an image of a damaged original in the caches; None refuses damaged originals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,9 @@ class Renderer:
         memo: FailureMemo,
         recipe: Recipe,
         metrics: Metrics,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """`clock` tells seconds since 1970."""
         self._admission = admission
         self._originals = originals
         self._tiers = tiers
@@ -116,6 +121,7 @@ class Renderer:
         self._memo = memo
         self._recipe = recipe
         self._metrics = metrics
+        self._clock = clock
         self._flights: Flights[tuple[Entry, bool]] = Flights()
         self._errands = Errands()
         self._puts: set[asyncio.Task[None]] = set()
@@ -280,7 +286,7 @@ class Renderer:
         except ImgproxyError as error:
             self._memo.note(error, source=source, job=_name(prepared))
             raise
-        entry = _entry(prepared, result)
+        entry = _entry(prepared, result, self._expiry(result))
         self._keep(prepared, entry)
         return entry
 
@@ -304,6 +310,7 @@ class Renderer:
                 plain=plain.colour if plain else None,
                 layers=prepared.request.keys,
                 meta=prepared.request.answer == "meta",
+                show_damaged=self._recipe.damaged_seconds is not None,
                 name=_name(prepared),
             )
             result = await self._engine.run(job, original, descriptors)
@@ -313,6 +320,13 @@ class Renderer:
             encode=result.rendered.encode_seconds,
         )
         return result
+
+    def _expiry(self, result: Result) -> float | None:
+        """Return when the caches must forget a result, and count it if its original is damaged."""
+        if not result.rendered.damaged:
+            return None
+        self._metrics.damaged()
+        return self._clock() + (self._recipe.damaged_seconds or 0)
 
     async def _still_permitted(self, prepared: Prepared, *, old: bool = False) -> bool:
         """Whether nothing has changed since; raise `NotFound` for what is not public any more."""
@@ -361,10 +375,10 @@ def _require_versions(permits: Sequence[Permit], borrowed: Sequence[Original]) -
             raise _Changed
 
 
-def _entry(prepared: Prepared, result: Result) -> Entry:
+def _entry(prepared: Prepared, result: Result, expires: float | None) -> Entry:
     sources = tuple(permit.key for permit in prepared.permits)
     if prepared.request.answer == "meta":
         body = json.dumps(result.rendered.info).encode()
-        return Entry(body, "application/json", None, sources)
+        return Entry(body, "application/json", None, sources, expires)
     made = result.rendered.format
-    return Entry(result.body, TRAITS[made].mime, made, sources)
+    return Entry(result.body, TRAITS[made].mime, made, sources, expires)

@@ -50,8 +50,13 @@ def write(image: Image, descriptor: int, format_: Format, options: Options, enco
         if ceiling is None or size <= ceiling or quality <= _LAST_QUALITY:
             return size
         quality = descent = max(int(descent * _step(size / ceiling)), 1)
-        os.ftruncate(descriptor, 0)
-        os.lseek(descriptor, 0, os.SEEK_SET)
+        empty(descriptor)
+
+
+def empty(descriptor: int) -> None:
+    """Drop what was written to a descriptor."""
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
 
 
 def _is_smooth(image: Image) -> bool:

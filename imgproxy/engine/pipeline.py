@@ -61,7 +61,11 @@ def render(
     except BrokenImage as error:
         if original is not None and work.opened is None:
             raise  # the header cannot be read
-        raise _fault(work, layers) from error
+        if original is None or (fault := _source_fault(work, original)) is None:
+            raise _other_fault(work, layers) from error
+        if not (job.show_damaged and _shows(work, original)):
+            raise fault from error
+        work = _show_damaged(work)
     return Rendered(
         format=work.format,
         width=work.image.width,
@@ -71,6 +75,7 @@ def render(
         decode_seconds=work.decode_seconds,
         encode_seconds=work.encode_seconds,
         info=_info(work) if job.meta else {},
+        damaged=work.lenient,
     )
 
 
@@ -82,24 +87,43 @@ def _take_steps(work: Work) -> None:
         raise vips.translate(error) from error
 
 
-def _fault(work: Work, layers: Sequence[int]) -> ImgproxyError:
-    """Find out who is at fault for a libvips error after the header, by decoding every image plainly.
+def _source_fault(work: Work, original: int) -> ImgproxyError | None:
+    """Return whether a libvips error after the header is the source's fault, by decoding it plainly.
 
     libvips tells a damaged image from a bad operation in its words alone. If the first frame does not decode,
-    the source is `BrokenImage`. If another frame that was asked for or a layer does not, this result cannot
-    be made. If all decode, the operation is at fault, which is our defect. A failure costs a second decode.
+    the source is broken; if another frame that was asked for does not, this result cannot be made. A failure
+    costs a second decode.
     """
-    frames: dict[tuple[int, int], ImgproxyError] = {
-        (0, 1): BrokenImage("the original is damaged: its pixels cannot be decoded")
-    }
-    frames.setdefault((work.first, work.frames), TransformFailed("a frame of the original is damaged"))
-    if work.original is not None:
-        for (first, count), error in frames.items():
-            if not _decodes(work, work.original, first, count):
-                return error
+    if not _decodes(work, original, 0, 1):
+        return BrokenImage("the original is damaged: its pixels cannot be decoded")
+    if (work.first, work.frames) != (0, 1) and not _decodes(work, original, work.first, work.frames):
+        return TransformFailed("a frame of the original is damaged")
+    return None
+
+
+def _other_fault(work: Work, layers: Sequence[int]) -> ImgproxyError:
+    """Blame a layer that does not decode plainly, otherwise the operation, which is our defect."""
     if not all(_decodes(work, layer, 0, 1) for layer in layers):
         return TransformFailed("a further image in the URL is damaged")
     return EngineFailed("the picture could not be made")
+
+
+def _shows(work: Work, original: int) -> bool:
+    opened = readers.open_image(original, without=work.job.ceiling.without).page(work.first)
+    return isinstance(opened, vips.Opened) and vips.shows(
+        opened, first=work.first, count=work.frames, stop=work.stop
+    )
+
+
+def _show_damaged(strict: Work) -> Work:
+    """Make the result once more of what decodes; if that fails too, this transform is refused alone."""
+    encode.empty(strict.result)
+    work = Work(strict.job, strict.original, strict.result, strict.layers, strict.stop, lenient=True)
+    try:
+        _take_steps(work)
+    except BrokenImage as error:
+        raise TransformFailed("the original is damaged: its pixels cannot be decoded") from error
+    return work
 
 
 def _decodes(work: Work, descriptor: int, first: int, count: int) -> bool:

@@ -60,6 +60,8 @@ class Job:
     """The names of further pictures, whose descriptors follow the original's."""
     meta: bool = False
     """Describe the result instead of writing it."""
+    show_damaged: bool = False
+    """Show what decodes of a damaged original, instead of failing."""
     seconds: float = 15
     """The worker's own deadline, from when it begins."""
     name: str = ""
@@ -82,6 +84,8 @@ class Rendered:
     """Until its last byte; a picture that streams is decoded meanwhile."""
     info: dict[str, Any] = field(default_factory=dict)
     """For `Job.meta`: the facts, in imagor's names."""
+    damaged: bool = False
+    """Whether a part of the original did not decode; only with `Job.show_damaged`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,14 @@ def _rendered(fields: dict[str, Any]) -> Rendered:
         _seconds(fields["decode_seconds"]),
         _seconds(fields["encode_seconds"]),
         dict(fields["info"]),
+        _flag(fields["damaged"]),
     )
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("not a flag")
+    return value
 
 
 def _count(value: object) -> int:

@@ -37,6 +37,8 @@ class Work:
     result: int
     layers: Layers
     stop: Callable[[object], None]
+    lenient: bool = False
+    """Whether rows of the source that do not decode are left empty."""
     facts: Facts = field(init=False)
     format: Format = field(init=False)
     plan: Plan = field(init=False)
@@ -100,6 +102,8 @@ def probe(work: Work) -> None:
         work.opened = readers.open_image(
             work.original, dpi=job.transform.options.dpi, without=job.ceiling.without
         )
+        if work.lenient and isinstance(work.opened, vips.Opened):
+            work.opened = replace(work.opened, lenient=True)
         work.facts = work.opened.facts
 
 

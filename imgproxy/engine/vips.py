@@ -6,9 +6,9 @@ is nothing for an asker. Filters and steps call methods on the images they are h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyvips
@@ -34,6 +34,9 @@ _LOADERS = {
 _PAGED = (Format.GIF, Format.WEBP, Format.TIFF)
 _CSS_DPI = 96
 _FINEST = 10_000  # pixels; a drawing's sides are measured at this size
+_PARTIAL = (Format.JPEG, Format.PNG, Format.GIF, Format.TIFF)  # decode row by row, or nearly so
+_MADE_UP = 48
+"""Pixels: libjpeg makes up the first block it has no bytes for, and smoothing spreads that by two blocks."""
 
 
 def version() -> tuple[int, int, int]:
@@ -92,6 +95,8 @@ class Opened:
 
     source: Any
     facts: Facts
+    lenient: bool = False
+    """Whether rows that do not decode are left empty, instead of failing."""
 
     def page(self, number: int) -> Opened:
         """The same original open at another page, from 0; those of a TIFF have sizes of their own."""
@@ -168,18 +173,20 @@ def turn_to(opened: Opened, page: int) -> Opened:
     if page == 0 or opened.facts.format is not Format.TIFF:
         return opened
     with _translated():
-        return Opened(opened.source, _facts(_header(opened.source, Format.TIFF, page=page)))
+        facts = _facts(_header(opened.source, Format.TIFF, page=page))
+        return replace(opened, facts=facts)
 
 
 def load(opened: Opened, *, shrink: float, first: int, count: int, sequential: bool) -> Image:
     """Set up decoding of `count` frames from `first`, shrunk by what the type's decoder does itself.
 
-    Warnings pass; truncation and errors fail, so half a picture is never taken for a whole one.
+    Warnings pass; truncation and errors fail, so half a picture is never taken for a whole one, unless
+    `opened` is lenient.
     """
     facts = opened.facts
     options: dict[str, Any] = {
         "access": "sequential" if sequential and count == 1 else "random",
-        "fail_on": "error",
+        "fail_on": "none" if opened.lenient else "error",
     }
     if facts.format in _PAGED:
         options |= {"page": first, "n": count}
@@ -200,6 +207,40 @@ def decode(image: Image) -> None:
     """Decode every pixel and drop it; raise `BrokenImage` if that fails."""
     with _translated():
         image.avg()
+
+
+def shows(opened: Opened, *, first: int, count: int, stop: Callable[[object], None]) -> bool:
+    """Return whether at least one row of a damaged image decodes.
+
+    GIF and progressive JPEG decode all rows or none, so there an image of more than one colour counts.
+    """
+    format_ = opened.facts.format
+    if format_ not in _PARTIAL:
+        return False
+    try:
+        if format_ is Format.GIF or (format_ is Format.JPEG and _is_progressive(opened)):
+            return not _is_uniform(opened, first=first, count=count, stop=stop)
+        image = load(opened, shrink=1, first=first, count=count, sequential=True)
+        stop(image)
+        with _translated():
+            image.crop(0, 0, image.width, 1).avg()
+    except BrokenImage:
+        return False
+    return True
+
+
+def _is_progressive(opened: Opened) -> bool:
+    return bool(load(opened, shrink=1, first=0, count=1, sequential=True).get("jpeg-multiscan"))
+
+
+def _is_uniform(opened: Opened, *, first: int, count: int, stop: Callable[[object], None]) -> bool:
+    image = replace(opened, lenient=True).load(shrink=1, first=first, count=count, sequential=True)
+    stop(image)
+    if opened.facts.format is Format.JPEG and image.width > _MADE_UP:
+        image = image.crop(_MADE_UP, 0, image.width - _MADE_UP, image.height)
+    with _translated():
+        stats = image.stats()
+    return all(stats(0, band) == stats(1, band) for band in range(1, stats.height))
 
 
 def _count_frames(image: Image, first: int, count: int) -> None:

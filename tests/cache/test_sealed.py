@@ -20,6 +20,7 @@ FILE = b"".join(seal(KEY, ENTRY))
         ENTRY,
         Entry(b"", "application/json", None, ()),
         Entry(b"x", "image/png", Format.PNG, ("\udcff",)),
+        Entry(b"x", "image/png", Format.PNG, ("a",), 1_800_000_000.25),
     ],
 )
 def test_what_was_sealed_is_unsealed(entry: Entry) -> None:
@@ -56,13 +57,13 @@ def test_a_file_under_another_key_is_broken() -> None:
 
 
 def test_a_type_that_a_later_version_may_know_is_broken() -> None:
-    entry = Entry(b"x", "image/jxl", "jxl", ("a",))  # type: ignore[arg-type]
+    entry = Entry(b"x", "image/later", "later", ("a",))  # type: ignore[arg-type]
     with pytest.raises(Broken):
         unseal(KEY, b"".join(seal(KEY, entry)))
 
 
 def test_the_label_is_read_from_the_beginning() -> None:
-    assert read_label(FILE[:-10]) == Label(KEY, "image/webp", Format.WEBP, ("a/ü.jpg", "mark.png"))
+    assert read_label(FILE[:-10]) == Label(KEY, "image/webp", Format.WEBP, ("a/ü.jpg", "mark.png"), None)
 
 
 def test_a_beginning_too_short_for_the_label_asks_for_more() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from imgproxy.cache.key import ResultKey
@@ -64,3 +66,18 @@ async def test_a_drop_reaches_every_tier() -> None:
     await tiers.put(KEY, ENTRY)
     await tiers.drop("a")
     assert await tiers.get(KEY, "a") is None
+
+
+async def test_get_of_an_entry_that_has_expired_is_a_miss_in_every_tier() -> None:
+    now = 100.0
+    fast, slow = MemoryTier(100_000), SlowTier(100_000)
+    tiers = Tiers([fast, slow], clock=lambda: now)
+    entry = replace(ENTRY, expires=110.0)
+    await slow.put(KEY, entry)
+    assert await tiers.get(KEY, "a") == Found(entry, "slow")
+    assert tiers.at_hand(KEY) == Found(entry, "memory")
+    now = 110.0
+    assert await tiers.get(KEY, "a") is None
+    assert tiers.at_hand(KEY) is None
+    await tiers.put(KEY, ENTRY)
+    assert await tiers.get(KEY, "a") == Found(ENTRY, "memory")

@@ -6,7 +6,7 @@ import asyncio
 import io
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from typing import Any
 
@@ -49,6 +49,7 @@ class CountingEngine:
     def __init__(self) -> None:
         self.jobs: list[Job] = []
         self.error: ImgproxyError | None = None
+        self.damaged = False
         self.hold: asyncio.Event | None = None
         self.reached = asyncio.Event()
 
@@ -63,6 +64,7 @@ class CountingEngine:
         body = b"%s at %d" % (read, job.transform.width)
         made = job.output.candidates[0] if job.output.candidates else Format.JPEG
         rendered = Rendered(made, 1, 1, 1, len(body), 0.0, 0.0, {"format": made.value} if job.meta else {})
+        rendered = replace(rendered, damaged=self.damaged)
         return Result(rendered, body, 0.0, 0.0)
 
 
@@ -127,6 +129,7 @@ class Choices:
     stale: float = 0
     memory: int = 1_000_000
     share: int = 0
+    damaged: float | None = 300
     proxies: tuple[str, ...] = ()
 
 
@@ -153,11 +156,12 @@ async def make_edge(aiohttp_client: Any) -> MakeEdge:
         renderer = Renderer(
             admission=admission,
             originals=Originals(storage, limit=100_000, keep=1_000_000),
-            tiers=Tiers([MemoryTier(choices.memory)]),
+            tiers=Tiers([MemoryTier(choices.memory)], clock=clock),
             engine=engine,
             memo=FailureMemo(seconds=60, entries=100, timer=clock),
-            recipe=Recipe(Encoding(), Ceiling(1_000_000, 10, 8192), "test"),
+            recipe=Recipe(Encoding(), Ceiling(1_000_000, 10, 8192), "test", damaged_seconds=choices.damaged),
             metrics=metrics,
+            clock=clock,
         )
         images = Images(
             grammar=choices.grammar,

@@ -49,6 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "good.jpg": photo,
         "bomb.png": png_header(17_000, 17_000),
         "truncated.jpg": photo[: len(photo) // 2],
+        "truncated.webp": (other := encoded(noise(200, 200), ".webp"))[: len(other) // 2],
         "png-inside.jpg": encoded(gradient(40, 30)),
         "page.png": b"<!doctype html><html><body>hello</body></html>",
         "empty.jpg": b"",
@@ -90,11 +91,18 @@ async def get(client: Client, target: str) -> ClientResponse:
     return answer
 
 
+async def test_a_cut_off_jpeg_is_shown_as_damaged(client: Client) -> None:
+    for status in ("fwd=miss; stored", "hit"):
+        shown = await get(client, "/fit-in/100x100/truncated.jpg")
+        assert (shown.status, shown.content_type) == (200, "image/jpeg")
+        assert shown.headers["Cache-Status"] == f"imgproxy; {status}; detail=damaged"
+
+
 @pytest.mark.parametrize(
     ("name", "status", "says"),
     [
         ("bomb.png", 422, "17000×17000"),
-        ("truncated.jpg", 422, "damaged"),
+        ("truncated.webp", 422, "damaged"),
         ("page.png", 415, "not of a type we read"),
         ("empty.jpg", 422, "empty"),
         ("large.jpg", 413, "52428800"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
+from cachetools import LRUCache
 
 from imgproxy.cache.key import ResultKey
 from imgproxy.cache.memory import MemoryTier
@@ -494,3 +496,74 @@ async def test_a_miss_reads_the_cache_once(edge: Edge, monkeypatch: pytest.Monke
         read.clear()
         answer = await edge.get(f"/{len(headers) + 1}x1/photo.jpg", **headers)
         assert (answer.status, len(read)) == (200, 1)
+
+
+# -- damaged originals -------------------------------------------------------------------------------------
+
+
+async def test_an_image_of_a_damaged_original_says_so_and_is_made_anew_after_the_shared_ttl(
+    make_edge: MakeEdge,
+) -> None:
+    edge = await make_edge(stale=86_400, damaged=300)
+    await edge.store("photo.jpg")
+    edge.engine.damaged = True
+    seen = []
+    for seconds in (0, 100, 100, 101):
+        edge.clock.now += seconds
+        got = await edge.get("/300x200/photo.jpg", If_None_Match="")
+        assert (got.status, got.headers.get("ETag"), got.headers.get("Last-Modified")) == (200, None, None)
+        assert got.headers["X-Accel-Expires"] == got.headers["Cache-Control"].rpartition("=")[2]
+        seen.append((got.headers["Cache-Status"], got.headers["Cache-Control"]))
+    assert seen == [
+        ("imgproxy; fwd=miss; stored; detail=damaged", "public, max-age=300, s-maxage=300"),
+        ("imgproxy; hit; detail=damaged", "public, max-age=200, s-maxage=200"),
+        ("imgproxy; hit; detail=damaged", "public, max-age=100, s-maxage=100"),
+        ("imgproxy; fwd=miss; stored; detail=damaged", "public, max-age=300, s-maxage=300"),
+    ]
+    assert len(edge.engine.jobs) == 2
+    assert "imgproxy_damaged_total 2.0" in edge.metrics.text()[1].decode()
+
+
+async def test_an_original_that_decodes_again_is_answered_like_any_other(edge: Edge) -> None:
+    edge.engine.damaged = True
+    await edge.get("/300x200/photo.jpg")
+    edge.engine.damaged = False
+    edge.clock.now += 301
+    for status in ("fwd=miss; stored", "hit; detail=memory", "hit; detail=memory"):
+        got = await edge.get("/300x200/photo.jpg")
+        assert got.headers["Cache-Status"] == f"imgproxy; {status}"
+        assert got.headers["ETag"]
+
+
+async def test_an_image_of_a_damaged_original_keeps_a_shorter_life_that_the_url_asks_for(edge: Edge) -> None:
+    edge.engine.damaged = True
+    for _ in range(2):
+        got = await edge.get("/filters:max_age(20)/photo.jpg")
+        assert got.headers["Cache-Control"] == "public, max-age=20, s-maxage=20"
+
+
+async def test_a_head_written_for_a_sound_image_is_not_sent_with_a_damaged_one(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        await edge.get("/300x200/photo.jpg")
+    get = LRUCache.get
+
+    def damaged(self: LRUCache[object, object], key: object, default: object = None) -> object:
+        found = get(self, key, default)
+        return replace(found, expires=START + 50) if isinstance(found, Entry) else found
+
+    monkeypatch.setattr(LRUCache, "get", damaged)
+    got = await edge.get("/300x200/photo.jpg")
+    assert got.headers["Cache-Status"] == "imgproxy; hit; detail=damaged"
+    assert got.headers["Cache-Control"] == "public, max-age=50, s-maxage=50"
+
+
+@pytest.mark.parametrize(("damaged", "asked"), [(300, True), (0, True), (None, False)])
+async def test_damaged_originals_are_shown_only_where_the_deployment_says_so(
+    make_edge: MakeEdge, damaged: float | None, asked: bool
+) -> None:
+    edge = await make_edge(damaged=damaged)
+    await edge.store("photo.jpg")
+    await edge.get("/1x1/photo.jpg")
+    assert [job.show_damaged for job in edge.engine.jobs] == [asked]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from functools import lru_cache
 from typing import Any
 
@@ -357,3 +358,99 @@ def test_fit_min_with_an_alignment_keeps_that_side() -> None:
     for halign, colour in ((HAlign.LEFT, RED), (HAlign.RIGHT, BLUE)):
         transform = asked(fit=Fit.MIN, width=400, height=400, halign=halign)
         assert render(encoded(halves), transform, to=Format.PNG).pixels[50, 50].tolist() == list(colour)
+
+
+# -- damaged originals -------------------------------------------------------------------------------------
+
+
+def _cut(suffix: str, share: float, **options: Any) -> bytes:
+    whole = encoded(gradient(240, 160), suffix, **options)
+    return whole[: int(len(whole) * share)]
+
+
+def _header_of_jpeg(**options: Any) -> bytes:
+    """A JPEG up to its first byte of pixels (ITU-T T.81 B.2.3)."""
+    whole = encoded(gradient(240, 160), ".jpg", **options)
+    scan = whole.index(b"\xff\xda")
+    return whole[: scan + 2 + int.from_bytes(whole[scan + 2 : scan + 4], "big")]
+
+
+def _tiff(rows: int, share: float) -> bytes:
+    """A grey TIFF of ten strips whose directory stands before its pixels (TIFF 6.0 §2), cut off."""
+    strips, side = 10, rows // 10
+    start = 8 + 2 + 9 * 12 + 4
+    lists = start + strips * 4 * 2
+    entries = [
+        (256, 3, 1, 100), (257, 3, 1, rows), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1),
+        (273, 4, strips, start), (277, 3, 1, 1), (278, 3, 1, side), (279, 4, strips, start + strips * 4),
+    ]  # fmt: skip
+    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *each) for each in entries)
+    offsets = struct.pack("<10I", *(lists + index * side * 100 for index in range(strips)))
+    pixels = np.full((rows, 100), 200, np.uint8).tobytes()
+    whole = b"II*\0" + struct.pack("<I", 8) + directory + bytes(4) + offsets
+    return whole + struct.pack("<10I", *[side * 100] * strips) + pixels[: int(len(pixels) * share)]
+
+
+_SHOWN = {
+    "JPEG": _cut(".jpg", 0.6),
+    "JPEG without its end": encoded(gradient(240, 160), ".jpg")[:-2],
+    "progressive JPEG": _cut(".jpg", 0.6, interlace=True),
+    "PNG": _cut(".png", 0.6),
+    "GIF": _cut(".gif", 0.6),
+    "TIFF": _tiff(100, 0.6),
+}
+
+
+@pytest.mark.parametrize("kind", _SHOWN)
+@pytest.mark.parametrize("calls", [(), ("blur(1)",)], ids=["streams", "whole"])
+def test_render_of_a_cut_off_source_shows_what_decodes(kind: str, calls: tuple[str, ...]) -> None:
+    with pytest.raises(BrokenImage):
+        made(_SHOWN[kind], *calls, width=60)
+    shown = made(_SHOWN[kind], *calls, width=60, show_damaged=True)
+    assert shown.rendered.damaged
+    assert shown.size[0] == 60
+    top = shown.pixels[:10].astype(int)
+    if kind != "TIFF":
+        sound = made(
+            encoded(gradient(240, 160), ".gif") if kind == "GIF" else gradient(240, 160), *calls, width=60
+        )
+        assert np.abs(top[..., :3] - sound.pixels[:10, :, :3]).mean() < 12
+    else:
+        assert (top[..., 0] == 200).all()
+
+
+def test_render_of_a_uniform_jpeg_without_its_end_shows_it() -> None:
+    shown = made(encoded(plain(90, 60, GREEN), ".jpg")[:-2], show_damaged=True)
+    assert np.ptp(shown.pixels, axis=(0, 1)).max() == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _header_of_jpeg(),
+        _header_of_jpeg(interlace=True),
+        _cut(".png", 0.02),
+        _cut(".webp", 0.5),
+        _cut(".avif", 0.5),
+        _tiff(100, 0),
+    ],
+    ids=["JPEG", "progressive JPEG", "PNG", "WebP", "AVIF", "TIFF"],
+)
+def test_render_of_a_source_of_which_nothing_decodes_is_broken(data: bytes) -> None:
+    with pytest.raises(BrokenImage):
+        made(data, show_damaged=True)
+
+
+def test_render_of_a_sound_source_is_not_called_damaged() -> None:
+    assert not made(gradient(90, 60), show_damaged=True).rendered.damaged
+
+
+def test_render_of_a_damaged_source_with_a_damaged_layer_fails_that_transform_only() -> None:
+    layer = encoded(noise(60, 60))
+    with pytest.raises(TransformFailed):
+        made(
+            _SHOWN["JPEG"],
+            "watermark(mark.png,0,0)",
+            layers={"mark.png": layer[: len(layer) // 2]},
+            show_damaged=True,
+        )

@@ -17,7 +17,9 @@ from imgproxy.image.colour import Colour
 from imgproxy.image.formats import Format
 from tests.engine.jobs import JOB
 
-RENDERED = Rendered(Format.WEBP, 400, 300, 2, 12_345, 0.01, 0.002, {"format": "webp", "exif": {"Make": "x"}})
+RENDERED = Rendered(
+    Format.WEBP, 400, 300, 2, 12_345, 0.01, 0.002, {"format": "webp", "exif": {"Make": "x"}}, True
+)
 
 
 def _answer(**changes: Any) -> bytes:
