@@ -13,11 +13,23 @@ from imgproxy.dialects.params import Params, transform
 from imgproxy.dialects.presets import NO_PRESETS
 from imgproxy.dialects.query import generate, parse, words
 from imgproxy.errors import AskerError, BadArgument
+from imgproxy.image.formats import Format
+from imgproxy.image.info import Facts
+from imgproxy.image.plan import Ceiling, Plan, Size, make
 from imgproxy.image.transform import Limits, Transform
 
 
 def meaning(params: Params) -> Transform:
     return transform(params, presets=NO_PRESETS, limits=Limits())
+
+
+FITS = ["cover", "contain", "inside", "scale-down", "pad", "outside", "fill", "stretch", "min"]
+
+
+def planned(wish: Transform, width: int, height: int) -> Plan:
+    facts = Facts(Format.PNG, width, height)
+    ceiling = Ceiling(pixels=100_000_000, frames=1, side=8192)
+    return make(wish, facts, loaded=Size(width, height), trim=None, ceiling=ceiling)
 
 
 PAIRS = [
@@ -181,7 +193,7 @@ WORDS = st.fixed_dictionaries(
         "preset": st.sampled_from(["card", "a-b_c.1"]),
         "trim": st.sampled_from(["0", "7", "bottom-right", "bottom-right:7", "top-left"]),
         "crop": st.sampled_from(["1x2:3x4", "0.1x0.25:1x0.5", "0x0:0x0"]),
-        "fit": st.sampled_from(["cover", "contain", "inside", "scale-down", "pad", "outside", "fill", "min"]),
+        "fit": st.sampled_from(FITS),
         "upscale": st.sampled_from(["0", "1"]),
         "w": st.integers(0, 9999).map(str),
         "h": st.integers(0, 9999).map(str),
@@ -242,6 +254,39 @@ def test_what_no_query_can_say_is_refused(path: str) -> None:
 
 def test_the_name_is_not_the_querys_to_say() -> None:
     assert generate(thumbor.parse("unsafe/meta/300x0/a.jpg")) == "upscale=1&w=300"
+
+
+SIDE = st.integers(1, 2000)
+
+
+@given(st.sampled_from(FITS), SIDE, SIDE, st.integers(0, 4000), st.integers(0, 4000))
+def test_parse_without_upscale_never_enlarges_with_any_fit(
+    fit: str, wide: int, high: int, width: int, height: int
+) -> None:
+    wish = meaning(parse(f"w={width}&h={height}&fit={fit}"))
+    plan = planned(wish, wide, high)
+    assert max(plan.scale) <= 1
+    assert plan.size.width <= wide
+    assert plan.size.height <= high
+
+
+@pytest.mark.parametrize("fit", [fit for fit in FITS if fit != "min"])
+def test_parse_with_upscale_enlarges_with_every_fit_but_min(fit: str) -> None:
+    assert max(planned(meaning(parse(f"w=400&h=400&fit={fit}&upscale=1")), 200, 150).scale) > 1
+
+
+def test_parse_with_min_does_not_enlarge_with_upscale_either() -> None:
+    plan = planned(meaning(parse("w=400&h=400&fit=min&upscale=1")), 200, 150)
+    assert (plan.scale, plan.box) == ((1, 1), (150, 150))
+
+
+@pytest.mark.parametrize(
+    ("query", "enlarges"),
+    [("preset=big", True), ("preset=big&w=9", False), ("preset=big&w=9&upscale=1", True)],
+)
+def test_parse_beside_a_preset_decides_on_enlarging_only_with_a_size(query: str, enlarges: bool) -> None:
+    presets = {"big": thumbor.parse("300x200/")}
+    assert transform(parse(query), presets=presets, limits=Limits()).upscale is enlarges
 
 
 @given(

@@ -35,6 +35,14 @@ def test_bg_in_the_query_form_is_the_colour_of_the_rounded_corners() -> None:
     assert pixels[20, 20].tolist() == list(RED)
 
 
+@pytest.mark.parametrize(("bg", "colour"), [("white", (255, 255, 255)), ("0f0", (0, 255, 0))])
+def test_bg_with_round_fills_the_corners_of_a_jpeg(bg: str, colour: tuple[int, int, int]) -> None:
+    calls = [f"{name}({text})" for name, text in parse(f"round=30&bg={bg}&format=jpeg").filters]
+    pixels = made(plain(100, 60, BLUE), *calls, to=Format.JPEG).pixels.astype(int)
+    assert abs(pixels[0, 0] - colour).max() <= 8
+    assert abs(pixels[30, 50] - BLUE).max() <= 8
+
+
 def test_what_was_see_through_stays_so() -> None:
     pixels = made(plain(40, 40, (*RED, 100)), "round_corner(10)").pixels
     assert pixels[20, 20].tolist() == [*RED, 100]
