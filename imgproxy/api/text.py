@@ -18,6 +18,7 @@ MOST = 2**53 - 1
 MAX_KEY_BYTES = 512
 MAX_METADATA_BYTES = 16 * 1024
 _MAX_DEPTH = 8
+_ANY_BYTES = "application/octet-stream"
 _LAYOUT = "\n\t\r"
 
 _TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]*/[A-Za-z0-9][\w!#$&^.+-]*(\s*;\s*[\w-]+=[^;]*)*", re.ASCII)
@@ -45,6 +46,8 @@ def _file_name(text: str) -> str:
 
 
 def _mime_type(text: str) -> str:
+    if not text:  # what a browser's File.type is of a file that it does not know
+        return _ANY_BYTES
     if not _TYPE.fullmatch(text):
         raise ValueError("a MIME type is expected, such as image/jpeg")
     return text
@@ -92,7 +95,13 @@ FileName = Annotated[
     str, Field(min_length=1, max_length=255, examples=["cat.jpg"]), AfterValidator(_file_name)
 ]
 MimeType = Annotated[
-    str, Field(min_length=3, max_length=255, examples=["image/jpeg"]), AfterValidator(_mime_type)
+    str,
+    Field(
+        max_length=255,
+        examples=["image/jpeg"],
+        description="Empty means application/octet-stream, as `File.type` is.",
+    ),
+    AfterValidator(_mime_type),
 ]
 KeyText = Annotated[
     str,

@@ -25,6 +25,11 @@ EXECUTABLE = "application/x-executable"
 _SIGNATURES = (  # offset, bytes, type; the first that fits
     (0, b"\xff\xd8\xff", "image/jpeg"),
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"\0\0\0\x0cjP  \r\n\x87\n", "image/jp2"),
+    (0, b"\xff\x4f\xff\x51", "image/jp2"),
+    (0, b"\xff\x0a", "image/jxl"),
+    (0, b"\0\0\0\x0cJXL \r\n\x87\n", "image/jxl"),
+    (0, b"\0\0\1\0", "image/x-icon"),
     (0, b"GIF87a", "image/gif"),
     (0, b"GIF89a", "image/gif"),
     (8, b"WEBPVP", "image/webp"),
@@ -127,6 +132,8 @@ def _contained(first: bytes) -> str | None:
             return "image/avif"
         brand = first[8:12].decode("latin-1")
         return next((kind for majors, kind in _BRANDS if brand.startswith(majors)), None)
+    if first.startswith(b"BM"):  # behind text, which may begin so
+        return "image/bmp"
     if first.startswith(b"\x1a\x45\xdf\xa3"):
         return "video/webm" if b"webm" in first[:64] else "video/x-matroska"
     if first.startswith((b"PK\x03\x04", b"PK\x05\x06")):

@@ -49,3 +49,8 @@ def test_metadata_is_any_json(value: dict[str, Any]) -> None:
 def test_what_no_database_could_give_back_is_refused(value: object) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Metadata).validate_python({"a": value})
+
+
+def test_an_empty_type_means_any_bytes() -> None:
+    """`File.type` in a browser is empty for a type that it does not know."""
+    assert TypeAdapter(MimeType).validate_python("") == "application/octet-stream"

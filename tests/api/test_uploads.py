@@ -183,3 +183,9 @@ async def test_a_secret_key_uploads_for_its_tenant(counter: Counter) -> None:
     counter.headers = shell.SERVICE
     status, told = await counter.register(await counter.uploaded())
     assert (status, told["ownerType"]) == (201, "service")
+
+
+async def test_a_file_of_a_type_that_its_browser_does_not_know_is_uploaded(counter: Counter) -> None:
+    told = await counter.presign(filename="scene.blend", contentType="")
+    assert told["contentType"] == "application/octet-stream"
+    assert told["headers"] == {"Content-Type": "application/octet-stream"}
