@@ -32,6 +32,8 @@ def _open(source: Source, format_: Format, _dpi: float) -> Opened:
     def decode() -> Image:
         with pillow.translated():
             frame = icon.frame(best)
+        if frame.size != (width, height):  # a second IHDR, which Pillow heeds: the limits saw the first
+            raise BrokenImage("the original is damaged: its pixels cannot be decoded")
         return pillow.pixels(frame)
 
     return Still(Facts(format_, width, height, alpha=True), decode)

@@ -11,6 +11,9 @@ from imgproxy.image.formats import Format
 from tests.engine.readers.files import pillowed, quarters
 from tests.pictures import CORNERS, corners, made, png_header
 
+_FIRST_CHUNKS = 8 + 25
+"""Bytes of a PNG's mark and its IHDR."""
+
 
 @pytest.mark.parametrize("bitmap", ["png", "bmp"])
 def test_ico_shows_its_largest_image(bitmap: str) -> None:
@@ -36,6 +39,14 @@ def _icon(count: int, body: bytes) -> bytes:
 def test_ico_whose_image_is_larger_than_its_directory_says_meets_the_limits() -> None:
     with pytest.raises(ImageTooLarge, match="20000×20000"):
         made(_icon(1, png_header(20_000, 20_000)))
+
+
+def test_ico_whose_image_has_a_second_size_is_damaged() -> None:
+    """Pillow heeds the last IHDR: a file of 2.5 MB took 1.7 GB, past a limit of 50 million pixels."""
+    whole = pillowed(quarters(40, 40), "PNG")
+    twice = png_header(16, 16)[:_FIRST_CHUNKS] + whole[8:]
+    with pytest.raises(BrokenImage, match="cannot be decoded"):
+        made(_icon(1, twice))
 
 
 def test_ico_of_thousands_of_entries_is_read_once() -> None:
