@@ -35,6 +35,8 @@ _SIGNATURES = (  # offset, bytes, type; the first that fits
     (8, b"WEBPVP", "image/webp"),
     (0, b"II*\0", "image/tiff"),
     (0, b"MM\0*", "image/tiff"),
+    (0, b"II+\0", "image/tiff"),  # BigTIFF
+    (0, b"MM\0+", "image/tiff"),
     (0, b"%PDF-", "application/pdf"),
     (8, b"WAVE", "audio/wav"),
     (8, b"AVI ", "video/x-msvideo"),

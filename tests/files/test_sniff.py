@@ -58,6 +58,8 @@ BYTES = [
     (GIF, "image/gif"),
     (b"II*\0" + bytes(30), "image/tiff"),
     (b"MM\0*" + bytes(30), "image/tiff"),
+    (b"II+\0\x08\0\0\0" + bytes(30), "image/tiff"),
+    (b"MM\0+\0\x08\0\0" + bytes(30), "image/tiff"),
     (b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0" + bytes(30), "image/bmp"),
     (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(30), "image/jxl"),
     (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "image/svg+xml"),
