@@ -64,8 +64,10 @@ def _header(data: bytes) -> _Header:
         orientation = bits.take(3) + 1
         if bits.take(1):
             _size(bits)  # the intrinsic size, which nobody asks for
-        if bits.take(1) or bits.take(1):  # a preview or an animation, whose headers are long
-            return _turned(width, height, orientation, alpha=False)
+        if bits.take(1):  # a preview, whose header is long: what may be transparent is taken to be
+            return _turned(width, height, orientation, alpha=True)
+        if bits.take(1):
+            _skip_animation(bits)
     if bits.take(1):
         bits.one_of((32, 0), (16, 0), (24, 0), (1, 6))
         bits.take(4)
@@ -74,6 +76,14 @@ def _header(data: bytes) -> _Header:
     bits.take(1)
     extra = bits.one_of((0, 0), (1, 0), (2, 4), (1, 12))
     return _turned(width, height, orientation, alpha=extra > 0)
+
+
+def _skip_animation(bits: _Bits) -> None:
+    """Ticks per second as a fraction, loops, and whether there are time codes."""
+    bits.one_of((100, 0), (1000, 0), (1, 10), (1, 30))
+    bits.one_of((1, 0), (1001, 0), (1, 8), (1, 10))
+    bits.one_of((0, 0), (0, 3), (0, 16), (0, 32))
+    bits.take(1)
 
 
 def _turned(width: int, height: int, orientation: int, *, alpha: bool) -> _Header:

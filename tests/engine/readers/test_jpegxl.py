@@ -67,14 +67,30 @@ def test_jxl_of_a_packed_jpeg_is_that_jpeg(tmp_path: object) -> None:
     assert (made(packed).pixels == made(plain).pixels).all()
 
 
-def test_jxl_of_many_pixels_is_refused_by_its_header() -> None:
-    # not small; 18 bits each for 100,000 rows and columns, lowest bit first, all else its default
+def _codestream(*fields: tuple[int, int]) -> bytes:
+    """A codestream's beginning: each field's value and bits, the lowest bit first."""
     bits, at = 0, 0
-    for value, count in ((0, 1), (2, 2), (99_999, 18), (0, 3), (2, 2), (99_999, 18), (1, 1)):
+    for value, count in fields:
         bits |= value << at
         at += count
+    return b"\xff\x0a" + bits.to_bytes(24, "little")
+
+
+def test_jxl_of_many_pixels_is_refused_by_its_header() -> None:
+    # not small; 18 bits each for 100,000 rows and columns, all else its default
+    side = ((2, 2), (99_999, 18))
     with pytest.raises(ImageTooLarge, match="100000×100000"):
-        made(b"\xff\x0a" + bits.to_bytes(16, "little"))
+        made(_codestream((0, 1), *side, (0, 3), *side, (1, 1)))
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_header_of_an_animation_tells_alpha(extra: int) -> None:
+    size = ((1, 1), (5, 5), (0, 3), (7, 5))  # 48 rows, 64 columns, both by eights
+    turned = ((0, 1), (1, 1), (0, 3), (0, 1), (0, 1))  # extra fields: upright, no intrinsic size or preview
+    film = ((1, 1), (3, 2), (23, 30), (2, 2), (0, 8), (1, 2), (5, 3), (1, 1))  # 24/1 a second, 5 loops
+    depth = ((0, 1), (0, 2), (1, 1), (extra, 2))  # whole numbers of 8 bits, and extra channels
+    facts = _facts(_codestream(*size, *turned, *film, *depth))
+    assert (facts.width, facts.height, facts.alpha) == (64, 48, bool(extra))
 
 
 def test_jxl_container_without_a_codestream_is_damaged() -> None:
