@@ -38,6 +38,8 @@ RESERVED = frozenset(
 
 _TARGETS = 8_192  # URLs whose reading is remembered; some 2 KB each
 
+_LOGGED_TARGET = 2_000  # characters of a target beside an error
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -103,9 +105,10 @@ class Images:
         except ImgproxyError as error:
             response = problems.answer_to(error, request_id=asked.id, vary=asked.negotiated)
             if response.status >= 500:
-                _log.warning("%s %s: %s", asked.id, type(error).__name__, error.__cause__ or error)
+                cause = error.__cause__ or error
+                _log.warning("%s %s: %s; %s", asked.id, type(error).__name__, cause, _shown(http))
         except Exception:
-            _log.exception("%s a defect", asked.id)
+            _log.exception("%s a defect; %s", asked.id, _shown(http))
             response = problems.problem(500, "the request could not be answered", request_id=asked.id)
         response.headers["X-Request-Id"] = asked.id
         body = response.body
@@ -274,6 +277,11 @@ class Images:
                 seconds,
             )
         )
+
+
+def _shown(http: web.BaseRequest) -> str:
+    """Return the request's target for a log, so that a failed operation can be tried again."""
+    return http.raw_path[:_LOGGED_TARGET]
 
 
 def _picture(entry: Entry, headers: dict[str, str], prepared: Prepared, cache_status: str) -> web.Response:

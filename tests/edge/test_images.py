@@ -567,3 +567,13 @@ async def test_damaged_originals_are_shown_only_where_the_deployment_says_so(
     await edge.store("photo.jpg")
     await edge.get("/1x1/photo.jpg")
     assert [job.show_damaged for job in edge.engine.jobs] == [asked]
+
+
+async def test_images_with_an_operation_that_fails_logs_the_url_and_makes_it_anew(
+    edge: Edge, caplog: pytest.LogCaptureFixture
+) -> None:
+    edge.engine.error = EngineFailed("a defect")
+    for _ in range(2):
+        assert (await edge.get("/300x200/filters:blur(7)/photo.jpg")).status == 500
+    assert caplog.text.count("EngineFailed: a defect; /300x200/filters:blur(7)/photo.jpg") == 2
+    assert len(edge.engine.jobs) == 2
