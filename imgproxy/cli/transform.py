@@ -45,6 +45,7 @@ async def _made(settings: Settings, request: ImageRequest, path: Path) -> bytes:
         ceiling=recipe.ceiling,
         plain=plain,
         meta=request.answer == "meta",
+        show_damaged=recipe.damaged_seconds is not None,
     )
     pool = app.make_pool(settings, size=1, spare=0)
     await pool.start()

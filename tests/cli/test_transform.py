@@ -55,3 +55,15 @@ def test_transform_says_in_one_line_what_is_wrong_and_writes_nothing(
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
     assert not output.exists()
+
+
+@pytest.mark.parametrize(("policy", "status"), [("show", 0), ("refuse", 1)])
+def test_transform_of_a_cut_off_image_follows_the_setting_as_a_server_does(
+    photo: Path, tmp_path: Path, policy: str, status: int
+) -> None:
+    whole = photo.read_bytes()
+    photo.write_bytes(whole[: len(whole) // 2])
+    output = tmp_path / "small.jpg"
+    arguments = ("transform", "200x/photo.jpg", "--input", str(photo), "--output", str(output))
+    done = run(*arguments, cwd=tmp_path, DAMAGED=policy)
+    assert (done.returncode, output.exists()) == (status, status == 0)
