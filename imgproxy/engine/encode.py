@@ -19,19 +19,19 @@ _LAST_QUALITY = 10  # at or below it `max_bytes` gives up (imagor)
 
 _SAVERS: dict[Format, Callable[[int, int], dict[str, Any]]] = {
     Format.JPEG: lambda quality, _: {"Q": quality},
-    Format.PNG: lambda _, effort: {"compression": effort},  # and a filter, by a look at the pixels
+    Format.PNG: lambda *_: {},  # as `_png` chooses
     Format.WEBP: lambda quality, effort: {"Q": quality, "effort": effort},
     Format.AVIF: lambda quality, effort: {"Q": quality, "effort": effort, "compression": "av1"},
     Format.GIF: lambda _, effort: {"effort": effort},
     Format.TIFF: lambda *_: {"compression": "deflate"},
 }
-_EFFORT = {Format.PNG: 6, Format.GIF: 7}  # libvips's own defaults
+_EFFORT = {Format.GIF: 7}  # libvips's own default
 
-_FILTERED_COMPRESSION = 3
-"""Of a PNG with row filters: 6 takes twice as long for 3 % fewer bytes."""
-_SMOOTH = 0.93
-"""Filter if neighbours' differences take at most so much of the bits that the values take."""
-_SAMPLED_PIXELS = 40_000
+_PLAIN = {"filter": "none", "compression": 6}
+_FILTERED = {"filter": "all", "compression": 3}
+"""Two ways to write a PNG. With row filters compression 6 takes twice as long as 3, for 3 % fewer bytes."""
+_STRIPS, _STRIP_ROWS = 4, 12
+"""What of an image both ways are tried on."""
 
 
 def write(image: Image, descriptor: int, format_: Format, options: Options, encoding: Encoding) -> int:
@@ -42,8 +42,8 @@ def write(image: Image, descriptor: int, format_: Format, options: Options, enco
     descent = options.quality or _SEARCH_FROM
     effort = encoding.effort.get(format_, _EFFORT.get(format_, 4))
     fixed: dict[str, Any] = {"keep": kept}
-    if format_ is Format.PNG and not encoding.imagor and _is_smooth(image):
-        fixed |= {"filter": "all", "compression": encoding.effort.get(format_, _FILTERED_COMPRESSION)}
+    if format_ is Format.PNG:
+        fixed |= _png(image, encoding)
     while True:
         vips.write(image, descriptor, format_, {**_SAVERS[format_](quality, effort), **fixed})
         size = os.fstat(descriptor).st_size
@@ -59,21 +59,33 @@ def empty(descriptor: int) -> None:
     os.lseek(descriptor, 0, os.SEEK_SET)
 
 
-def _is_smooth(image: Image) -> bool:
-    """Whether row filters make a PNG smaller: photos by a third and gradients to a hundredth.
+def _png(image: Image, encoding: Encoding) -> dict[str, Any]:
+    """Return the options of the smaller way to write a PNG; a set effort is its compression.
 
-    Text and line art grow by 10 to 20 %. Told by the entropy of one band and of its pixels' differences from
-    those to the left of them, on some rows. At 400 px, in KB without and with filters: photo 129 and 99,
-    screenshot 151 and 178, logo 34 and 34, gradient 124 and 1; 62 images in all 8,372 and 6,046, and with the
-    choice 5,995, where the better of both for each is 5,971.
+    Row filters make photos smaller by a third and gradients a hundred times, text and line art larger by 10
+    to 40 %. Statistics of pixels do not tell the two apart, so four strips are written both ways: of 80 images
+    the choice is right to 0.1 % of all bytes. It costs 3 to 4 ms at 400 px, where the whole takes 6.
     """
-    rows = max(1, image.width * image.height // _SAMPLED_PIXELS)
-    band = image.extract_band(min(1, image.bands - 1)).subsample(1, min(rows, image.height))
-    if band.width < 2:
-        return False
-    right, left = band.crop(1, 0, band.width - 1, band.height), band.crop(0, 0, band.width - 1, band.height)
-    apart = (right - left + 128).cast("uchar")
-    return bool(apart.hist_find().hist_entropy() < _SMOOTH * right.hist_find().hist_entropy())
+    chosen = _FILTERED if not encoding.imagor and _is_smaller_filtered(image) else _PLAIN
+    return {**chosen, "compression": encoding.effort.get(Format.PNG, chosen["compression"])}
+
+
+def _is_smaller_filtered(image: Image) -> bool:
+    strips = _strips(image)
+    plain, filtered = (
+        len(strips.write_to_buffer(".png", keep="none", **options)) for options in (_PLAIN, _FILTERED)
+    )
+    return bool(filtered < plain)
+
+
+def _strips(image: Image) -> Image:
+    """Four strips of 12 rows from top to bottom, below one another; all of an image that has no more rows."""
+    if image.height <= _STRIPS * _STRIP_ROWS:
+        return image
+    step = (image.height - _STRIP_ROWS) / (_STRIPS - 1)
+    return vips.join_frames(
+        [image.crop(0, int(index * step), image.width, _STRIP_ROWS) for index in range(_STRIPS)]
+    )
 
 
 def _step(excess: float) -> float:

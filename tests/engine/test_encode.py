@@ -11,6 +11,7 @@ import pytest
 import pyvips
 
 from imgproxy.engine import encode, readers
+from imgproxy.engine.drawing import DRAWINGS, Drawing
 from imgproxy.engine.protocol import Encoding, Keep
 from imgproxy.engine.readers.family import Opened
 from imgproxy.image.filters.family import Image
@@ -227,3 +228,27 @@ def test_write_png_of_one_pixel_a_side(size: tuple[int, int]) -> None:
 def test_write_png_as_imagor_uses_no_row_filters() -> None:
     picture = gradient(60, 40)
     assert _png(picture, imagor=True) == len(picture.write_to_buffer(".png", compression=6, keep="none"))
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        _photo(400, 267).colourspace("b-w").bandjoin(255),
+        (_photo(400, 267) * [1, 0, 0]).cast("uchar"),
+        _photo(400, 267).bandjoin(200),
+    ],
+    ids=["grey and alpha", "red alone", "alpha"],
+)
+def test_write_png_of_a_photo_uses_row_filters_in_any_bands(picture: Image) -> None:
+    assert _png(picture) < 0.95 * len(picture.write_to_buffer(".png", compression=6, filter="none"))
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS, ids=lambda drawing: drawing.key)
+def test_write_png_of_the_drawings_is_the_smaller_of_both_ways(drawing: Drawing) -> None:
+    picture = drawing.picture().thumbnail_image(400).cast("uchar").copy_memory()
+    ways = [("none", 6), ("all", 3)]
+    sizes = [
+        len(picture.write_to_buffer(".png", filter=name, compression=level, keep="none"))
+        for name, level in ways
+    ]
+    assert _png(picture) <= 1.02 * min(sizes)
