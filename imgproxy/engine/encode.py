@@ -63,8 +63,8 @@ def _png(image: Image, encoding: Encoding) -> dict[str, Any]:
     """Return the options of the smaller way to write a PNG; a set effort is its compression.
 
     Row filters make photos smaller by a third and gradients a hundred times, text and line art larger by 10
-    to 40 %. Statistics of pixels do not tell the two apart, so four strips are written both ways: of 80 images
-    the choice is right to 0.1 % of all bytes. It costs 3 to 4 ms at 400 px, where the whole takes 6.
+    to 40 %. Statistics of pixels do not tell the two apart, so four strips are written both ways: of 80
+    images the choice is right to 0.1 % of all bytes. It costs 3 to 4 ms at 400 px, where the whole takes 6.
     """
     chosen = _FILTERED if not encoding.imagor and _is_smaller_filtered(image) else _PLAIN
     return {**chosen, "compression": encoding.effort.get(Format.PNG, chosen["compression"])}
