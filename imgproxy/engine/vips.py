@@ -33,6 +33,7 @@ _LOADERS = {
 }
 _PAGED = (Format.GIF, Format.WEBP, Format.TIFF)
 _CSS_DPI = 96
+_BYTES = {"uchar": 1, "ushort": 2, "float": 4}
 _FINEST = 10_000  # pixels; a drawing's sides are measured at this size
 _PARTIAL = (Format.JPEG, Format.PNG, Format.GIF, Format.TIFF)  # decode row by row, or nearly so
 _MADE_UP = 48
@@ -278,8 +279,13 @@ def from_memory(
     profile: bytes | None,
     depth: str = "",
 ) -> Image:
-    """Pixels that another library decoded, row by row, with their colour profile."""
+    """Pixels that another library decoded, row by row, with their colour profile.
+
+    Raise `BrokenImage` if they are not as many as the header said: a damaged file's header and pixels differ.
+    """
     depth = depth or ("ushort" if interpretation == "grey16" else "uchar")
+    if len(data) != width * height * bands * _BYTES[depth]:
+        raise BrokenImage("the original is damaged: its header and its pixels are of different sizes")
     image = pyvips.Image.new_from_memory(data, width, height, bands, depth)
     image = image.copy(interpretation=interpretation)
     if profile:

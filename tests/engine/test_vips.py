@@ -279,3 +279,9 @@ def test_avif_is_known_by_any_of_its_brands() -> None:
     assert b"avif" in plain[16:40]
     with descriptor(bytes(plain)) as number:
         assert readers.open_image(number).facts.format is Format.AVIF
+
+
+@pytest.mark.parametrize("count", [0, 23, 25, 48])
+def test_from_memory_of_too_few_or_too_many_bytes_is_damaged(count: int) -> None:
+    with pytest.raises(BrokenImage, match="different sizes"):
+        vips.from_memory(bytes(count), 4, 2, 3, "srgb", None)

@@ -78,6 +78,26 @@ def test_heic_whose_header_claims_too_much_is_refused_before_its_pixels() -> Non
         made(huge)
 
 
+def test_heic_whose_clean_aperture_is_larger_than_its_pixels_is_damaged() -> None:
+    """libheif believes `clap` until it has decoded (ISO/IEC 23008-12 §6.5.9), then cuts it to what there is."""
+    data = bytearray(pillowed(quarters(64, 48), "HEIF"))
+    width = data.index(b"clap") + 4
+    assert data[width : width + 4] == (64).to_bytes(4, "big")
+    data[width : width + 4] = (157).to_bytes(4, "big")
+    with pytest.raises(BrokenImage):
+        made(bytes(data))
+
+
+def test_heic_of_more_pixels_than_its_clean_aperture_says_is_not_decoded() -> None:
+    data = bytearray(pillowed(quarters(601, 601), "HEIF"))
+    width = data.index(b"clap") + 4
+    for at in (width, width + 8):
+        assert data[at : at + 4] == (601).to_bytes(4, "big")
+        data[at : at + 4] = (16).to_bytes(4, "big")
+    with pytest.raises(BrokenImage):
+        made(bytes(data))
+
+
 def test_heic_is_unsupported_where_its_reader_is_off() -> None:
     with descriptor(pillowed(quarters(64, 48), "HEIF")) as number, pytest.raises(UnsupportedImage) as refused:
         readers.open_image(number, without=("heic",))
