@@ -79,7 +79,7 @@ def test_heic_whose_header_claims_too_much_is_refused_before_its_pixels() -> Non
 
 
 def test_heic_whose_clean_aperture_is_larger_than_its_pixels_is_damaged() -> None:
-    """libheif believes `clap` until it has decoded (ISO/IEC 23008-12 §6.5.9), then cuts it to what there is."""
+    """libheif believes `clap` until it has decoded, then cuts it to what is there (ISO/IEC 23008-12)."""
     data = bytearray(pillowed(quarters(64, 48), "HEIF"))
     width = data.index(b"clap") + 4
     assert data[width : width + 4] == (64).to_bytes(4, "big")
