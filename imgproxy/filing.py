@@ -28,6 +28,7 @@ from imgproxy.api.keys import Keys
 from imgproxy.api.limits import Rate
 from imgproxy.api.multipart import MULTIPART, PartsIntake
 from imgproxy.api.routes import Door
+from imgproxy.api.seal import Seal
 from imgproxy.api.shares import SHARES
 from imgproxy.api.token import Tokens, Trust
 from imgproxy.api.uploads import UPLOADS, Intake
@@ -115,7 +116,7 @@ async def assemble_files(
         authenticator=Authenticator(keys, Tokens(trust(settings), issuer, clock=time.time)),
         rate=Rate(settings.api_rate, timer=time.monotonic),
         cors=Cors(settings.cors_origins),
-        once=Once(RecordedReplies(database), clock=milliseconds),
+        once=Once(RecordedReplies(database), seal=Seal(settings.key_for("replies")), clock=milliseconds),
         metrics=metrics,
         access_log=access_log,
         clock=time.time,

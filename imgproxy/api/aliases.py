@@ -95,6 +95,7 @@ ALIASES: Group[Entities] = Group(
             answers=EntityUpload,
             refuses=OF_DECLARING,
             creates=True,
+            signs=True,
             text="The `PUT` must carry the `Content-Type` that was told. Then register the key, unless "
             "`IMGPROXY_PUBLISH=auto` does.",
         ),

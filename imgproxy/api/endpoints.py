@@ -22,6 +22,7 @@ from typing import Any, Generic, Literal, TypeVar
 from aiohttp import web
 from pydantic import BaseModel
 
+from imgproxy.api.fingerprint import Fingerprint
 from imgproxy.errors import Changed, FileNotFound, ImgproxyError
 from imgproxy.files.model import File, FileId
 from imgproxy.files.principal import Kind, Principal
@@ -49,6 +50,8 @@ class Call(Generic[Given]):
     """The public origin, such as https://img.example: what URLs in the answer begin with."""
     http: web.Request
     """For bodies that are streamed, and nothing else."""
+    fingerprint: Fingerprint | None = None
+    """Told of a streamed body while it is read, if the request has an Idempotency-Key."""
 
     @property
     def file_id(self) -> FileId:
@@ -102,6 +105,8 @@ class Endpoint(Generic[Part]):
     """What goes wrong here beside what may go wrong everywhere."""
     creates: bool = False
     """Whether it makes something, so that `Idempotency-Key` is of use."""
+    signs: bool = False
+    """Whether its answer holds a signed URL, which is kept nowhere in clear."""
     body_bytes: int = MAX_BODY_BYTES
     """The largest body of JSON."""
     media: str = JSON

@@ -12,17 +12,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 from aiohttp import hdrs, web
 
-from imgproxy.api import idempotency, problems
+from imgproxy.api import form, idempotency, problems
 from imgproxy.api.auth import Authenticator, Caller, require
 from imgproxy.api.cors import Cors
 from imgproxy.api.endpoints import FORM, JSON, Bound, Call
-from imgproxy.api.idempotency import Once
+from imgproxy.api.fingerprint import Fingerprint
+from imgproxy.api.idempotency import Once, Repeatable
 from imgproxy.api.limits import Allowance, Rate, read_body
 from imgproxy.api.read import read_json, read_query
 from imgproxy.api.reply import Reply, reply, written
@@ -145,16 +147,15 @@ class _Path:
         self._count(asked, caller)
         require(caller, bound.endpoint.needs)
         raw = b"" if bound.endpoint.media == FORM else await _json_body(http, bound)
-        call = self._read(http, bound, caller, raw)
         key = http.headers.get(idempotency.HEADER) if bound.endpoint.creates else None
-        if key is None:
-            work = _reply(bound, call)
-        else:
-            print_ = idempotency.fingerprint_of(http.method, http.path_qs, raw or _length(http))
-            work = door.once.run(
-                caller.principal, idempotency.parse_key(key), print_, lambda: _reply(bound, call)
-            )
-        return written(http, await (door.finish(work) if http.method in _CHANGES else work))
+        fingerprint = None if key is None else Fingerprint(http.method, http.path_qs, raw)
+        call = self._read(http, bound, caller, raw, fingerprint)
+        work = partial(_reply, bound, call)
+        if key is not None and fingerprint is not None:
+            request = _repeatable(http, bound, key, fingerprint)
+            work = partial(door.once.run, caller.principal, request, work)
+        done = work()
+        return written(http, await (door.finish(done) if http.method in _CHANGES else done))
 
     def _choose(self, http: web.Request) -> Bound:
         if not self._by_method:
@@ -176,13 +177,16 @@ class _Path:
             wait = asked.allowance.retry_after
             raise RateLimited(f"too many requests: come again in {wait} s", retry_after=wait)
 
-    def _read(self, http: web.Request, bound: Bound, caller: Caller, raw: bytes) -> Call[Any]:
+    def _read(
+        self, http: web.Request, bound: Bound, caller: Caller, raw: bytes, fingerprint: Fingerprint | None
+    ) -> Call[Any]:
         endpoint = bound.endpoint
         given = None
         if endpoint.takes is not None and endpoint.media != FORM:
             in_query = endpoint.asks_in_query
             given = read_query(endpoint.takes, http.query) if in_query else read_json(endpoint.takes, raw)
-        return Call(caller.principal, given, http.match_info, self._door.public_url or _origin(http), http)
+        base = self._door.public_url or _origin(http)
+        return Call(caller.principal, given, http.match_info, base, http, fingerprint)
 
     def _preflight(self, http: web.Request) -> web.Response:
         methods = {*self._by_method, "OPTIONS"}
@@ -241,6 +245,8 @@ def _origin(http: web.Request) -> str:
     return f"{scheme if scheme == 'https' else 'http'}://{http.headers.get(hdrs.HOST, 'localhost')}"
 
 
-def _length(http: web.Request) -> bytes:
-    """What is known of a streamed body before it is read."""
-    return str(http.content_length).encode()
+def _repeatable(http: web.Request, bound: Bound, key: str, fingerprint: Fingerprint) -> Repeatable:
+    repeatable = Repeatable(idempotency.parse_key(key), fingerprint, signs=bound.endpoint.signs)
+    if bound.endpoint.media != FORM:
+        return repeatable
+    return replace(repeatable, read=partial(form.read, http, fingerprint))

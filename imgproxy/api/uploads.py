@@ -50,7 +50,7 @@ async def _register(intake: Intake, call: Call[Registration]) -> Answer:
 
 
 async def _send(intake: Intake, call: Call[FileForm]) -> Answer:
-    form = await Form.open(call.http)
+    form = await Form.open(call.http, call.fingerprint)
     file = await intake.streams.store(call.principal, form.wish, form.chunks(), form.details)
     return _created(file, call.base)
 
@@ -117,6 +117,7 @@ UPLOADS: Group[Intake] = Group(
             answers=PresignedUpload,
             refuses=OF_DECLARING,
             creates=True,
+            signs=True,
             text="The URL takes one `PUT` of exactly this type, and of exactly this size if it is told. "
             "Nothing is a file before it is registered.",
         ),

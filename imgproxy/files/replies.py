@@ -32,7 +32,7 @@ class RecordedReplies:
         )
 
     async def answer(self, tenant: TenantId, principal: str, key: str, remembered: Remembered) -> None:
-        """Keep the answer of a request that has begun."""
+        """Keep the answer of a request that has begun, and the fingerprint that it has now."""
         await self.database.write(
             lambda connection: idempotency.answer(connection, tenant, principal, key, remembered)
         )

@@ -26,6 +26,7 @@ from imgproxy.api.keys import Keys
 from imgproxy.api.limits import Rate
 from imgproxy.api.multipart import MULTIPART, PartsIntake
 from imgproxy.api.routes import Door
+from imgproxy.api.seal import Seal
 from imgproxy.api.shares import SHARES
 from imgproxy.api.token import Tokens, Trust
 from imgproxy.api.uploads import UPLOADS, Intake
@@ -117,7 +118,7 @@ async def counter(_record_template: Path, tmp_path: Path) -> AsyncIterator[Count
         ),
         rate=Rate(0, timer=clock),
         cors=Cors(("*",)),
-        once=Once(shell.RepliesInMemory(), clock=clock.milliseconds),
+        once=Once(shell.RepliesInMemory(), seal=Seal(bytes(32)), clock=clock.milliseconds),
         metrics=Metrics(),
         access_log=access_log,
         clock=clock,

@@ -22,6 +22,7 @@ from imgproxy.api.keys import Keys, sha256_of
 from imgproxy.api.limits import Rate
 from imgproxy.api.routes import Door
 from imgproxy.api.schema import Body, Query
+from imgproxy.api.seal import Seal
 from imgproxy.api.token import Tokens, Trust
 from imgproxy.clients import DIRECT, Clients
 from imgproxy.errors import Changed, ImgproxyError, StorageFailed
@@ -241,7 +242,7 @@ async def running(
         ),
         rate=Rate(rate, timer=clock),
         cors=Cors(origins),
-        once=Once(replies, clock=clock.milliseconds),
+        once=Once(replies, seal=Seal(bytes(32)), clock=clock.milliseconds),
         metrics=metrics,
         access_log=AccessLog(StringIO()),
         clock=clock,

@@ -10,13 +10,13 @@ import pytest
 from aiohttp import FormData
 
 from imgproxy.files.collections import DEFAULTS
-from imgproxy.files.model import Collection, TenantId
+from imgproxy.files.model import Collection, File, TenantId
 from imgproxy.files.repository.collections import set_collection
 from imgproxy.files.repository.outbox import count_tasks
 from imgproxy.files.repository.uploads import uploads_past
 from imgproxy.image.source import Key
 from tests.api.conftest import FILES, Counter
-from tests.files.uploading import JPEG, TEXT
+from tests.files.uploading import BROKEN_JPEG, JPEG, OTHER_JPEG, TEXT
 
 BOUNDARY = "----a-boundary"
 OF_FORM = {"Content_Type": f"multipart/form-data; boundary={BOUNDARY}"}
@@ -180,3 +180,54 @@ async def _until(counter: Counter, *, uploads: int) -> None:
     async with asyncio.timeout(20):
         while await read(lambda record: len(uploads_past(record, before=10**15))) != uploads:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def test_send_file_with_a_used_key_and_other_bytes_of_the_same_length_is_422(counter: Counter) -> None:
+    _, told = await counter.send(form(), Idempotency_Key="once")
+    other = form(body=OTHER_JPEG[: len(JPEG)].ljust(len(JPEG)))
+    status, refused = await counter.send(other, Idempotency_Key="once")
+    assert (status, refused["error"]["code"]) == (422, "common/idempotency-key-reused")
+    assert await counter.desk.body(one_of(await counter.desk.file(Key(told["key"])))) == JPEG
+    assert len(await counter.desk.stored()) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        form(("alt", "a dog")),
+        form(after=(("alt", "a cat"),)),
+        form(("alt", "a cat"), ("alt", "a cat")),
+        form(("tags", '["a cat"]')),
+        form(),
+    ],
+    ids=["value", "place", "twice", "name", "less"],
+)
+async def test_send_file_with_a_used_key_and_other_fields_is_422(counter: Counter, other: FormData) -> None:
+    assert (await counter.send(form(("alt", "a cat")), Idempotency_Key="once"))[0] == 201
+    assert (await counter.send(other, Idempotency_Key="once"))[0] == 422
+
+
+async def test_send_file_again_with_another_boundary_is_answered_alike_and_stores_nothing(
+    counter: Counter,
+) -> None:
+    tries = [await counter.send(form(("alt", "a cat")), Idempotency_Key="once") for _ in range(3)]
+    assert [status for status, _ in tries] == [201] * 3
+    assert tries[0][1] == tries[1][1] == tries[2][1]
+    assert len(await counter.desk.stored()) == 1
+
+
+async def test_send_file_that_failed_may_be_sent_anew_with_other_bytes(counter: Counter) -> None:
+    assert (await counter.send(form(body=BROKEN_JPEG), Idempotency_Key="once"))[0] == 400
+    assert (await counter.send(form(), Idempotency_Key="once"))[0] == 201
+
+
+async def test_send_file_with_a_used_key_and_a_body_that_breaks_off_is_400(counter: Counter) -> None:
+    body = raw(SENT)
+    assert (await counter.send(body + END, Idempotency_Key="once", **OF_FORM))[0] == 201
+    assert (await counter.send(body, Idempotency_Key="once", **OF_FORM))[0] == 400
+
+
+def one_of(file: File | None) -> Key:
+    """Where the bytes of a file that is there lie."""
+    assert file is not None
+    return file.object_key

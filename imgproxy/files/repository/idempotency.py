@@ -49,11 +49,16 @@ def remember(
 def answer(
     connection: Connection, tenant: TenantId, principal: str, key: str, remembered: Remembered
 ) -> None:
-    """Keep the answer of a request that has begun."""
+    """Keep the answer of a request that has begun, and its fingerprint once its body was read."""
     connection.execute(
         update(idempotency)
         .where(*_place(tenant, principal, key))
-        .values(status=remembered.status, headers=dict(remembered.headers), body=remembered.body)
+        .values(
+            request_sha256=remembered.request_sha256,
+            status=remembered.status,
+            headers=dict(remembered.headers),
+            body=remembered.body,
+        )
     )
 
 
