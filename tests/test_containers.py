@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,19 @@ def test_nothing_is_published_beyond_loopback() -> None:
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
     assert SERVICES["nginx"]["ports"][0].endswith(f":{step('nginx', 'EXPOSE').text}")
     assert "ports" not in SERVICES["imgproxy"]
+
+
+def test_compose_trusted_proxies_is_the_address_of_nginx_alone() -> None:
+    trusted = SERVICES["imgproxy"]["environment"]["IMGPROXY_TRUSTED_PROXIES"]
+    address = SERVICES["nginx"]["networks"]["front"]["ipv4_address"]
+    assert trusted == f"{address}/32"
+    (pool,) = COMPOSE["networks"]["front"]["ipam"]["config"]
+    subnet, dynamic = ip_network(pool["subnet"]), ip_network(pool["ip_range"])
+    assert ip_address(address) in subnet
+    assert ip_address(address) != subnet[1]  # the gateway's, from which the host itself connects
+    assert dynamic.subnet_of(subnet)
+    assert ip_address(address) not in dynamic  # or another container, started first, may be given it
+    assert {name for name, each in SERVICES.items() if "front" in each["networks"]} == {"nginx", "imgproxy"}
 
 
 def test_the_edge_may_do_no_more_than_it_needs() -> None:
