@@ -249,7 +249,10 @@ class Settings(BaseSettings):
         "",
         description="named transforms, such as `card=fit-in/300x200/filters:quality(80);face=80x80/smart`",
     )
-    only_presets: bool = Field(False, description="whether nothing but presets may be asked for")
+    only_presets: bool = Field(
+        False, description="restriction of URLs to `preset:NAME/KEY`; every other URL is 400, `/KEY` included"
+    )
+    max_presets: int = Field(3, ge=1, le=100, description="maximum number of presets in one URL")
     readers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_readers)] = Field(
         tuple(READERS),
         description="comma list of the readers of images; a type that none of them reads is 415",
@@ -357,7 +360,7 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> Limits:
         """How much a URL may ask for."""
-        return Limits(max_side=self.max_side, max_filters=self.max_filters)
+        return Limits(self.max_side, self.max_filters, self.max_presets)
 
     @property
     def grammar(self) -> Grammar:

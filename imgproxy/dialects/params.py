@@ -161,8 +161,8 @@ def _opened(params: Params, presets: Mapping[str, Params], limits: Limits) -> Pa
         named.insert(0, params.preset)
     if not named:
         return params
-    if len(named) > limits.max_filters:
-        raise BadArgument(f"preset: at most {limits.max_filters} are allowed, {len(named)} given")
+    if len(named) > limits.max_presets:
+        raise BadArgument(f"preset: at most {limits.max_presets} are allowed, {len(named)} given")
     base = Params()
     for name in named:
         if name not in presets:

@@ -7,11 +7,13 @@ preset goes on top of it (`params.merge`), as over imagor's BASE_PARAMS.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from imgproxy.dialects import thumbor
 from imgproxy.dialects.params import Params, transform
 from imgproxy.errors import AskerError, BadArgument
+from imgproxy.image.source import decode_name
 from imgproxy.image.transform import Limits
 
 NO_PRESETS: Mapping[str, Params] = MappingProxyType({})
@@ -47,7 +49,22 @@ def _preset(options: str, limits: Limits) -> Params:
 
 
 def check_only(params: Params, presets: Mapping[str, Params]) -> None:
-    """Raise `BadArgument` if the URL says more of the picture than which presets it wants."""
-    more = tuple(each for each in params.filters if each[0] != "preset")
-    if more or params.options != Params(preset=params.preset, filters=params.filters):
-        raise BadArgument(f"only presets are allowed here; there are {', '.join(presets) or 'none'}")
+    """Raise `BadArgument` unless the URL is the names of presets and an object's name, and nothing else.
+
+    Options that change nothing, such as `0x0/` or `?preset=card&fit=cover`, are refused as well: each is one
+    more URL for caches to keep. So is `color:red`, an image that its client chooses freely.
+    """
+    path, _, query = params.path.lstrip("/").partition("?")
+    named = Params() if query else Params(preset=params.preset, filters=params.filters)
+    options = thumbor.options(replace(named, meta=params.meta))
+    if (
+        not (params.preset or params.filters)
+        or any(name != "preset" for name, _ in params.filters)
+        or params.image.startswith("color:")
+        or query not in ("", f"preset={params.preset}")
+        or not path.startswith(options)
+        or decode_name(path.removeprefix(options))[0] != params.image
+    ):
+        raise BadArgument(
+            f"only presets are allowed here: preset:NAME/KEY is expected, with {', '.join(presets) or 'none'}"
+        )

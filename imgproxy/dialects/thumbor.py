@@ -172,19 +172,24 @@ def generate(params: Params) -> str:
     """
     if params.fit_min:
         raise BadArgument("fit: the path form has no word for min; the query form has")
-    options, name = "".join(_segments(params)), _name(params)
+    segments, name = options(params), _name(params)
     prefix = "params/" if params.params else ""
     if params.hash:
         if not _HASH.fullmatch(params.hash):
             raise BadArgument(f"hash: at least {MIN_HASH} base64url characters are expected")
-        return f"{prefix}{params.hash}/{options}{name}"
+        return f"{prefix}{params.hash}/{segments}{name}"
     if params.unsafe:
-        return f"{prefix}unsafe/{options}{name}"
-    if not _takes(_HEAD, options + name):
-        return prefix + options + name
-    if options:  # a size of absurdly many digits would pass for a signature; a crop of nothing does not
-        return f"{prefix}0x0:0x0/{options}{name}"
+        return f"{prefix}unsafe/{segments}{name}"
+    if not _takes(_HEAD, segments + name):
+        return prefix + segments + name
+    if segments:  # a size of absurdly many digits would pass for a signature; a crop of nothing does not
+        return f"{prefix}0x0:0x0/{segments}{name}"
     return prefix + names.escaped(params.image)
+
+
+def options(params: Params) -> str:
+    """Write the segments before the name, each with the slash that ends it; raise as `generate` does."""
+    return "".join(_segments(params))
 
 
 def _segments(params: Params) -> Iterator[str]:

@@ -125,6 +125,8 @@ class Limits:
     max_side: int = 8192
     """Pixels, for each side of what is answered."""
     max_filters: int = 20
+    max_presets: int = 3
+    """Names of presets in one URL."""
 
 
 def build(wish: Transform, calls: Sequence[Call], *, fit_in: bool, limits: Limits) -> Transform:

@@ -165,18 +165,51 @@ def test_a_preset_means_the_same_however_it_is_named(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["/a", "/meta/preset:card/a", "/unsafe/preset:card/a", "/params/preset:card/a"]
+    "target",
+    [
+        "/preset:card/a",
+        "/meta/preset:card/a",
+        "/unsafe/preset:card/a",
+        "/params/preset:card/a",
+        "/a?preset=card",
+    ],
 )
 def test_where_only_presets_are_allowed_names_and_answers_still_are(target: str) -> None:
     ONLY.read(target)
 
 
 @pytest.mark.parametrize(
-    "target", ["/3x3/a", "/preset:card/3x3/a", "/a?w=3", "/filters:preset(card):blur(1)/a"]
+    "target",
+    [
+        "/a",
+        "/unsafe/a",
+        "/meta/a",
+        "/params/a",
+        "/3x3/a",
+        "/preset:card/3x3/a",
+        "/a?w=3",
+        "/a?preset=card&fit=cover",
+        "/a?preset=c%61rd",
+        "/a?&preset=card",
+        "/a?smart=0",
+        "/meta/a?smart=0",
+        "/0x0/a?preset=card",
+        "/filters:preset(card):blur(1)/a",
+    ],
 )
 def test_where_only_presets_are_allowed_the_rest_is_refused(target: str) -> None:
-    with pytest.raises(BadArgument, match="only presets are allowed here; there are card, avatar"):
+    with pytest.raises(BadArgument, match=r"only presets are allowed here: .* with card, avatar"):
         ONLY.read(target)
+
+
+@pytest.mark.parametrize(
+    "target", ["/filters:preset(card):preset(avatar)/a", "/preset:card/filters:preset(avatar)/a"]
+)
+@pytest.mark.parametrize("only", [True, False])
+def test_max_presets_limits_how_many_presets_one_url_combines(target: str, only: bool) -> None:
+    Grammar(PRESETS, only, Limits(max_presets=2)).read(target)
+    with pytest.raises(BadArgument, match="preset: at most 1 are allowed, 2 given"):
+        Grammar(PRESETS, only, Limits(max_presets=1)).read(target)
 
 
 def test_limits_are_the_deployments() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from imgproxy.dialects import thumbor
 from imgproxy.dialects.params import Params
 from imgproxy.dialects.presets import check_only, parse
 from imgproxy.errors import BadArgument
@@ -62,27 +63,51 @@ def test_what_cannot_be_stops_the_start_in_one_line(text: str, complaint: str) -
 
 
 @pytest.mark.parametrize(
-    "params",
+    "path",
     [
-        Params(image="a"),
-        Params(preset="card", image="a", hash="h", unsafe=True, meta=True, params=True, path="p"),
-        Params(filters=(("preset", "card"),), image="a"),
+        "preset:card/a",
+        "meta/preset:card/a",
+        "params/unsafe/preset:card/a",
+        "preset:card/filters:preset(avatar)/a",
+        "filters:preset(card):preset(avatar)/a",
+        "preset:card/300x200",
+        "preset:card/folder%2Fa%20b.jpg",
+        "preset:card/b64:Zm9sZGVyL2E",
+        f"{'s' * 27}=/preset:card/a",
     ],
 )
-def test_where_only_presets_are_allowed_they_are(params: Params) -> None:
-    check_only(params, PRESETS)
+def test_check_only_presets_allows_names_of_presets(path: str) -> None:
+    check_only(thumbor.parse(path), PRESETS)
 
 
 @pytest.mark.parametrize(
-    "params",
+    "path",
     [
-        Params(width=3),
-        Params(preset="card", smart=True),
-        Params(filters=(("preset", "card"), ("blur", "3"))),
-        Params(preset="card", ignored="blur"),
-        Params(trim=True),
+        "a",
+        "unsafe/a",
+        "meta/a",
+        "meta/meta/preset:card/a",
+        f"{'s' * 27}=/a",
+        "3x3/a",
+        "trim/a",
+        "preset:card/smart/a",
+        "preset:card/3x3/a",
+        "preset:card/filters:blur(3)/a",
+        "filters:preset(card):blur(3)/a",
+        "filters:preset(card)blur/a",
+        # options that change nothing
+        "preset:card/0x0/a",
+        "preset:card/x/a",
+        "preset:card/0x0:0x0/a",
+        "preset:card/filters:/a",
+        "filters:preset(card):/a",
+        "filters:preset(card)::/a",
+        "filters::preset(card)/a",
+        # an image that the client chooses
+        "preset:card/color:red",
+        "preset:card/b64:Y29sb3I6cmVk",
     ],
 )
-def test_where_only_presets_are_allowed_nothing_else_is(params: Params) -> None:
-    with pytest.raises(BadArgument, match="only presets are allowed here; there are card, avatar"):
-        check_only(params, PRESETS)
+def test_check_only_presets_refuses_everything_else(path: str) -> None:
+    with pytest.raises(BadArgument, match=r"only presets are allowed here: .* with card, avatar"):
+        check_only(thumbor.parse(path), PRESETS)
