@@ -249,6 +249,7 @@ def trust(settings: Settings) -> Trust:
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
         tenant_claim=settings.jwt_tenant_claim,
+        require_tenant=settings.jwt_require_tenant,
     )
 
 

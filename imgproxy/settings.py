@@ -315,6 +315,11 @@ class Settings(BaseSettings):
     jwt_tenant_claim: str = Field(
         "tenant", min_length=1, description="claim that names the tenant, or the way to it: `org.id`"
     )
+    jwt_require_tenant: bool = Field(
+        True,
+        description="tokens that name no tenant: refused beside a publishable key, or, if 0, users of "
+        "whichever tenant's key they come with",
+    )
     api_rate: int = Field(
         6000, ge=0, le=10_000_000,
         description="requests a minute that one key, user or address may make of the files API; 0: any",

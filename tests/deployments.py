@@ -60,7 +60,7 @@ def _signed_in(settings: dict[str, str]) -> dict[str, str]:
             environment.setenv(name, value)
         read_ = read()
     key, _ = asyncio.run(credentials.create_key(read_, "pk", TenantId("default")))
-    token = credentials.make_token(read_, user="olga", seconds=3600, tenant=None, role=None)
+    token = credentials.make_token(read_, user="olga", seconds=3600, tenant="default", role=None)
     return {"X-API-Key": key, "Authorization": f"Bearer {token}"}
 
 

@@ -3,13 +3,16 @@
 | X-API-Key | Authorization | principal |
 |---|---|---|
 | `pk_…` | | nobody in particular, of the key's tenant |
-| `pk_…` | `Bearer` | the token's user, of the key's tenant |
+| `pk_…` | `Bearer` with a tenant | the token's user, of the key's tenant |
 | `sk_…` | | the tenant itself |
 | `sk_…` | `Bearer` | the token's user: a backend that passes a user on is given no more than the user |
 | | `Bearer` with a tenant | the token's user, of the token's tenant |
 
-A token that names another tenant than the key's is refused (403). Every credential that is shown must hold: a
-bad one is 401, never somebody of lesser rights.
+A token that names another tenant than the key's is refused (403). One that names none beside a publishable
+key is refused as well (401), unless `IMGPROXY_JWT_REQUIRE_TENANT` is off: such a key stands in a page, and
+with it a user of any tenant would be one of that tenant's. A secret key is the tenant's own word.
+
+Every credential that is shown must hold: a bad one is 401, never somebody of lesser rights.
 """
 
 from __future__ import annotations
@@ -54,7 +57,18 @@ class Authenticator:
             raise AuthenticationRequired(f"{KEY_HEADER} or Authorization: Bearer … is needed")
         key = await self._keys.find(shown.strip()) if shown is not None else None
         claims = await self._tokens.read(token) if token is not None else None
+        if claims is not None and claims.tenant is None and not self._may_lack_tenant(key):
+            claim = self._tokens.trust.tenant_claim
+            raise AuthenticationRequired(
+                f"token: must name its tenant in the claim '{claim}' (IMGPROXY_JWT_TENANT_CLAIM), got none"
+            )
         return Caller(_principal(key, claims), key.id if key else "")
+
+    def _may_lack_tenant(self, key: ApiKey | None) -> bool:
+        """Whether a token beside this key may leave it to the key to name the tenant."""
+        if key is None:
+            return False
+        return key.kind == "sk" or not self._tokens.trust.require_tenant
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:
@@ -79,8 +93,7 @@ def _principal(key: ApiKey | None, claims: Claims | None) -> Principal:
 
 def _tenant(key: ApiKey | None, claims: Claims) -> TenantId:
     if key is None:
-        if claims.tenant is None:
-            raise AuthenticationRequired(f"the token names no tenant: {KEY_HEADER} is needed with it")
+        assert claims.tenant is not None  # noqa: S101  or the token was refused
         return TenantId(claims.tenant)
     if claims.tenant is not None and claims.tenant != key.tenant:
         raise AccessDenied("the token is of another tenant than the key")

@@ -26,8 +26,9 @@ SECURITY_SCHEMES = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A JSON Web Token that names the user: `sub`, `exp`, and `role`, `groups`, tenant "
-        "if you like. HS256, or signed by a key of the deployment's JWKS.",
+        "description": "A JSON Web Token that names the user: `sub`, `exp`, the tenant (beside a publishable "
+        "key unless the deployment says otherwise), and `role`, `groups` if you like. HS256, or signed by a "
+        "key of the deployment's JWKS.",
     },
 }
 SECURITY: dict[Kind, list[dict[str, list[str]]]] = {

@@ -47,6 +47,8 @@ class Trust:
     audience: str = ""
     tenant_claim: str = "tenant"
     """A claim's name, or the way to one: `org.id`."""
+    require_tenant: bool = True
+    """Whether a token must name its tenant even beside a publishable key, which anybody can read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Tokens:
 
     def __init__(self, trust: Trust, keys: PublicKeys | None = None, *, clock: Callable[[], float]) -> None:
         """`clock` tells seconds since 1970."""
-        self._trust = trust
+        self.trust = trust
         self._keys = keys
         self._clock = clock
         self._remembered: LRUCache[str, tuple[int, Claims]] = LRUCache(_REMEMBERED)
@@ -92,12 +94,12 @@ class Tokens:
                 token,
                 key,
                 algorithms=algorithms,
-                issuer=self._trust.issuer or None,
-                audience=self._trust.audience or None,
+                issuer=self.trust.issuer or None,
+                audience=self.trust.audience or None,
                 options={
                     "require": ["exp", "sub"],
-                    "verify_aud": bool(self._trust.audience),
-                    "verify_iss": bool(self._trust.issuer),
+                    "verify_aud": bool(self.trust.audience),
+                    "verify_iss": bool(self.trust.issuer),
                     "verify_exp": False,  # times are read by our clock, now and whenever it comes again
                     "verify_nbf": False,
                     "verify_iat": False,
@@ -113,8 +115,8 @@ class Tokens:
             raise _refused("its signature or form is wrong") from None
 
     async def _key(self, header: Mapping[str, Any]) -> tuple[Any, list[str]]:
-        if header.get("alg") == "HS256" and self._trust.secret:
-            return self._trust.secret, ["HS256"]
+        if header.get("alg") == "HS256" and self.trust.secret:
+            return self.trust.secret, ["HS256"]
         if self._keys is None or str(header.get("alg", "")).upper().startswith(("HS", "NONE")):
             raise _refused("its algorithm is not used here")
         name = header.get("kid")
@@ -130,11 +132,11 @@ class Tokens:
         return claims
 
     def _claims(self, payload: Mapping[str, Any]) -> Claims:
-        tenant = _at(payload, self._trust.tenant_claim)
+        tenant = _at(payload, self.trust.tenant_claim)
         return Claims(
             user=_name(payload["sub"], "sub"),
             expires=_seconds(payload["exp"], "exp"),
-            tenant=None if tenant is None else _name(tenant, self._trust.tenant_claim),
+            tenant=None if tenant is None else _name(tenant, self.trust.tenant_claim),
             role=_name(payload["role"], "role") if payload.get("role") else "",
             groups=_groups(payload.get("groups")),
             not_before=_seconds(payload.get("nbf", 0), "nbf"),

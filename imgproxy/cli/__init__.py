@@ -103,7 +103,7 @@ def _credentials(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         each.add_argument("--tenant", default="default", help="whose it is (default %(default)s)")
     token = _command(commands, "token", "print a user's token, signed by IMGPROXY_JWT_SECRET")
     token.add_argument("--sub", required=True, metavar="ID", help="the user")
-    token.add_argument("--tenant", help="the tenant, where no key tells it")
+    token.add_argument("--tenant", default="default", help="the user's tenant (default %(default)s)")
     token.add_argument("--role", help="the user's role")
     token.add_argument("--ttl", type=_duration, default="1h", help="how long it holds (default %(default)s)")
 

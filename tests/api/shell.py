@@ -220,7 +220,7 @@ def token(**claims: object) -> str:
 
 def user(**claims: object) -> dict[str, str]:
     """The headers of a signed-in user."""
-    return {"X-API-Key": PUBLISHABLE, "Authorization": f"Bearer {token(**claims)}"}
+    return {"X-API-Key": PUBLISHABLE, "Authorization": f"Bearer {token(**{'tenant': 'acme', **claims})}"}
 
 
 SERVICE = {"X-API-Key": SECRET_KEY}

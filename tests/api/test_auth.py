@@ -21,16 +21,17 @@ from tests.api.shell import (
 )
 
 ACME = TenantId("acme")
+TRUST = Trust(SECRET)
 
 
-async def identify(key: str | None = None, authorization: str | None = None) -> Caller:
+async def identify(key: str | None = None, authorization: str | None = None, trust: Trust = TRUST) -> Caller:
     record, clock = KeysInMemory(), Clock()
     for text, tenant in ((PUBLISHABLE, "acme"), (SECRET_KEY, "acme"), (ELSEWHERE, "other")):
         record.add(text, tenant)
     keys = Keys(record, clock=clock.milliseconds, timer=clock)
     given = {"X-API-Key": key, "Authorization": authorization}
     headers = {name: value for name, value in given.items() if value is not None}
-    return await Authenticator(keys, Tokens(Trust(SECRET), clock=clock)).identify(headers)
+    return await Authenticator(keys, Tokens(trust, clock=clock)).identify(headers)
 
 
 def bearer(**claims: object) -> str:
@@ -42,14 +43,13 @@ def bearer(**claims: object) -> str:
     [
         (PUBLISHABLE, None, Principal(ACME, Kind.ANONYMOUS)),
         (SECRET_KEY, None, Principal(ACME, Kind.SERVICE)),
-        (PUBLISHABLE, bearer(), Principal(ACME, Kind.USER, "olga")),
         (PUBLISHABLE, bearer(tenant="acme"), Principal(ACME, Kind.USER, "olga")),
-        (PUBLISHABLE, bearer().replace("Bearer", "bearer"), Principal(ACME, Kind.USER, "olga")),
+        (PUBLISHABLE, bearer(tenant="acme").replace("Bearer", "bearer"), Principal(ACME, Kind.USER, "olga")),
         (SECRET_KEY, bearer(), Principal(ACME, Kind.USER, "olga")),
         (None, bearer(tenant="acme"), Principal(ACME, Kind.USER, "olga")),
         (
             PUBLISHABLE,
-            bearer(role="editor", groups=["a"]),
+            bearer(tenant="acme", role="editor", groups=["a"]),
             Principal(ACME, Kind.USER, "olga", "editor", frozenset({"a"})),
         ),
     ],
@@ -88,13 +88,30 @@ async def test_a_token_of_another_tenant_than_the_key_is_refused(key: str) -> No
         await identify(key, bearer(tenant="third"))
 
 
+async def test_identify_refuses_a_token_without_tenant_beside_a_publishable_key() -> None:
+    trust = Trust(SECRET, tenant_claim="org.id")
+    for key in (PUBLISHABLE, ELSEWHERE, None):
+        for claims in ({}, {"org": {}}, {"org": {"id": None}}, {"tenant": "acme"}):
+            with pytest.raises(AuthenticationRequired, match=r"'org\.id' \(IMGPROXY_JWT_TENANT_CLAIM\)"):
+                await identify(key, bearer(**claims), trust)
+
+
+async def test_identify_takes_a_token_without_tenant_if_require_tenant_is_off() -> None:
+    trust = Trust(SECRET, require_tenant=False)
+    assert (await identify(PUBLISHABLE, bearer(), trust)).principal == Principal(ACME, Kind.USER, "olga")
+    with pytest.raises(AuthenticationRequired):
+        await identify(None, bearer(), trust)
+    with pytest.raises(AccessDenied):
+        await identify(PUBLISHABLE, bearer(tenant="other"), trust)
+
+
 async def test_callers_are_counted_by_key_and_user() -> None:
     callers = [
         await identify(PUBLISHABLE),
         await identify(SECRET_KEY),
         await identify(ELSEWHERE),
-        await identify(PUBLISHABLE, bearer()),
-        await identify(PUBLISHABLE, bearer(sub="otto")),
+        await identify(PUBLISHABLE, bearer(tenant="acme")),
+        await identify(PUBLISHABLE, bearer(tenant="acme", sub="otto")),
     ]
     assert len({caller.name for caller in callers}) == len(callers)
 

@@ -19,7 +19,7 @@ from tests.files.uploading import ACME, JPEG, Desk
 OLGA = Principal(ACME, Kind.USER, user="olga")
 OTHERS = shell.user(sub="bob")
 ELSEWHERE = {"X-API-Key": shell.ELSEWHERE}
-ELSEWHERE_OLGA = {**ELSEWHERE, "Authorization": f"Bearer {shell.token()}"}
+ELSEWHERE_OLGA = {**ELSEWHERE, "Authorization": f"Bearer {shell.token(tenant='other')}"}
 SEVEN_DAYS = 7 * 24 * 3600
 
 
