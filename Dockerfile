@@ -43,7 +43,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends fonts-dejavu-core libseccomp2 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --create-home --home-dir /var/lib/imgproxy imgproxy \
-    && install -d -o imgproxy /var/lib/imgproxy/data /var/lib/imgproxy/data/objects
+    && install -d -m 0700 -o imgproxy /var/lib/imgproxy/data /var/lib/imgproxy/data/objects
 
 COPY --from=build /opt/imgproxy /opt/imgproxy
 

@@ -9,21 +9,24 @@ from __future__ import annotations
 import os
 import resource
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from aiohttp import http_parser
 
-from imgproxy import app
+from imgproxy import app, file_modes
 from imgproxy.engine.protocol import Ready
 from imgproxy.errors import ImgproxyError
 from imgproxy.files import migrations
 from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
 from imgproxy.image.formats import READERS, TRAITS
+from imgproxy.masking import masked
 from imgproxy.settings import Settings
-from imgproxy.storage.address import make
+from imgproxy.storage.address import LocalAddress, make
+from imgproxy.storage.uploads import PRIVATE_FOLDERS
 
 _LOCKS = ("no-new-privileges", "rlimits", "landlock", "seccomp")
 _FILES = 4_096  # each connection takes one, each job three
@@ -45,7 +48,7 @@ async def examine(settings: Settings, say: Callable[[str], None]) -> int:
     """Look at everything; say each finding as it is found."""
     failed = False
     async for finding in _findings(settings):
-        say(str(finding))
+        say(masked(str(finding)))
         failed |= finding.level == "FAIL"
     return int(failed)
 
@@ -59,6 +62,8 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     yield _files()
     yield _parser()
     yield _signing(settings)
+    for finding in weaknesses(settings):
+        yield finding
 
 
 async def _workers(settings: Settings) -> list[Finding]:
@@ -167,3 +172,24 @@ def _signing(settings: Settings) -> Finding:
             "ok", "signatures", f"{count} secret{'s' * (count > 1)}, unsigned URLs: {settings.unsigned}"
         )
     return Finding("note", "signatures", "no secrets: anybody may ask for any size of a public image")
+
+
+def weaknesses(settings: Settings) -> Iterator[Finding]:
+    """Find what works and should be mended; `serve` logs the same at its start."""
+    for name in settings.short_secrets:
+        yield Finding("note", "secrets", f"{name}: must have 16 characters or more, got fewer")
+    for path in _private_paths(settings):
+        mode = file_modes.exposed_mode(path)
+        if mode is not None:
+            yield Finding("note", "modes", f"{path}: mode {mode} lets other users in: chmod -R go-rwx {path}")
+
+
+def _private_paths(settings: Settings) -> Iterator[Path]:
+    """The files and folders that other users have no business in, whether they exist or not."""
+    if isinstance(settings.database, SqliteAddress):
+        path = settings.database.path
+        yield from (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm"))
+    if settings.cache_bytes:
+        yield settings.cache_dir
+    if isinstance(settings.storage, LocalAddress):
+        yield from (settings.storage.root / name for name in PRIVATE_FOLDERS)

@@ -27,14 +27,16 @@ from imgproxy.files.address import DatabaseAddress
 from imgproxy.image.colour import BLACK, WHITE, Colour, parse_colour
 from imgproxy.image.formats import READERS, Format, parse_format
 from imgproxy.image.transform import Limits
+from imgproxy.masking import masked_setting
 from imgproxy.storage.address import StorageAddress, parse
 
 PREFIX = "IMGPROXY_"
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?")
 _SECRET_LENGTH = 16  # characters
+_SHORTEST_SECRET = 8  # 48 bits if it was drawn, and a dictionary's word if not: guessed offline in hours
 _JWT_SECRET_BYTES = 32  # as many as HS256 makes (RFC 7518 §3.2)
-_URL = re.compile(r"https?://[^\s/?#@]+([/?][^\s#]*)?")
+_URL = re.compile(r"https?://(?:[^\s/?#@:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[/?][^\s#]*)?")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, None: 1}
 
@@ -161,6 +163,17 @@ def _secret(value: str) -> str:
     return value
 
 
+def _old_secret(value: str) -> str:
+    """Accept what thumbor's and imagor's users bring along, up to what anybody can guess."""
+    if value and len(value) < _SHORTEST_SECRET:
+        raise ValueError(f"at least {_SHORTEST_SECRET} characters are expected, {_SECRET_LENGTH} are better")
+    return value
+
+
+def _old_secrets(value: Any) -> Any:
+    return tuple(_old_secret(each) for each in _words(value))
+
+
 def _jwt_secret(value: str) -> str:
     if value and len(value.encode()) < _JWT_SECRET_BYTES:
         raise ValueError(f"at least {_JWT_SECRET_BYTES} bytes are expected")
@@ -218,8 +231,8 @@ class Settings(BaseSettings):
         60, description="how long the version of an unregistered object is believed before storage is asked"
     )
     unsigned: Literal["allow", "deny"] = Field("allow", description="URLs without a signature")
-    signing_secrets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
-        (), description="comma list of secrets for signed URLs; the first signs, all verify"
+    signing_secrets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_old_secrets)] = Field(
+        (), repr=False, description="comma list of secrets for signed URLs; the first signs, all verify"
     )
     signing_algorithm: Literal["sha256", "sha1", "sha512"] = Field(
         "sha256",
@@ -233,11 +246,14 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("IMGPROXY_SIGNING_TRUNCATE", "IMGPROXY_SIGNING_SECRETS_TRUNCATE"),
         description="characters a signature is cut to; 0 keeps all, fewer than 22 are not safe",
     )
-    purge_secret: str = Field(
-        "", description="who has it may PURGE keys, by HTTP or by `imgproxy purge`; empty allows nobody"
+    purge_secret: Annotated[str, BeforeValidator(_old_secret)] = Field(
+        "",
+        repr=False,
+        description="who has it may PURGE keys, by HTTP or by `imgproxy purge`; empty allows nobody",
     )
     purge_urls: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_purge_urls)] = Field(
         (),
+        repr=False,
         description="comma list of caches in front that forget a file when it changes: "
         "`[POST ]https://…` with `{key}` or `{tag}`",
     )
@@ -383,6 +399,16 @@ class Settings(BaseSettings):
             truncate=self.signing_truncate,
         )
 
+    @property
+    def short_secrets(self) -> tuple[str, ...]:
+        """The variables whose secrets are shorter than they should be."""
+        held = {"signing_secrets": self.signing_secrets, "purge_secret": (self.purge_secret,)}
+        return tuple(
+            f"{PREFIX}{name.upper()}"
+            for name, secrets in held.items()
+            if any(0 < len(each) < _SECRET_LENGTH for each in secrets)
+        )
+
     def key_for(self, purpose: str) -> bytes:
         """A key of its own for one purpose, derived from the deployment's secret."""
         return hmac.digest(self.secret.encode(), purpose.encode(), "sha256")
@@ -450,6 +476,6 @@ def _line(error: ValidationError) -> str:
     first = error.errors()[0]
     place = str(first["loc"][0])
     name = place if place.startswith(PREFIX) else f"{PREFIX}{place.upper()}"
-    held = "" if name.removeprefix(PREFIX).lower() in _SECRET else f"={first['input']}"
+    held = "" if name.removeprefix(PREFIX).lower() in _SECRET else f"={masked_setting(str(first['input']))}"
     expected = first["msg"].removeprefix("Value error, ")
-    return f"{name}{held}: {expected[0].lower()}{expected[1:]}"
+    return f"{name}{held}: {masked_setting(expected[0].lower() + expected[1:])}"

@@ -20,6 +20,8 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from imgproxy.masking import masked
+
 _PIPE_BUF = 4096  # bytes that a pipe takes whole, however many write into it (pipe(7), PIPE_BUF)
 _LONGEST_TARGET = 3_600  # letters of JSON, so that a line fits into that with all else
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -260,10 +262,10 @@ class JsonFormatter(logging.Formatter):
             "time": self.formatTime(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": masked(record.getMessage()),
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = masked(self.formatException(record.exc_info))
         return json.dumps(line)
 
 

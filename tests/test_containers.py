@@ -117,7 +117,7 @@ def test_the_edge_is_not_root_and_owns_what_it_writes() -> None:
     home, data = step("imgproxy", "WORKDIR").text, step("imgproxy", "VOLUME").text
     defaults = settings.Settings.model_construct()
     for path in (f"{defaults.storage.root}", f"{defaults.cache_dir.parent}"):
-        assert re.search(rf"install -d -o imgproxy .*{home}/{Path(path)}\b", made)
+        assert re.search(rf"install -d -m 0700 -o imgproxy .*{home}/{Path(path)}\b", made)
     assert data == f"{home}/data"
 
 

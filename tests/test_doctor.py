@@ -16,7 +16,7 @@ from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
 from imgproxy.image.formats import TRAITS, Format
 from imgproxy.settings import Settings
-from imgproxy.storage.address import MemoryAddress
+from imgproxy.storage.address import LocalAddress, MemoryAddress
 
 LOCKS = ("no-new-privileges", "rlimits", "landlock", "seccomp")
 
@@ -47,7 +47,9 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(storage=MemoryAddress(), cache_dir=tmp_path / "cache", signing_secrets=("s3cret",))
+    return Settings(
+        storage=MemoryAddress(), cache_dir=tmp_path / "cache", signing_secrets=("s3cret-of-20-letters",)
+    )
 
 
 async def examined(settings: Settings) -> tuple[int, dict[str, str]]:
@@ -189,3 +191,33 @@ async def test_a_record_that_cannot_be_read_fails(settings: Settings, tmp_path: 
     path.write_bytes(b"no database" * 1000)
     status, lines = await examined(settings.model_copy(update={"database": SqliteAddress(path)}))
     assert (status, lines["database"][:4]) == (1, "FAIL")
+
+
+async def test_short_secrets_are_named_and_not_shown(settings: Settings) -> None:
+    short = settings.model_copy(update={"signing_secrets": ("hunter22",), "purge_secret": ""})
+    status, lines = await examined(short)
+    assert status == 0
+    assert lines["secrets"].startswith("note  secrets      IMGPROXY_SIGNING_SECRETS: ")
+    assert "hunter22" not in "".join(lines.values())
+
+
+def test_files_that_others_can_read_are_named_with_their_mode(settings: Settings, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    record = tmp_path / "record.db"
+    cache = tmp_path / "cache"
+    parts = tmp_path / "objects" / ".parts"
+    parts.mkdir(parents=True)
+    cache.mkdir()
+    for path, mode in ((record, 0o644), (cache, 0o755), (parts, 0o750)):
+        path.touch()
+        path.chmod(mode)
+    update = {"database": SqliteAddress(record), "storage": LocalAddress(tmp_path / "objects")}
+    open_ = settings.model_copy(update=update)
+    assert [(each.level, each.text.partition(" lets")[0]) for each in doctor.weaknesses(open_)] == [
+        ("note", f"{record}: mode 0644"),
+        ("note", f"{cache}: mode 0755"),
+        ("note", f"{parts}: mode 0750"),
+    ]
+    for path in (record, cache, parts):
+        path.chmod(path.stat().st_mode & 0o700)
+    assert list(doctor.weaknesses(open_)) == []

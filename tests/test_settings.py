@@ -54,7 +54,7 @@ def test_every_default_works_on_a_laptop() -> None:
         ("QUALITY", "jpeg=75", {Format.JPEG: 75}),
         ("BACKGROUND", "Red", Colour(255, 0, 0)),
         ("BACKGROUND", "0a0b0c", Colour(10, 11, 12)),
-        ("SIGNING_SECRETS", "new, old", ("new", "old")),
+        ("SIGNING_SECRETS", "new-secret, old-secret", ("new-secret", "old-secret")),
         ("ONLY_PRESETS", "0", False),
         ("PRESIGN_TTL", "15min", 900),
         ("PUBLIC_URL", "https://img.example:8443", "https://img.example:8443"),
@@ -104,7 +104,7 @@ def test_values_are_written_as_people_write_them(
 def test_a_wrong_value_is_one_line_that_names_the_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, text: str, says: str
 ) -> None:
-    monkeypatch.setenv("IMGPROXY_SIGNING_SECRETS", "secret")
+    monkeypatch.setenv("IMGPROXY_SIGNING_SECRETS", "new-secret")
     line = refusal(monkeypatch, **{name: text})
     assert line.startswith("IMGPROXY_")
     assert name in line or says == "SIGNING_SECRETS"
@@ -118,6 +118,54 @@ def test_a_secret_is_not_shown_even_when_it_is_wrong(monkeypatch: pytest.MonkeyP
 
 def test_a_short_secret_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal(monkeypatch, SECRET="hunter2") == "IMGPROXY_SECRET: at least 16 characters are expected"
+
+
+@pytest.mark.parametrize("name", ["SIGNING_SECRETS", "PURGE_SECRET"])
+def test_secrets_of_fewer_than_8_characters_stop_the_start_and_fewer_than_16_are_named(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    line = refusal(monkeypatch, **{name: "hunter2"})
+    assert line == f"IMGPROXY_{name}: at least 8 characters are expected, 16 are better"
+    monkeypatch.setenv(f"IMGPROXY_{name}", "hunter22")
+    assert read().short_secrets == (f"IMGPROXY_{name}",)
+    monkeypatch.setenv(f"IMGPROXY_{name}", "hunter22hunter22")
+    assert read().short_secrets == ()
+    assert "hunter2" not in repr(read())
+
+
+def test_signing_secrets_are_each_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "at least 8" in refusal(monkeypatch, SIGNING_SECRETS="long-enough-for-anybody,hunter2")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("JWKS_URL", "https://olga:hunter2@id.example/keys"),
+        ("JWKS_URL", "https://hunter2@id.example/keys"),
+        ("JWKS_URL", "olga:hunter2@id.example/keys"),
+        ("JWKS_URL", "https://olga:hunter2/@:?@id.example"),
+        ("JWKS_URL", "https://olga:the hunter2@id.example"),
+        ("JWKS_URL", "ftp://id.example/keys?key=hunter2"),
+        ("PUBLIC_URL", "https://olga:hunter2@img.example"),
+        ("CORS_ORIGINS", "https://olga:hunter2@a.example"),
+        ("CORS_ORIGINS", "https://olga:x,hunter2@a.example"),
+        ("TRUSTED_PROXIES", "http://olga:hunter2@10.0.0.1"),
+        ("TRUSTED_PROXIES", "http://olga:x,hunter2@10.0.0.1"),
+        ("PURGE_URLS", "ftp://olga:hunter2@a.example/{key}"),
+        ("PURGE_URLS", "https://olga:hunter2@a.example/"),
+        ("STORAGE", "s3://olga:hunter2@bucket"),
+        ("STORAGE", "s3://bucket?endpoint=http://olga:hunter2@minio"),
+        ("DATABASE", "mysql://olga:hunter2@db/x"),
+        ("DATABASE", "postgresql://olga:hunter2@db"),
+        ("TTL", "https://olga:hunter2@mistaken.example"),
+    ],
+)
+def test_a_password_in_a_url_is_masked_in_the_error(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    line = refusal(monkeypatch, **{name: text})
+    assert line.startswith(f"IMGPROXY_{name}")
+    assert "hunter2" not in line
 
 
 def test_the_secret_is_drawn_unless_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +228,8 @@ def test_a_jwt_secret_that_hs256_could_not_use_is_refused_and_not_shown(
     "url", ["issuer.example/keys", "ftp://issuer.example/", "https://user@issuer.example"]
 )
 def test_an_address_that_can_have_no_keys_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert refusal(monkeypatch, JWKS_URL=url).startswith(f"IMGPROXY_JWKS_URL={url}: an address such as")
+    shown = url.replace("https://user@", "***@")
+    assert refusal(monkeypatch, JWKS_URL=url).startswith(f"IMGPROXY_JWKS_URL={shown}: an address such as")
 
 
 def test_a_database_that_cannot_be_is_refused_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,6 +137,18 @@ def test_the_programs_own_log_is_json_with_its_exceptions() -> None:
     assert "ValueError: broken" in line["exception"]
 
 
+def test_the_programs_own_log_masks_passwords_of_urls_in_messages_and_tracebacks() -> None:
+    try:
+        raise ValueError("postgresql://olga:hunter2@db/x")
+    except ValueError:
+        words = ("https://olga:hunter2@cache.example",)
+        record = logging.getLogger("x").makeRecord("x", logging.ERROR, "", 0, "it %s", words, None)
+        record.exc_info = __import__("sys").exc_info()
+    line = JsonFormatter().format(record)
+    assert "hunter2" not in line
+    assert json.loads(line)["message"] == "it https://***@cache.example"
+
+
 @pytest.mark.parametrize("given", ["abc-123-def", "a" * 64, "6f1e.8_0-"])
 def test_the_request_id_of_a_proxy_is_kept(given: str) -> None:
     assert request_id({"X-Request-Id": given}) == given

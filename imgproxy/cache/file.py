@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from imgproxy import file_modes
+
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # opening a FIFO would wait for its other end
 _ENTER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -26,7 +28,7 @@ def opened(path: Path) -> Iterator[int]:
 @contextmanager
 def entered(path: Path) -> Iterator[int]:
     """Lend the descriptor of a folder, made if it is not there."""
-    path.mkdir(parents=True, exist_ok=True)
+    file_modes.make_folder(path)
     descriptor = os.open(path, _ENTER)
     try:
         yield descriptor
@@ -40,8 +42,8 @@ def read(descriptor: int, size: int) -> bytes:
 
 
 def write(path: Path, pieces: Sequence[bytes]) -> int:
-    """Write a new file; its size. The umask decides who may read it: a neighbour may run as somebody else."""
-    descriptor = os.open(path, _CREATE, 0o666)
+    """Write a new file that its owner alone can read; return its size."""
+    descriptor = os.open(path, _CREATE, file_modes.FILE)
     try:
         for piece in pieces:
             view = memoryview(piece)

@@ -28,6 +28,7 @@ from contextlib import ExitStack, suppress
 from hashlib import sha256
 from pathlib import Path
 
+from imgproxy import file_modes
 from imgproxy.cache import file
 from imgproxy.cache.key import ResultKey
 from imgproxy.cache.ledger import SAME_USE, Seen
@@ -66,7 +67,7 @@ class Folder:
     def prepare(self) -> None:
         """Make the folder; needed again if somebody has emptied it."""
         for path in (self._results, self._temp, self._trash, self._drops):
-            path.mkdir(parents=True, exist_ok=True)
+            file_modes.make_folder(path)
 
     def space(self) -> int:
         """The bytes that are free on the disk."""
@@ -209,7 +210,7 @@ class Folder:
 
     def _note_drop(self, home: str) -> None:
         path, now = self._drops / home, self._clock()
-        path.touch()
+        path.touch(file_modes.FILE)
         os.utime(path, ns=(now, now))
 
     def _dropped_since(self, begun: int, homes: Sequence[str]) -> bool:

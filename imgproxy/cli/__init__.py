@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from pkgutil import resolve_name
@@ -14,6 +15,7 @@ from pkgutil import resolve_name
 from imgproxy.cli.usage import UsageError
 from imgproxy.errors import AskerError, ImgproxyError
 from imgproxy.fleet.ports import CannotListen
+from imgproxy.masking import masked
 from imgproxy.settings import SettingsError, seconds, variables
 
 _MOST_EDGES = 64
@@ -25,13 +27,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(asked)
     except (AskerError, SettingsError, UsageError) as error:
-        print(f"imgproxy: {error}", file=sys.stderr)
+        print(f"imgproxy: {masked(str(error))}", file=sys.stderr)
         return 2
     except (ImgproxyError, CannotListen) as error:
-        print(f"imgproxy: {error}", file=sys.stderr)
+        print(f"imgproxy: {masked(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception:  # a defect, told as Python would but for the passwords of URLs
+        print(masked(traceback.format_exc()), file=sys.stderr)
+        return 1
 
 
 def _run(asked: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import subprocess
 import sys
@@ -12,12 +13,14 @@ from secrets import token_urlsafe
 
 import uvloop
 
-from imgproxy import credentials, exhibit, serve
+from imgproxy import credentials, doctor, exhibit, serve
 from imgproxy.cli.usage import UsageError
 from imgproxy.console import demo
 from imgproxy.settings import Settings, read
 from imgproxy.storage.address import LocalAddress, MemoryAddress
 from imgproxy.telemetry import log_to_stderr
+
+_log = logging.getLogger(__name__)
 
 _DEMO_PRESETS = "card=fit-in/300x200/filters:quality(80);face=160x160/smart"
 
@@ -32,6 +35,8 @@ def run(asked: argparse.Namespace) -> int:
     if asked.edges > 1 and isinstance(settings.storage, MemoryAddress):
         raise UsageError("--edges needs a storage that processes can share: IMGPROXY_STORAGE is memory://")
     log_to_stderr()
+    for finding in doctor.weaknesses(settings):
+        _log.warning("%s: %s", finding.subject, finding.text)
     keys = _draw(settings) if asked.demo else []
     words = uvloop.run(_exhibit(settings, keys, drawn)) if asked.demo else []
     base = f"http://{asked.host}:{asked.port}"

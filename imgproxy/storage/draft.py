@@ -17,6 +17,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
+from imgproxy import file_modes
 from imgproxy.errors import StorageFailed
 from imgproxy.storage.blocks import blocks
 from imgproxy.storage.folder import Folder, names
@@ -38,8 +39,8 @@ class Draft:
         self._path: Path | None = (place or folder.root / DRAFTS) / secrets.token_hex(16)
         with storing():
             if place is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-            # The umask decides who may read it: often a web server beside us.
+                file_modes.make_folder(self._path.parent)
+            # The umask decides who may read an object where its folder lets them: often a web server.
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
     def write(self, block: bytes | memoryview) -> None:

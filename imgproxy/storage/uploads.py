@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from imgproxy import file_modes
 from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.image.source import Key
 from imgproxy.storage import BadParts, Part, Unfinished
@@ -27,6 +28,8 @@ from imgproxy.storage.draft import DRAFTS, Draft, storing
 from imgproxy.storage.folder import Folder, names, version
 
 _PARTS = ".parts"
+PRIVATE_FOLDERS = (DRAFTS, _PARTS)
+"""Folders below the root that hold what is on its way; no other user should read them."""
 _KEY = "key"
 _ID = re.compile(r"[0-9a-f]{32}")
 _NUMBER = re.compile(r"[0-9]{5}", re.ASCII)
@@ -46,7 +49,7 @@ class Uploads:
         upload = secrets.token_hex(16)
         made = self._hidden(upload)
         with storing():
-            made.mkdir(parents=True)
+            file_modes.make_folder(made)
             (made / _KEY).write_text(key, encoding="utf-8")
             made.rename(self._root / upload)
         return upload

@@ -96,7 +96,7 @@ def test_it_is_the_code_that_we_are_whatever_else_is_called_so(tmp_path: Path) -
     done = subprocess.run(
         [*COMMAND, "sign", "photo.jpg"],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(tmp_path), "IMGPROXY_SIGNING_SECRETS": "secret"},
+        env={"PYTHONPATH": str(tmp_path), "IMGPROXY_SIGNING_SECRETS": "a-long-enough-secret"},
         capture_output=True,
         text=True,
         check=False,

@@ -144,7 +144,7 @@ def _width(png: bytes) -> int:
 def test_a_purge_while_a_real_fetch_is_held_leaves_nothing_old(tmp_path: Path, tell: Tell) -> None:
     times, target = 100, "/filters:format(png)/photo.png"
     with slow_bucket() as bucket, ThreadPoolExecutor(2) as clients:
-        server = Server(tmp_path, IMGPROXY_PURGE_SECRET="secret", **bucket.settings)
+        server = Server(tmp_path, IMGPROXY_PURGE_SECRET="a-long-enough-secret", **bucket.settings)
         bucket.body = _picture(10)
         try:
             server.start()

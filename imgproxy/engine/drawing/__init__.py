@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from imgproxy import file_modes
 from imgproxy.engine.drawing import landscape, logo, loop, portrait, upright, wide_gamut
 from imgproxy.image.filters.family import Image
 
@@ -52,7 +53,7 @@ def _place(drawing: Drawing, folder: Path) -> Path:
 
 def _write(drawing: Drawing, path: Path) -> None:
     """Write whole or not at all: a name that begins with a dot is no key, so nobody is served a half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    file_modes.make_folder(path.parent)
     draft = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         drawing.picture().write_to_file(str(draft), **drawing.options)

@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import URL, Connection, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -51,7 +51,7 @@ class PostgresDatabase:
 
     def __init__(self, url: str) -> None:
         self._engine = create_async_engine(
-            _for_asyncpg(make_url(url)),
+            _for_asyncpg(_parsed(url)),
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",  # transactions are the lanes'
             connect_args={"timeout": _SECONDS, "server_settings": _SESSION},
@@ -152,6 +152,16 @@ def _migrate(connection: Connection) -> None:
     connection.execute(text("SET LOCAL lock_timeout = 0"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MIGRATING})
     migrations.upgrade(connection)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):  # whose text has pieces of the password
+        raise Unavailable(
+            "IMGPROXY_DATABASE: postgresql://[USER[:PASSWORD]@]HOST[:PORT]/NAME is expected, "
+            "with '@', ':' and '/' of a password percent-encoded"
+        ) from None
 
 
 def _for_asyncpg(url: URL) -> URL:

@@ -18,6 +18,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
+from imgproxy import file_modes
 from imgproxy.errors import Unavailable
 from imgproxy.files import migrations
 from imgproxy.files.database import Notice, T, Work
@@ -82,7 +83,8 @@ class SqliteDatabase:
         return Line(connect, name=name, threads=threads, begin=begin, translate=translated)
 
     def _open(self, *, writes: bool) -> Connected:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file_modes.make_folder(self._path.parent)
+        file_modes.make_file(self._path)  # SQLite gives its -wal and -shm the mode of the file
         connection = _engine(self._path, writes=writes).connect()
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)  # noqa: S101  what creator gave it

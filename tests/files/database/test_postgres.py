@@ -186,3 +186,10 @@ async def test_what_waits_behind_a_commit_that_fails_is_done(database: PostgresD
 async def test_a_value_that_the_driver_refuses_is_its_own_error(database: PostgresDatabase) -> None:
     with pytest.raises(asyncpg.DataError):
         await database.read(lambda c: files.files_to_purge(c, now=2**70))
+
+
+@pytest.mark.parametrize("url", ["postgresql://olga:x@hunter2:y@db/x", "postgresql://olga@db:hunter2/x"])
+def test_a_url_that_cannot_be_read_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(Unavailable, match="percent-encoded") as refused:
+        PostgresDatabase(url)
+    assert "hunter2" not in f"{refused.value!r} {refused.value.__cause__!r}"
