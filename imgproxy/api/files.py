@@ -152,7 +152,8 @@ FILES: Group[Shelf] = Group(
             takes=FileList,
             answers=FilePage,
             text="A publishable key alone sees public files; a user sees those, protected ones, his own, and "
-            "what is shared with him; a secret key sees all. Pages by number reach as far as 10,000 files, "
+            "what is shared with him; a secret key sees all. Fields that somebody is not shown cannot be "
+            "filtered by: another owner's files are 403. Pages by number reach as far as 10,000 files, "
             "`nextCursor` goes on from there.",
         ),
         Endpoint(

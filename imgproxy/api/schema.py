@@ -125,13 +125,17 @@ class FileList(Query):
     sort_by: SortBy = "createdAt"
     sort_direction: Literal["asc", "desc"] = "desc"
     visibility: Visibility | None = None
-    owner_type: OwnerType | None = None
-    owner_id: Line | None = None
+    owner_type: OwnerType | None = Field(
+        None, description="With a secret key; for a user `user`, beside the user's own `ownerId`."
+    )
+    owner_id: Line | None = Field(None, description="With a secret key; for a user their own id.")
     bucket: Name | None = Field(None, description="A collection.")
     mime_type: MimeType | None = None
     category: Name | None = None
     tag: Name | None = None
-    search: Line | None = Field(None, description="Part of a file's name, any case.")
+    search: Line | None = Field(
+        None, description="Part of a file's name, description or alternative text, any case."
+    )
     cursor: str | None = Field(
         None,
         max_length=4096,

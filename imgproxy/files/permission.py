@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from imgproxy.errors import AccessDenied, FileNotFound
-from imgproxy.files.model import File, FileState, Share, Visibility
+from imgproxy.files.model import File, FileState, OwnerType, Share, Visibility
 from imgproxy.files.principal import Kind, Principal
 
 
@@ -71,6 +71,25 @@ def require(
 
 def _has_all_rights(principal: Principal, file: File) -> bool:
     return principal.is_service or owns(principal, file)
+
+
+def listed_owner(
+    principal: Principal, owner_type: OwnerType | None, owner_id: str | None
+) -> OwnerType | None:
+    """Return the owner type to filter a list by; raise `AccessDenied` naming the filter.
+
+    Only a secret key and the owner are told whose a file is. Any other filter by owner would tell it as well,
+    by what the list holds or how many there are; so a user may ask for their own files and nobody else's.
+    """
+    if principal.is_service or (owner_type is None and owner_id is None):
+        return owner_type
+    if owner_id is None:
+        raise AccessDenied("ownerType: must come with your own ownerId unless a secret key asks, got none")
+    if principal.kind is not Kind.USER or owner_id != principal.user:
+        raise AccessDenied(f"ownerId: must be your own id unless a secret key asks, got {owner_id!r}")
+    if owner_type not in (None, "user"):
+        raise AccessDenied(f"ownerType: must be user unless a secret key asks, got {owner_type}")
+    return "user"
 
 
 def owns(principal: Principal, file: File) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -18,7 +18,7 @@ from imgproxy.files.database import Database
 from imgproxy.files.find import find
 from imgproxy.files.model import File, FileId, FileState, Share
 from imgproxy.files.objects import Objects
-from imgproxy.files.permission import Action
+from imgproxy.files.permission import Action, listed_owner
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository.files import file_by_key
 from imgproxy.files.repository.listing import Listed, list_files
@@ -71,8 +71,13 @@ class Reading:
         return file.id
 
     async def list(self, principal: Principal, **filters: Any) -> Listed:
-        """One page of the files that somebody may see; the filters are those of `ListQuery`."""
+        """Return one page of what somebody may see; the filters are those of `ListQuery`.
+
+        Raise `AccessDenied` for a filter on a field that the principal may not read.
+        """
         query = ListQuery(principal, self._clock(), **filters)
+        owner_type = listed_owner(principal, query.owner_type, query.owner_id)
+        query = replace(query, owner_type=owner_type)
         return await self._database.read(lambda connection: list_files(connection, query))
 
     async def shares(self, principal: Principal, id_: FileId) -> tuple[Share, ...]:

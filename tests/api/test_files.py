@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from multidict import CIMultiDict
 
+from imgproxy.api.answers import PublicRecord
+from imgproxy.api.schema import FileList
+from imgproxy.files.cursor import Sort
 from imgproxy.files.model import File, Share, Visibility
 from imgproxy.files.principal import Kind, Principal
 from tests.api import shell
@@ -269,7 +272,7 @@ async def test_a_list_can_do_without_its_count(counter: Counter) -> None:
     [
         ("visibility=private", ["b"]),
         ("ownerType=user&ownerId=olga", ["a", "b", "c"]),
-        ("ownerType=service", []),
+        ("ownerId=olga", ["a", "b", "c"]),
         ("bucket=images", ["a", "b", "c"]),
         ("bucket=documents", []),
         ("mimeType=image/jpeg", ["a", "b", "c"]),
@@ -288,6 +291,28 @@ async def test_a_list_has_what_is_asked_for(counter: Counter, query: str, found:
     _, told, _ = await ask(counter, "GET", f"/v1/files?{query}")
     names = [item["originalName"] for item in told["items"]]
     assert (names if "sortBy" in query else sorted(names)) == found
+
+
+@pytest.mark.parametrize("query", ["ownerId=olga", "ownerId=bob", "ownerType=service", "ownerType=user"])
+@pytest.mark.parametrize("who", [shell.user(sub="eve"), shell.ANYBODY])
+async def test_list_files_filtered_by_an_unreadable_field_is_403_and_names_it(
+    counter: Counter, who: dict[str, str], query: str
+) -> None:
+    await made(counter.desk)
+    named = {name.replace("-", "_"): value for name, value in who.items()}
+    status, told, _ = await ask(counter, "GET", f"/v1/files?{query}", **named)
+    assert (status, told["error"]["code"]) == (403, "file/access-denied")
+    assert told["message"].startswith(f"{query.partition('=')[0]}: ")
+
+
+def test_list_files_has_no_filter_and_no_sort_by_a_field_that_others_are_not_shown() -> None:
+    """Whatever is added to the query is shown to all who see a file, or guarded by `permission`."""
+    page = {"page", "limit", "sort_by", "sort_direction", "cursor", "total"}
+    guarded = {"owner_type", "owner_id"}
+    words = {"tag": "tags", "search": "description"}  # and name and alternative text
+    filters = {words.get(name, name) for name in FileList.model_fields.keys() - page - guarded}
+    assert filters <= PublicRecord.model_fields.keys()
+    assert {sort.value for sort in Sort} <= {field.alias for field in PublicRecord.model_fields.values()}
 
 
 async def test_a_list_tells_each_what_he_may_know(counter: Counter) -> None:

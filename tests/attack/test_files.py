@@ -88,3 +88,38 @@ class TestTokenWithoutTenant:
     def test_uploads_nothing(self, acme: Tenant, stranger: dict[str, str]) -> None:
         wish = {"filename": "cat.jpg", "contentType": "image/jpeg", "fileSize": len(JPEG)}
         assert acme.call("POST", "/v1/files/presigned-url", wish, **stranger).status == 401
+
+
+class TestListAsOracle:
+    """What a list holds, how many, and where its pages end tell nothing of a field that is not shown."""
+
+    def test_owner_of_a_public_file_is_found_by_no_filter(self, acme: Tenant) -> None:
+        acme.upload()
+        for who in (acme.user("eve"), {"X_API_Key": acme.publishable_key}):
+            for query in ("ownerId=ann", "ownerType=service", "ownerType=user", "ownerType=user&ownerId=ann"):
+                refused = acme.call("GET", f"/v1/files?limit=1&{query}", **who)
+                assert refused.status == 403, query
+                assert refused.json()["message"].startswith("owner")
+                assert not {"items", "pagination"} & refused.json().keys()
+
+    def test_user_lists_what_is_their_own(self, acme: Tenant) -> None:
+        acme.upload()
+        for query in ("ownerId=eve", "ownerType=user&ownerId=eve"):
+            told = acme.call("GET", f"/v1/files?{query}", **acme.user("eve"))
+            assert (told.status, told.json()["items"]) == (200, [])
+
+    @pytest.mark.parametrize(
+        "query", ["metadata=1", "relatedEntityId=1", "state=deleted", "deletedAt=1", "s3Key=a"]
+    )
+    def test_fields_that_are_not_shown_are_no_filters(self, acme: Tenant, query: str) -> None:
+        assert acme.call("GET", f"/v1/files?{query}", **acme.user("eve")).status == 400
+
+    @pytest.mark.parametrize("sort", ["ownerId", "ownerType", "metadata", "version", "relatedEntityId"])
+    def test_fields_that_are_not_shown_sort_nothing(self, acme: Tenant, sort: str) -> None:
+        assert acme.call("GET", f"/v1/files?sortBy={sort}", **acme.user("eve")).status == 400
+
+    def test_words_of_metadata_are_found_by_nobody(self, acme: Tenant) -> None:
+        acme.upload(metadata={"note": "zanzibar"}, relatedEntityId="zanzibar")
+        for who in (acme.user("eve"), {"X_API_Key": acme.secret_key}):
+            told = acme.call("GET", "/v1/files?search=zanzibar", **who).json()
+            assert (told["items"], told["pagination"]["total"]) == ([], 0)

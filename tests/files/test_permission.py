@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from imgproxy.errors import AccessDenied, FileNotFound
-from imgproxy.files.model import File, FileId, FileState, Owner, Share, TenantId, Visibility
-from imgproxy.files.permission import Action, allows, owns, require
+from imgproxy.files.model import File, FileId, FileState, Owner, OwnerType, Share, TenantId, Visibility
+from imgproxy.files.permission import Action, allows, listed_owner, owns, require
 from imgproxy.files.principal import Kind, Principal
 from imgproxy.image.source import parse_key
 
@@ -190,3 +190,40 @@ def test_who_sees_a_file_is_told_that_he_may_not_change_it(
 def test_a_deleted_file_is_not_there_to_be_changed() -> None:
     with pytest.raises(FileNotFound):
         require(PRINCIPALS["owner"], Action.PATCH, a_file(state=FileState.DELETED), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "id_", "field"),
+    [
+        ("owner", "user", "otto", "ownerId"),
+        ("owner", None, "otto", "ownerId"),
+        ("owner", "user", None, "ownerType"),
+        ("owner", "service", None, "ownerType"),
+        ("owner", "session", "olga", "ownerType"),
+        ("anonymous", "user", "olga", "ownerId"),
+        ("anonymous", None, "", "ownerId"),
+        ("anonymous", "public", None, "ownerType"),
+    ],
+)
+def test_listed_owner_refuses_another_owner_and_names_the_filter(
+    name: str, type_: OwnerType | None, id_: str | None, field: str
+) -> None:
+    with pytest.raises(AccessDenied, match=f"^{field}: must be|^{field}: must come"):
+        listed_owner(PRINCIPALS[name], type_, id_)
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "id_", "expected"),
+    [
+        ("owner", None, None, None),
+        ("owner", "user", "olga", "user"),
+        ("owner", None, "olga", "user"),
+        ("anonymous", None, None, None),
+        ("secret", "session", "otto", "session"),
+        ("secret", None, "otto", None),
+    ],
+)
+def test_listed_owner_is_ones_own_or_whichever_a_secret_key_asks_for(
+    name: str, type_: OwnerType | None, id_: str | None, expected: OwnerType | None
+) -> None:
+    assert listed_owner(PRINCIPALS[name], type_, id_) == expected
