@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test lint bench bench-peers bench-record soak help
+.PHONY: run test lint bench bench-peers bench-record soak lock sbom audit help
 
 run: $(VENV)/installed ## start the demo on http://127.0.0.1:8080/
 	@exec $(BIN)/imgproxy serve --demo
@@ -35,8 +35,24 @@ bench-record: $(VENV)/installed-test $(VENV)/installed-bench ## measure everythi
 soak: $(VENV)/installed-test ## run for minutes and look for what grows
 	$(BIN)/python -m pytest -m soak
 
+lock: $(VENV)/installed-supply ## write anew which versions the image installs, with their hashes
+	$(lock) pyproject.toml --output-file requirements.lock
+	$(lock) --group build --output-file requirements-build.lock
+
+sbom: $(VENV)/installed-supply ## list what the image installs in sbom.json, as CycloneDX
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
+		--output-reproducible --output-file sbom.json
+
+audit: $(VENV)/installed-supply ## ask PyPI for known vulnerabilities of what the image installs
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip \
+		--requirement requirements.lock --requirement requirements-build.lock
+
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+# All files of each version, for every platform and every Python from the oldest of pyproject.toml on.
+lock = $(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --custom-compile-command 'make lock' \
+	--python-version $(shell sed -n 's/^requires-python = ">=\(.*\)"/\1/p' pyproject.toml)
 
 # Where libvips has its headers installed, pip would build pyvips against that old library, and the build
 # would take the place of the one that pyvips-binary brings. So pip is shown no headers; and as it may have

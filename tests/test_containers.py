@@ -83,7 +83,18 @@ def test_whatever_is_copied_is_there(stage: str) -> None:
 def test_what_the_package_is_built_from_is_copied() -> None:
     copied = {word for text in texts("build", "COPY") for word in text.split()[:-1]}
     project = (ROOT / "pyproject.toml").read_text()
-    assert {"pyproject.toml", "imgproxy", *re.findall(r'^readme = "(.+)"', project, re.MULTILINE)} == copied
+    locks = {path.name for path in ROOT.glob("*.lock")}
+    readme = re.findall(r'^readme = "(.+)"', project, re.MULTILINE)
+    assert {"pyproject.toml", "imgproxy", *readme, *locks} == copied
+
+
+def test_nothing_is_fetched_without_a_hash() -> None:
+    (run,) = texts("build", "RUN")
+    fetching = [command for command in run.split(" && ") if re.search(r"pip (install|wheel) ", command)]
+    assert len(fetching) == 4
+    assert [each for each in fetching if not {"--require-hashes", "--no-index"} & set(each.split())] == []
+    builds = [each for each in fetching if "/pip wheel " in each]
+    assert [each for each in builds if "--no-build-isolation" not in each] == []
 
 
 def test_python_is_new_enough_and_the_same_in_both_stages() -> None:
@@ -307,7 +318,7 @@ def test_the_script_leaves_out_what_needs_root_and_nothing_else() -> None:
     left_out = {line.split("  ")[1].split()[0] for line in containers("--list") if ": not run  " in line}
     ran = [line for line in containers("--list") if "   run  RUN " in line]
     assert left_out == {"RUN", "USER"}
-    assert [line.count("pip install") for line in ran] == [1]
+    assert [line.count("pip install") for line in ran] == [2]
 
 
 def test_the_script_has_a_help_worth_reading() -> None:
