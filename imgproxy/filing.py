@@ -225,6 +225,7 @@ def make_incoming(settings: Settings, database: Database, around: Around) -> Inc
         multipart=MultipartUploads(
             database=database,
             objects=objects,
+            terms=terms,
             names=names,
             ttl=ttl,
             arrived=publisher.arrived if settings.publish == "auto" else nobody_waits,

@@ -17,6 +17,7 @@ from typing import Protocol
 from aiohttp import web
 
 from imgproxy.api.problems import Told
+from imgproxy.errors import FileTooLarge
 from imgproxy.image.source import Key
 from imgproxy.storage import Head, Part
 from imgproxy.storage.ticket import Ticket
@@ -43,8 +44,17 @@ class Refusal(Exception):
 class Parts(Protocol):
     """What is needed of a storage's `multipart`."""
 
-    async def receive(self, key: Key, upload: str, *, number: int, chunks: AsyncIterator[bytes]) -> Part:
-        """Keep one part."""
+    async def receive(
+        self,
+        key: Key,
+        upload: str,
+        *,
+        number: int,
+        chunks: AsyncIterator[bytes],
+        length: int,
+        limit: int | None,
+    ) -> Part:
+        """Keep one part; raise `FileTooLarge` if all parts have more bytes than `limit`."""
 
 
 class Sink(Protocol):
@@ -62,7 +72,17 @@ async def take(storage: Sink, ticket: Ticket, http: web.Request, *, patience: fl
     length = check(ticket, http)
     chunks = _body(http, length, patience)
     if ticket.upload is not None and ticket.part is not None:
-        part = await storage.multipart.receive(ticket.key, ticket.upload, number=ticket.part, chunks=chunks)
+        try:
+            part = await storage.multipart.receive(
+                ticket.key,
+                ticket.upload,
+                number=ticket.part,
+                chunks=chunks,
+                length=length,
+                limit=ticket.limit,
+            )
+        except FileTooLarge as error:
+            raise Refusal(_TOO_LARGE, str(error)) from None
         return part.etag
     head = await storage.put(ticket.key, chunks, content_type=http.headers.get("Content-Type"))
     return f'"{head.version}"'
@@ -79,6 +99,8 @@ def check(ticket: Ticket, http: web.Request) -> int:
         raise Refusal(_NO_LENGTH, "a body with Content-Length is expected")
     if ticket.content_length not in (None, http.content_length):
         raise Refusal(DENIED, f"the URL is for a PUT of {ticket.content_length} bytes")
+    if ticket.limit is not None and http.content_length > ticket.limit:
+        raise Refusal(_TOO_LARGE, f"the URL is for at most {ticket.limit} bytes, got {http.content_length}")
     if http.content_length > MAX_BYTES:
         raise Refusal(_TOO_LARGE, f"one PUT has at most {MAX_BYTES} bytes: send more in parts")
     _digest(headers.get("Content-MD5"))

@@ -18,6 +18,9 @@ from imgproxy.files.stream import Streams
 from imgproxy.files.uploads import Uploads, Wish
 from imgproxy.image.source import Key
 
+_FORM_BYTES = 1024**2
+"""More than a form has beside its file: 64 KiB of fields, their headers and boundaries."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intake:
@@ -51,7 +54,10 @@ async def _register(intake: Intake, call: Call[Registration]) -> Answer:
 
 async def _send(intake: Intake, call: Call[FileForm]) -> Answer:
     form = await Form.open(call.http, call.fingerprint)
-    file = await intake.streams.store(call.principal, form.wish, form.chunks(), form.details)
+    at_least = (call.http.content_length or 0) - _FORM_BYTES
+    file = await intake.streams.store(
+        call.principal, form.wish, form.chunks(), form.details, at_least=at_least
+    )
     return _created(file, call.base)
 
 

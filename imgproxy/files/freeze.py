@@ -23,7 +23,7 @@ from imgproxy.files.hold import LEASE_MS, Hold, give_back, publish
 from imgproxy.files.model import File, FileState, Upload, UploadState, Visibility
 from imgproxy.files.names import Names
 from imgproxy.files.objects import Objects
-from imgproxy.files.terms import Terms
+from imgproxy.files.terms import Terms, size_limit
 from imgproxy.image.source import Key
 
 _SECONDS = LEASE_MS / 1000 - 30
@@ -93,6 +93,9 @@ class Freezer:
         collection = await self._terms.named(upload.tenant, upload.collection)
         try:
             staged = await self._objects.head(upload.staging_key)
+            if staged.size > size_limit(collection, upload.declared_size):
+                with suppress(ImgproxyError):  # then it goes when the upload ends
+                    await self._objects.delete(upload.staging_key)
             check_weight(staged.size, claimed, collection)
             head = await self._objects.copy(upload.staging_key, hold.object_key)
         except NotFound:

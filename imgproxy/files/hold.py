@@ -6,7 +6,7 @@
 
 Wherever we die, what is left is an upload that can be taken over after `LEASE_MS`, and a promise that
 removes its object after twice as long. Whether a commit was kept whose answer was lost need not be known: it
-took the promise back, or it did not. Nobody but the outbox ever deletes an object.
+took the promise back, or it did not. Nobody but the outbox ever deletes an object that a file may have.
 """
 
 from __future__ import annotations

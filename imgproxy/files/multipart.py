@@ -7,10 +7,11 @@ asked for again with the same answer, for the first one may have been lost.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from imgproxy.errors import Conflict, InvalidPartNumber, NotFound, UploadNotFound
+from imgproxy.errors import Conflict, FileTooLarge, ImgproxyError, InvalidPartNumber, NotFound, UploadNotFound
 from imgproxy.files import promises
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.hold import LEASE_MS
@@ -20,6 +21,7 @@ from imgproxy.files.objects import Objects, Part, StoredPart
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository.outbox import add_task
 from imgproxy.files.repository.uploads import claim_upload, extend_upload, upload_by_id
+from imgproxy.files.terms import Terms, size_limit
 from imgproxy.files.uploads import may_use
 from imgproxy.image.source import Key
 
@@ -64,6 +66,7 @@ class MultipartUploads:
         *,
         database: Database,
         objects: Objects,
+        terms: Terms,
         names: Names,
         ttl: int,
         arrived: Arrived = nobody_waits,
@@ -71,6 +74,7 @@ class MultipartUploads:
         """URLs are good for `ttl` seconds."""
         self._database = database
         self._objects = objects
+        self._terms = terms
         self._names = names
         self._ttl = ttl
         self._arrived = arrived
@@ -83,8 +87,9 @@ class MultipartUploads:
         expires_at = self._names.clock() + self._ttl * 1000
         if upload.url_expires_at < expires_at:
             await self._extend(upload, expires_at + self._ttl * 1000)
+        limit = await self._limit(upload)
         url = await self._objects.multipart.presign(
-            upload.staging_key, begun, number=number, expires=self._ttl
+            upload.staging_key, begun, number=number, expires=self._ttl, limit=limit
         )
         return SignedPart(url, self._ttl, expires_at)
 
@@ -97,15 +102,20 @@ class MultipartUploads:
             raise _unknown() from None
 
     async def complete(self, principal: Principal, place: Place, parts: Iterable[Part]) -> Upload:
-        """Make the parts one object, ready to be registered; raise `InvalidParts`."""
+        """Make the parts one object, ready to be registered; raise `InvalidParts`.
+
+        Raise `FileTooLarge` and give the upload up if they have more bytes than it may have.
+        """
         upload = await self._find(principal, place)
         if upload.state in _A_FILE:
             return upload
         begun = upload.storage_upload
         if upload.state in _GIVEN_UP or begun is None:
             raise _unknown()
+        wanted = tuple(parts)
         try:
-            await self._objects.multipart.complete(upload.staging_key, begun, parts)
+            await self._weigh(principal, upload, begun, wanted)
+            await self._objects.multipart.complete(upload.staging_key, begun, wanted)
         except NotFound:
             if not await self._is_there(upload):
                 raise _unknown() from None
@@ -119,6 +129,22 @@ class MultipartUploads:
             return
         tasks = (*promises.abort_parts(self._names, upload), *promises.clear_staging(self._names, upload))
         await self._database.write(partial(_abort, upload=upload, tasks=tasks, now=self._names.clock()))
+
+    async def _limit(self, upload: Upload) -> int:
+        collection = await self._terms.named(upload.tenant, upload.collection)
+        return size_limit(collection, upload.declared_size)
+
+    async def _weigh(self, principal: Principal, upload: Upload, begun: str, parts: Sequence[Part]) -> None:
+        """Refuse parts of too many bytes, and have them go at once: no signature of S3's bounds them all."""
+        limit = await self._limit(upload)
+        held = await self._objects.multipart.parts(upload.staging_key, begun)
+        numbers = {part.number for part in parts}
+        size = sum(part.size for part in held if part.number in numbers)
+        if size > limit:
+            await self.abort(principal, Place(upload.id, upload.key))
+            with suppress(ImgproxyError):  # then the outbox has them go
+                await self._objects.multipart.abort(upload.staging_key, begun)
+            raise FileTooLarge(f"the parts must have at most {limit} bytes together, got {size}")
 
     async def _open(self, principal: Principal, place: Place) -> tuple[Upload, str]:
         """An upload that can be gone on with, and storage's name of it."""

@@ -45,8 +45,10 @@ class Parts(Protocol):
     async def begin(self, key: Key, *, content_type: str | None = None) -> str:
         """Begin an upload and return its id."""
 
-    async def presign(self, key: Key, upload: str, *, number: int, expires: int) -> str:
-        """Return a URL to which one part can be put."""
+    async def presign(
+        self, key: Key, upload: str, *, number: int, expires: int, limit: int | None = None
+    ) -> str:
+        """Return a URL to which one part can be put; `limit` is of all parts together."""
 
     async def parts(self, key: Key, upload: str) -> Sequence[StoredPart]:
         """List what has arrived; raise `NotFound` if there is no such upload."""
@@ -73,6 +75,9 @@ class Objects(Protocol):
     async def copy(self, source: Key, target: Key) -> Head:
         """Copy within the storage."""
 
+    async def delete(self, key: Key) -> None:
+        """Remove an object; one that is not there counts as removed."""
+
     async def presign(
         self,
         method: Literal["GET", "PUT"],
@@ -81,6 +86,7 @@ class Objects(Protocol):
         expires: int,
         content_type: str | None = None,
         content_length: int | None = None,
+        limit: int | None = None,
         disposition: str | None = None,
     ) -> str:
         """Return a URL, or a path of our own, that allows one GET or PUT."""

@@ -64,16 +64,19 @@ class Streams:
         wish: Wish,
         chunks: AsyncIterator[bytes],
         details: Callable[[], Details],
+        *,
+        at_least: int = 0,
     ) -> File:
         """Store a file as it arrives; `details` are asked for when its last chunk is here.
 
-        Raise a `FilesError`, `BodyTooLarge` as soon as more bytes come than the collection takes, a
-        `SourceError` when storage fails, and whatever `chunks` raise.
+        Raise a `FilesError`, `BodyTooLarge` as soon as more bytes come than the collection takes (at once if
+        `at_least` is more), a `SourceError` when storage fails, and whatever `chunks` raise.
         """
         first = await _begin_of(chunks)
         kind = await type_of(first, _claimed(wish))
         collection = await self._terms.choose(principal.tenant, category=wish.category, mime_type=kind)
         check_type(collection, kind)
+        _refuse_above(at_least, collection)
         hold = draw_hold(self._names, principal.tenant, patience_ms=_SECONDS * 1000)
         upload = self._drawn(principal, replace(wish, mime_type=kind), collection, hold)
         await self._database.write(partial(begin, upload=upload, hold=hold))

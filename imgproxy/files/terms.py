@@ -57,6 +57,11 @@ def check_type(collection: Collection, mime_type: str) -> None:
         raise InvalidFormat(f"{collection.name} takes {expected}, not {essence(mime_type)}")
 
 
+def size_limit(collection: Collection, declared: int | None) -> int:
+    """Maximum bytes of an upload: those that its client declared, and else those of its collection."""
+    return collection.max_size if declared is None else min(declared, collection.max_size)
+
+
 def check_size(collection: Collection, size: int) -> None:
     """Raise `FileTooLarge` or `FileTooSmall` unless a collection takes files of so many bytes."""
     if size > collection.max_size:

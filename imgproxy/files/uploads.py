@@ -15,7 +15,7 @@ from imgproxy.files.names import Names
 from imgproxy.files.objects import Objects
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository.uploads import claim_upload, insert_upload, set_storage_upload
-from imgproxy.files.terms import Terms, check_size, check_type
+from imgproxy.files.terms import Terms, check_size, check_type, size_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +54,20 @@ class Uploads:
 
     async def issue(self, principal: Principal, wish: Wish) -> Issued:
         """Allow one PUT of exactly this type, and size if it is told; raise a `FilesError`."""
-        upload = await self._insert(principal, wish, "single")
+        upload, collection = await self._insert(principal, wish, "single")
         url = await self._objects.presign(
             "PUT",
             upload.staging_key,
             expires=self._ttl,
             content_type=wish.mime_type,
             content_length=wish.size,
+            limit=size_limit(collection, wish.size),
         )
         return Issued(upload, url, self._ttl)
 
     async def issue_parts(self, principal: Principal, wish: Wish) -> Upload:
         """Begin an upload in parts; raise a `FilesError`, `UploadInitFailed` if storage begins none."""
-        upload = await self._insert(principal, wish, "multipart")
+        upload, _ = await self._insert(principal, wish, "multipart")
         try:
             begun = await self._objects.multipart.begin(upload.staging_key, content_type=wish.mime_type)
         except ImgproxyError as error:
@@ -77,7 +78,7 @@ class Uploads:
         )
         return replace(upload, storage_upload=begun)
 
-    async def _insert(self, principal: Principal, wish: Wish, kind: UploadKind) -> Upload:
+    async def _insert(self, principal: Principal, wish: Wish, kind: UploadKind) -> tuple[Upload, Collection]:
         collection = await self._terms.choose(
             principal.tenant, category=wish.category, mime_type=wish.mime_type
         )
@@ -86,7 +87,7 @@ class Uploads:
             check_size(collection, wish.size)
         upload = draw_upload(self._names, principal, wish, collection, kind=kind, seconds=self._ttl)
         await self._database.write(partial(insert_upload, upload=upload))
-        return upload
+        return upload, collection
 
 
 def draw_upload(

@@ -88,8 +88,13 @@ class Multipart(Protocol):
     async def begin(self, key: Key, *, content_type: str | None = None) -> str:
         """Begin an upload and return its id."""
 
-    async def presign(self, key: Key, upload: str, *, number: int, expires: int) -> str:
-        """Return a URL to which a client puts one part, for `expires` seconds; it is answered an ETag."""
+    async def presign(
+        self, key: Key, upload: str, *, number: int, expires: int, limit: int | None = None
+    ) -> str:
+        """Return a URL to which a client puts one part, for `expires` seconds; it is answered an ETag.
+
+        Our gateway takes at most `limit` bytes of all parts together; S3 has no such bound of parts.
+        """
 
     async def parts(self, key: Key, upload: str) -> list[Part]:
         """List what has arrived, in order; a part that came twice is what came last."""
@@ -144,12 +149,14 @@ class Storage(Protocol):
         expires: int,
         content_type: str | None = None,
         content_length: int | None = None,
+        limit: int | None = None,
         disposition: str | None = None,
     ) -> str:
         """Return a URL that allows one GET or PUT for `expires` seconds (at most 7 days); nobody is asked.
 
-        A PUT must then carry exactly this type and length; a GET is answered with this type and
-        `Content-Disposition`. A path without a host is one of our own (`/-/…`), served by the gateway.
+        A PUT must then carry exactly this type and length, and at our gateway at most `limit` bytes, which
+        S3 cannot sign for a PUT. A GET is answered with this type and `Content-Disposition`. A path without a
+        host is one of our own (`/-/…`), served by the gateway.
         """
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
+from imgproxy.errors import FileTooLarge
 from imgproxy.storage import MAX_PARTS, MIN_PART_BYTES, BadParts, Part
 
 
@@ -34,6 +35,22 @@ def numbered(number: int) -> None:
     """Raise `BadParts` unless a part can have this number."""
     if not 1 <= number <= MAX_PARTS:
         raise BadParts(f"the parts are numbered from 1 to {MAX_PARTS}")
+
+
+def refuse_parts_above(limit: int, sizes: Iterable[tuple[int, int]]) -> None:
+    """Raise `FileTooLarge` if parts, kept or on their way, are more than an upload may have.
+
+    `sizes` are numbers and bytes. Of one number only one part will stay, at most the largest. So a client can
+    send a part again before the server has noticed that its first connection broke. All bytes together are at
+    most twice the limit, however often parts are sent again.
+    """
+    largest: dict[int, int] = {}
+    total = 0
+    for number, size in sizes:
+        total += size
+        largest[number] = max(size, largest.get(number, 0))
+    if sum(largest.values()) > limit or total > 2 * limit:
+        raise FileTooLarge(f"the parts of the upload must have at most {limit} bytes together")
 
 
 def _received(part: Part, held: Mapping[int, Part]) -> Part:

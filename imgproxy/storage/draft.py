@@ -32,16 +32,24 @@ _RACES = 100  # each lost one means that a neighbour removed the folder we had j
 class Draft:
     """Write, then publish or not, then discard in any case. Every call may block."""
 
-    def __init__(self, folder: Folder, place: Path | None = None) -> None:
-        """Begin a file in `place`, which must be there, or else in a place for all."""
+    def __init__(self, folder: Folder, place: Path | None = None, *, prefix: str = "") -> None:
+        """Begin a file in `place`, which must be there, or else in a place for all.
+
+        `prefix` begins the file's name until it is published.
+        """
         self._folder = folder
         self._lock = Lock()
-        self._path: Path | None = (place or folder.root / DRAFTS) / secrets.token_hex(16)
+        self._path: Path | None = (place or folder.root / DRAFTS) / (prefix + secrets.token_hex(16))
         with storing():
             if place is None:
                 file_modes.make_folder(self._path.parent)
             # The umask decides who may read an object where its folder lets them: often a web server.
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+    def reserve(self, length: int) -> None:
+        """Give the empty file the length that it will have, so that other processes see its size."""
+        with self._lock, storing():
+            os.ftruncate(self._descriptor, length)
 
     def write(self, block: bytes | memoryview) -> None:
         """Append bytes."""

@@ -36,14 +36,30 @@ class LocalMultipart:
         """Begin an upload and return its id."""
         return await self._threads.run(self._uploads.begin, key)
 
-    async def presign(self, key: Key, upload: str, *, number: int, expires: int) -> str:
+    async def presign(
+        self, key: Key, upload: str, *, number: int, expires: int, limit: int | None = None
+    ) -> str:
         """Return the path of a ticket for one part."""
-        return self._tickets.presign_part(key, upload, number=number, expires=expires)
+        return self._tickets.presign_part(key, upload, number=number, expires=expires, limit=limit)
 
-    async def receive(self, key: Key, upload: str, *, number: int, chunks: AsyncIterator[bytes]) -> Part:
-        """Keep one part once its last chunk is here, in place of what had its number."""
+    async def receive(
+        self,
+        key: Key,
+        upload: str,
+        *,
+        number: int,
+        chunks: AsyncIterator[bytes],
+        length: int = 0,
+        limit: int | None = None,
+    ) -> Part:
+        """Keep one part once its last chunk is here, in place of what had its number.
+
+        Before the first chunk is asked for, `length` bytes are reserved within the `limit` of all parts.
+        """
         numbered(number)
-        async with drafting(self._threads, self._uploads.draft, key, upload) as draft:
+        async with drafting(self._threads, self._uploads.part_draft, key, upload, number) as draft:
+            if limit is not None:
+                await self._threads.run(self._uploads.reserve, draft, key, upload, length, limit)
             await pour(self._threads, chunks, draft)
             return await self._threads.run(self._uploads.keep, draft, key, upload, number)
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from imgproxy.errors import NotFound
 from imgproxy.image.source import Key
 from imgproxy.storage import Head, Original, Part, Unfinished
-from imgproxy.storage.assembly import chosen, numbered
+from imgproxy.storage.assembly import chosen, numbered, refuse_parts_above
 from imgproxy.storage.memfd import Memfd, refuse_above
 from imgproxy.storage.ticket import Ticketed, Tickets
 
@@ -34,6 +34,8 @@ class _Upload:
     begun: float
     content_type: str | None
     parts: dict[int, tuple[Part, bytes]] = field(default_factory=dict)
+    arriving: list[tuple[int, int]] = field(default_factory=list)
+    """Number and announced bytes of each part on its way."""
 
 
 class MemoryStorage(Ticketed):
@@ -121,14 +123,32 @@ class MemoryMultipart:
         self._uploads[upload] = _Upload(key, self._clock(), content_type)
         return upload
 
-    async def presign(self, key: Key, upload: str, *, number: int, expires: int) -> str:
+    async def presign(
+        self, key: Key, upload: str, *, number: int, expires: int, limit: int | None = None
+    ) -> str:
         """Return the path of a ticket for one part."""
-        return self._tickets.presign_part(key, upload, number=number, expires=expires)
+        return self._tickets.presign_part(key, upload, number=number, expires=expires, limit=limit)
 
-    async def receive(self, key: Key, upload: str, *, number: int, chunks: AsyncIterator[bytes]) -> Part:
+    async def receive(
+        self,
+        key: Key,
+        upload: str,
+        *,
+        number: int,
+        chunks: AsyncIterator[bytes],
+        length: int = 0,
+        limit: int | None = None,
+    ) -> Part:
         """Keep one part once its last chunk is here, in place of what had its number."""
         numbered(number)
-        data = b"".join([chunk async for chunk in chunks])
+        found = self._find(key, upload)
+        found.arriving.append((number, length))
+        try:
+            if limit is not None:
+                refuse_parts_above(limit, _sizes(found))
+            data = b"".join([chunk async for chunk in chunks])
+        finally:
+            found.arriving.remove((number, length))
         part = Part(number, f'"{_version(data)}"', len(data))
         self._find(key, upload).parts[number] = (part, data)
         return part
@@ -161,6 +181,13 @@ class MemoryMultipart:
         if found is None or found.key != key:
             raise NotFound("no such upload")
         return found
+
+
+def _sizes(upload: _Upload) -> Iterator[tuple[int, int]]:
+    """Number and bytes of each part, kept or on its way."""
+    yield from upload.arriving
+    for number, (part, _) in upload.parts.items():
+        yield number, part.size
 
 
 def _version(data: bytes) -> str:

@@ -1,6 +1,6 @@
 """Leave to read or write one object, as a URL path of our own: what S3 calls a presigned URL.
 
-    /-/KEY?expires=&type=&length=&disposition=&upload=&part=&signature=
+    /-/KEY?expires=&type=&length=&limit=&disposition=&upload=&part=&signature=
 
 A ticket is a value, and everything it says is under its signature, the method too. One ticket has one
 signature, compared in constant time and as text: no second spelling of it passes. Pure: the secret and
@@ -25,7 +25,7 @@ from imgproxy.image.source import Key
 PREFIX = "/-/"
 Method = Literal["GET", "PUT"]
 
-_NUMBERS = {"expires": "expires", "length": "content_length", "part": "part"}
+_NUMBERS = {"expires": "expires", "length": "content_length", "limit": "limit", "part": "part"}
 _TEXTS = {"type": "content_type", "disposition": "disposition", "upload": "upload"}
 _NAMES = {**_NUMBERS, **_TEXTS}
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
@@ -48,6 +48,8 @@ class Ticket:
     upload: str | None = None
     part: int | None = None
     """A PUT of one part of this upload."""
+    limit: int | None = None
+    """Maximum bytes of a PUT, or of all parts of its upload together."""
 
 
 _said = attrgetter(*(each.name for each in fields(Ticket)))  # astuple copies each value on its way
@@ -69,17 +71,22 @@ class Tickets:
         expires: int,
         content_type: str | None = None,
         content_length: int | None = None,
+        limit: int | None = None,
         disposition: str | None = None,
     ) -> str:
         """Return the path of a ticket that is good for `expires` seconds, as `Storage.presign` has it."""
         bound: dict[str, Any] = (
-            {"disposition": disposition} if method == "GET" else {"content_length": content_length}
+            {"disposition": disposition}
+            if method == "GET"
+            else {"content_length": content_length, "limit": limit}
         )
         return self._issue(method, key, expires, content_type=content_type, **bound)
 
-    def presign_part(self, key: Key, upload: str, *, number: int, expires: int) -> str:
+    def presign_part(
+        self, key: Key, upload: str, *, number: int, expires: int, limit: int | None = None
+    ) -> str:
         """Return the path of a ticket for one part, as `Multipart.presign` has it."""
-        return self._issue("PUT", key, expires, upload=upload, part=number)
+        return self._issue("PUT", key, expires, limit=limit, upload=upload, part=number)
 
     def read(self, method: str, target: str) -> Ticket:
         """Read the raw target of a request; raise `NotSigned` unless its ticket is ours and still good."""
@@ -105,6 +112,7 @@ class Ticketed:
         expires: int,
         content_type: str | None = None,
         content_length: int | None = None,
+        limit: int | None = None,
         disposition: str | None = None,
     ) -> str:
         """Return the path of a ticket."""
@@ -114,6 +122,7 @@ class Ticketed:
             expires=expires,
             content_type=content_type,
             content_length=content_length,
+            limit=limit,
             disposition=disposition,
         )
 

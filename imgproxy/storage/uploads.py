@@ -2,7 +2,8 @@
 
     .parts/UPLOAD/key      the key that it was begun for
     .parts/UPLOAD/00001    a part, whole; one that comes again takes its place
-    .parts/UPLOAD/…        parts on their way, and the object being put together
+    .parts/UPLOAD/00001-…  a part on its way, as long as it will be
+    .parts/UPLOAD/…        the object being put together
     .parts/.UPLOAD         being made, or being removed
 
 Whatever an upload needs lies in its folder, so that aborting it leaves nothing, wherever we died; and
@@ -24,6 +25,7 @@ from imgproxy import file_modes
 from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.image.source import Key
 from imgproxy.storage import BadParts, Part, Unfinished
+from imgproxy.storage.assembly import refuse_parts_above
 from imgproxy.storage.draft import DRAFTS, Draft, storing
 from imgproxy.storage.folder import Folder, names, version
 
@@ -32,6 +34,7 @@ PRIVATE_FOLDERS = (DRAFTS, _PARTS)
 """Folders below the root that hold what is on its way; no other user should read them."""
 _KEY = "key"
 _ID = re.compile(r"[0-9a-f]{32}")
+_SIZED = re.compile(r"([0-9]{5})(-[0-9a-f]{32})?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{5}", re.ASCII)
 _STALE = 3600.0  # seconds without a byte; the slowest client that is borne with fills a block in 1024
 
@@ -59,6 +62,21 @@ class Uploads:
         place = self._find(key, upload)
         with _while_there(place):
             return Draft(self._folder, place)
+
+    def part_draft(self, key: Key, upload: str, number: int) -> Draft:
+        """Begin a part."""
+        place = self._find(key, upload)
+        with _while_there(place):
+            return Draft(self._folder, place, prefix=f"{number:05}-")
+
+    def reserve(self, draft: Draft, key: Key, upload: str, length: int, limit: int) -> None:
+        """Let a part grow to `length` bytes, or raise `FileTooLarge`.
+
+        Each process first shows its own length and then looks at all, so that of two parts that do not both
+        fit, at least one is refused.
+        """
+        draft.reserve(length)
+        refuse_parts_above(limit, _sizes(self._find(key, upload)))
 
     def keep(self, draft: Draft, key: Key, upload: str, number: int) -> Part:
         """Let a draft be a part."""
@@ -118,6 +136,15 @@ class Uploads:
 
 def _part(number: int, found: os.stat_result) -> Part:
     return Part(number, f'"{version(found)}"', found.st_size)
+
+
+def _sizes(place: Path) -> Iterator[tuple[int, int]]:
+    """Number and bytes of each part in an upload's folder, kept or on its way."""
+    with os.scandir(place) as entries:
+        for entry in entries:
+            if named := _SIZED.fullmatch(entry.name):
+                with suppress(FileNotFoundError):  # it was kept, or given up, meanwhile
+                    yield int(named[1]), entry.stat().st_size
 
 
 def _unfinished(place: Path) -> Unfinished | None:

@@ -222,6 +222,26 @@ class TestPut:
         [part] = await storage.multipart.parts(KEY, upload)
         assert (part.number, part.etag, part.size) == (7, answer.headers["ETag"], 5)
 
+    @pytest.mark.parametrize("kind", [LocalStorage, MemoryStorage])
+    async def test_parts_above_the_limit_of_all_are_413(self, kind: type, root: Path) -> None:
+        storage = kind(*([root] if kind is LocalStorage else []))
+        upload = await storage.multipart.begin(KEY)
+        async with listening(storage) as server:
+            answers = []
+            for number, size in ((1, 60), (2, 41), (2, 40), (1, 61), (1, 101)):
+                url = await storage.multipart.presign(KEY, upload, number=number, expires=60, limit=100)
+                async with asking(server, "PUT", url, data=bytes(size)) as answer:
+                    answers.append(answer.status)
+        assert answers == [200, 413, 200, 413, 413]
+        assert [part.size for part in await storage.multipart.parts(KEY, upload)] == [60, 40]
+
+    async def test_put_above_the_limit_is_413(self, server: TestServer, storage: LocalStorage) -> None:
+        url = await storage.presign("PUT", KEY, expires=60, limit=5)
+        for data, expected in ((b"012345", 413), (b"01234", 200)):
+            async with asking(server, "PUT", url, data=data) as answer:
+                assert answer.status == expected
+        assert await content(storage, KEY) == b"01234"
+
     async def test_a_failed_part_leaves_the_others(self, storage: LocalStorage) -> None:
         upload = await storage.multipart.begin(KEY)
         async with listening(storage, patience=0.05) as server:

@@ -9,6 +9,7 @@ import pytest
 from imgproxy.errors import (
     Conflict,
     FileNotFound,
+    FileTooLarge,
     InvalidPartNumber,
     InvalidParts,
     StorageFailed,
@@ -136,10 +137,35 @@ async def test_whoever_waits_is_told_where_parts_became_one_object(here: Desk) -
     upload = await begun(here)
     parts = [await send(here, upload, 1, JPEG)]
     multipart = MultipartUploads(
-        database=here.database, objects=here.storage, names=here.names, ttl=TTL, arrived=arrived
+        database=here.database,
+        objects=here.storage,
+        terms=here.terms,
+        names=here.names,
+        ttl=TTL,
+        arrived=arrived,
     )
     await multipart.complete(ANN, place(upload), parts)
     assert told == [upload.staging_key]
+
+
+async def test_complete_gives_up_parts_of_more_bytes_than_declared(desk: Desk) -> None:
+    """As a client may send to S3, which signs no limit of all parts."""
+    upload = await desk.uploads.issue_parts(ANN, Wish("cat.jpg", "image/jpeg", size=len(FIRST) + 3))
+    parts = [await send(desk, upload, 1, FIRST), await send(desk, upload, 2, b" end")]
+    with pytest.raises(FileTooLarge, match=f"at most {len(FIRST) + 3} bytes together, got {len(FIRST) + 4}"):
+        await desk.multipart.complete(ANN, place(upload), parts)
+    assert [each async for each in desk.storage.multipart.list()] == []
+    with pytest.raises(UploadNotFound):
+        await desk.multipart.complete(ANN, place(upload), parts[:1])
+    await desk.settle()
+    assert await desk.stored() == []
+
+
+async def test_sign_binds_the_declared_size_or_the_collections_limit(here: Desk) -> None:
+    for wish, limit in (({"size": 7}, 7), ({}, 20 * 1024**2), ({"category": "avatars"}, 2 * 1024**2)):
+        upload = await here.uploads.issue_parts(ANN, Wish("cat.jpg", "image/jpeg", **wish))  # type: ignore[arg-type]
+        signed = await here.multipart.sign(ANN, place(upload), number=1)
+        assert f"&limit={limit}&" in signed.url
 
 
 async def claimed(desk: Desk, upload: Upload) -> None:

@@ -133,7 +133,6 @@ LIES: list[tuple[bytes, dict[str, Any], dict[str, Any], type[FilesError]]] = [
     (JPEG, {"mime_type": "text/plain", "name": "a.txt"}, {"mime_type": "text/plain"}, InvalidFormat),
     (TEXT, {"category": "attachments"}, {"mime_type": "text/plain", "size": len(TEXT)}, InvalidFormat),
     (b"%PDF-1", {"category": "images"}, {"mime_type": "application/octet-stream", "size": 6}, InvalidFormat),
-    (b"%" * (2 * 1024**2 + 1), {"category": "avatars"}, {"size": 2 * 1024**2 + 1}, FileTooLarge),
 ]
 
 
@@ -147,6 +146,28 @@ async def test_a_lie_is_refused_and_leaves_nothing(
     assert type(caught.value) is kind
     assert await here.file(upload.key) is None
     await here.drain()
+    assert await here.stored() == [upload.staging_key]
+
+
+@pytest.mark.parametrize(
+    ("size", "wish"), [(2 * 1024**2 + 1, {"category": "avatars"}), (len(JPEG) + 1, {"size": len(JPEG)})]
+)
+async def test_register_removes_more_bytes_than_declared_or_allowed_at_once(
+    here: Desk, size: int, wish: dict[str, Any]
+) -> None:
+    """As a client may send to S3, which cannot sign the limit of a PUT."""
+    upload = await here.uploaded(JPEG.ljust(size, b"."), **wish)
+    with pytest.raises(FileTooLarge):
+        await here.register(upload, size=size)
+    assert await here.stored() == []
+    await here.put(upload.staging_key)
+    assert (await here.register(upload)).size == len(JPEG)
+
+
+async def test_register_keeps_bytes_whose_size_the_client_told_wrongly(here: Desk) -> None:
+    upload = await here.uploaded()
+    with pytest.raises(FileTooLarge):
+        await here.register(upload, size=len(JPEG) - 1)
     assert await here.stored() == [upload.staging_key]
 
 

@@ -43,10 +43,12 @@ async def store(
     *,
     principal: Principal = ANN,
     visibility: Visibility | None = None,
+    at_least: int = 0,
     **wish: Any,
 ) -> File:
     given = {"name": "cat.jpg", "mime_type": "image/jpeg", **wish}
-    return await desk.streams.store(principal, Wish(**given), chunks, lambda: Details(FACTS, visibility))
+    details = Details(FACTS, visibility)
+    return await desk.streams.store(principal, Wish(**given), chunks, lambda: details, at_least=at_least)
 
 
 async def left(desk: Desk) -> tuple[list[Key], int, int]:
@@ -137,6 +139,20 @@ async def test_more_than_the_collection_takes_is_refused_while_it_comes(desk: De
         await store(desk, chunks())
     assert len(sent) == 3
     await desk.drain()
+    assert await left(desk) == ([], 0, 0)
+
+
+async def test_store_refuses_a_file_that_is_announced_too_large_before_storing_it(desk: Desk) -> None:
+    sent = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            sent.append(9_000)
+            yield JPEG.ljust(9_000, b".")
+
+    with pytest.raises(BodyTooLarge):
+        await store(desk, chunks(), at_least=20 * 1024**2 + 1)
+    assert len(sent) == 1
     assert await left(desk) == ([], 0, 0)
 
 

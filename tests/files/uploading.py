@@ -93,14 +93,14 @@ class Desk:
     def __post_init__(self) -> None:
         self.names = Names(self.clock, os.urandom)
         self.measure = Measure(self.storage)
-        terms = Terms(self.database, clock=self.clock)
+        self.terms = terms = Terms(self.database, clock=self.clock)
         examiner = Examiner(self.storage, self.measure)
 
         same: dict[str, Any] = {"database": self.database, "names": self.names}
         stored: dict[str, Any] = {**same, "objects": self.storage}
         self.freezer = Freezer(**stored, examiner=examiner, terms=terms, tell=self.tell)
         self.uploads = Uploads(**stored, terms=terms, ttl=TTL)
-        self.multipart = MultipartUploads(**stored, ttl=TTL)
+        self.multipart = MultipartUploads(**stored, terms=terms, ttl=TTL)
         self.registrar = Registrar(**same, freezer=self.freezer, tell=self.tell)
         self.publisher = Publisher(**stored, terms=terms, freezer=self.freezer)
         self.streams = Streams(**stored, examiner=examiner, terms=terms, freezer=self.freezer)

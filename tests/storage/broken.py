@@ -65,6 +65,7 @@ class _Watched(MemoryStorage):
         expires: int,
         content_type: str | None = None,
         content_length: int | None = None,
+        limit: int | None = None,
         disposition: str | None = None,
     ) -> str:
         await self.before("presign")
@@ -74,6 +75,7 @@ class _Watched(MemoryStorage):
             expires=expires,
             content_type=content_type,
             content_length=content_length,
+            limit=limit,
             disposition=disposition,
         )
 
@@ -90,13 +92,24 @@ class _WatchedMultipart(MemoryMultipart):
         await self._storage.before("multipart.begin")
         return await super().begin(key, content_type=content_type)
 
-    async def presign(self, key: Key, upload: str, *, number: int, expires: int) -> str:
+    async def presign(
+        self, key: Key, upload: str, *, number: int, expires: int, limit: int | None = None
+    ) -> str:
         await self._storage.before("multipart.presign")
-        return await super().presign(key, upload, number=number, expires=expires)
+        return await super().presign(key, upload, number=number, expires=expires, limit=limit)
 
-    async def receive(self, key: Key, upload: str, *, number: int, chunks: AsyncIterator[bytes]) -> Part:
+    async def receive(
+        self,
+        key: Key,
+        upload: str,
+        *,
+        number: int,
+        chunks: AsyncIterator[bytes],
+        length: int = 0,
+        limit: int | None = None,
+    ) -> Part:
         await self._storage.before("multipart.receive")
-        return await super().receive(key, upload, number=number, chunks=chunks)
+        return await super().receive(key, upload, number=number, chunks=chunks, length=length, limit=limit)
 
     async def parts(self, key: Key, upload: str) -> list[Part]:
         await self._storage.before("multipart.parts")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imgproxy.errors import NotFound, StorageFailed
+from imgproxy.errors import FileTooLarge, NotFound, StorageFailed
 from imgproxy.image.source import Key
 from imgproxy.storage import MAX_PARTS, MIN_PART_BYTES, BadParts, Part
 from imgproxy.storage import draft as draft_module
@@ -34,6 +34,69 @@ async def sent(storage: LocalStorage, upload: str, number: int, *chunks: bytes) 
 
 def files(root: Path, upload: str) -> list[str]:
     return sorted(path.name for path in (root / ".parts" / upload).iterdir())
+
+
+async def bounded(storage: LocalStorage, upload: str, number: int, size: int, *, limit: int = 100) -> Part:
+    return await storage.multipart.receive(
+        KEY, upload, number=number, chunks=chunked(bytes(size)), length=size, limit=limit
+    )
+
+
+async def test_receive_refuses_parts_above_the_limit_before_a_byte_is_asked_for(
+    storage: LocalStorage, root: Path
+) -> None:
+    upload, asked = await storage.multipart.begin(KEY), []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        asked.append(1)
+        yield b"x"
+
+    await bounded(storage, upload, 1, 60)
+    with pytest.raises(FileTooLarge):
+        await storage.multipart.receive(KEY, upload, number=2, chunks=chunks(), length=41, limit=100)
+    assert (asked, files(root, upload)) == ([], ["00001", "key"])
+    await bounded(storage, upload, 1, 100)  # in its own place
+
+
+async def test_receive_counts_parts_on_their_way(storage: LocalStorage, root: Path) -> None:
+    upload, reached, go_on = await storage.multipart.begin(KEY), asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        reached.set()
+        await go_on.wait()
+        yield bytes(60)
+
+    first = asyncio.create_task(
+        storage.multipart.receive(KEY, upload, number=1, chunks=slow(), length=60, limit=100)
+    )
+    await reached.wait()
+    with pytest.raises(FileTooLarge):
+        await bounded(LocalStorage(root), upload, 2, 41)  # another process's
+    await bounded(storage, upload, 2, 40)
+    go_on.set()
+    assert (await first).size == 60
+
+
+async def test_receive_takes_a_part_again_that_is_on_its_way_but_not_for_ever(
+    storage: LocalStorage, root: Path
+) -> None:
+    upload, reached = await storage.multipart.begin(KEY), asyncio.Event()
+
+    async def stuck() -> AsyncIterator[bytes]:
+        reached.set()
+        await asyncio.Event().wait()
+        yield b""
+
+    first = asyncio.create_task(
+        storage.multipart.receive(KEY, upload, number=1, chunks=stuck(), length=100, limit=100)
+    )
+    await reached.wait()
+    await bounded(storage, upload, 1, 100)
+    with pytest.raises(FileTooLarge):
+        await bounded(storage, upload, 1, 100)
+    first.cancel()
+    await asyncio.wait([first])
+    assert files(root, upload) == ["00001", "key"]
 
 
 @pytest.mark.parametrize("number", [0, -1, MAX_PARTS + 1])

@@ -24,6 +24,7 @@ tickets = st.builds(
     expires=_number,
     content_type=st.none() | _text,
     content_length=st.none() | _number,
+    limit=st.none() | _number,
     disposition=st.none() | _text,
     upload=st.none() | _text,
     part=st.none() | _number,

@@ -50,7 +50,15 @@ class Multipart:
         answer = await self._door.call("create_multipart_upload", key=key, repeat=False, **typed)
         return str(_said(answer, "UploadId"))
 
-    async def presign(self, key: Key, upload: str, *, number: int, expires: int) -> str:
+    async def presign(
+        self,
+        key: Key,
+        upload: str,
+        *,
+        number: int,
+        expires: int,
+        limit: int | None = None,  # noqa: ARG002 - S3 signs the length of one part, not of all
+    ) -> str:
         """Return a URL to which a client puts one part."""
         return await self._door.presign(
             "upload_part", key=key, expires=expires, UploadId=upload, PartNumber=number

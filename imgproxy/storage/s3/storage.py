@@ -125,6 +125,7 @@ class S3Storage:
         expires: int,
         content_type: str | None = None,
         content_length: int | None = None,
+        limit: int | None = None,  # noqa: ARG002 - only a POST policy has `content-length-range`
         disposition: str | None = None,
     ) -> str:
         """Return a public URL that allows one GET or PUT for `expires` seconds (at most 7 days).

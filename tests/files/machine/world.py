@@ -111,7 +111,7 @@ class World:
         )
         self.renderer = self._renderer()
         self.uploads = Uploads(**stored, terms=terms, ttl=URL_SECONDS)
-        self.multipart = MultipartUploads(**stored, ttl=URL_SECONDS, arrived=self.arrived)
+        self.multipart = MultipartUploads(**stored, terms=terms, ttl=URL_SECONDS, arrived=self.arrived)
         self.registrar = Registrar(**same, freezer=freezer, tell=self.tell)
         self.streams = Streams(**stored, examiner=examiner, terms=terms, freezer=freezer)
         self.changes = Changes(**same, tell=self.tell)
