@@ -87,7 +87,15 @@ async def assemble_edge(
     """Build every part of an edge but what its fleet has for all."""
     storage = await make(settings.storage, Tickets(settings.key_for("tickets"), clock=time.time))
     disk = make_disk(settings, metrics)
-    originals = Originals(storage, limit=settings.max_source_bytes, keep=settings.memory_bytes // 4)
+    originals = Originals(
+        storage,
+        limit=settings.max_source_bytes,
+        keep=settings.memory_bytes // 4,
+        budget=settings.sources_bytes,
+    )
+    metrics.gauge(
+        "imgproxy_sources_held_bytes", "Bytes of sources reserved, in use and kept.", lambda: originals.held
+    )
     purge = Purge(partial(fleet.spread, "purge"), secret=settings.purge_secret)
     access_log = AccessLog()
     around = Around(

@@ -132,7 +132,11 @@ async def run_edge(
 ) -> None:
     """One of several edges, until its parent or a signal says otherwise, or the parent is gone."""
     metrics = Metrics()
-    own = settings.model_copy(update={"memory_bytes": settings.memory_bytes // seat.edges})
+    part = {
+        "memory_bytes": settings.memory_bytes // seat.edges,
+        "sources_bytes": max(settings.sources_bytes // seat.edges, settings.max_source_bytes),
+    }
+    own = settings.model_copy(update=part)
     member = Member(socket.socket(fileno=seat.channel), measure=lambda: metrics.text()[1])
     try:
         async with app.assemble_edge(own, fleet=member, metrics=metrics, pages=pages) as server:

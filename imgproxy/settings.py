@@ -35,6 +35,7 @@ PREFIX = "IMGPROXY_"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?")
 _SECRET_LENGTH = 16  # characters
 _SHORTEST_SECRET = 8  # 48 bits if it was drawn, and a dictionary's word if not: guessed offline in hours
+_SOURCES_BYTES = 256 * 1024**2
 _JWT_SECRET_BYTES = 32  # as many as HS256 makes (RFC 7518 §3.2)
 _URL = re.compile(r"https?://(?:[^\s/?#@:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[/?][^\s#]*)?")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -188,6 +189,11 @@ def _url(value: str) -> str:
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
 Formats = Annotated[tuple[Format, ...], NoDecode, BeforeValidator(_formats)]
+
+
+def _sources_bytes(fields: dict[str, Any]) -> ByteSize:
+    """Return the default: room for some sources, and for two of the largest."""
+    return ByteSize(max(_SOURCES_BYTES, 2 * fields.get("max_source_bytes", 0)))
 
 
 _IMPLIED: dict[str, dict[str, Any]] = {
@@ -358,6 +364,11 @@ class Settings(BaseSettings):
     queue: int = Field(64, ge=0, le=100_000, description="jobs that may wait; more are answered 503 at once")
     deadline: Seconds = Field(15, gt=0, description="how long one picture may take")
     max_source_bytes: ByteSize = Field(ByteSize(50 * 1024**2), description="largest original")
+    sources_bytes: ByteSize = Field(
+        default_factory=lambda fields: _sources_bytes(fields),
+        description="maximum bytes of all sources and watermarks in use or kept; a request that needs "
+        "more than half of it is 413, one for which there is no room waits, and after 10 s is 503",
+    )
     max_pixels: int = Field(50_000_000, ge=1, description="most pixels of an original, frames counted")
     max_frames: int = Field(200, ge=1, description="most frames of an animation")
     max_side: int = Field(8192, ge=1, le=65_500, description="largest side of an answer, in pixels")
@@ -450,6 +461,11 @@ def _check_together(settings: Settings) -> None:
         _ = settings.signer
     except ValueError as error:
         raise SettingsError(f"IMGPROXY_SIGNING_SECRETS: {error}") from None
+    if settings.sources_bytes < settings.max_source_bytes:
+        raise SettingsError(
+            f"IMGPROXY_SOURCES_BYTES={settings.sources_bytes}: at least IMGPROXY_MAX_SOURCE_BYTES, "
+            f"{settings.max_source_bytes}, is expected"
+        )
     if settings.unsigned == "deny" and not settings.signing_secrets:
         raise SettingsError(
             "IMGPROXY_UNSIGNED=deny: nothing could be served, for IMGPROXY_SIGNING_SECRETS holds no secret"

@@ -180,6 +180,14 @@ def test_what_would_serve_nothing_stops_the_start(monkeypatch: pytest.MonkeyPatc
     assert "names no preset" in refusal(monkeypatch, UNSIGNED="allow", ONLY_PRESETS="1")
 
 
+def test_sources_bytes_has_room_for_two_of_the_largest_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read().sources_bytes == 256 * 1024**2
+    monkeypatch.setenv("IMGPROXY_MAX_SOURCE_BYTES", "200MiB")
+    assert read().sources_bytes == 400 * 1024**2
+    line = refusal(monkeypatch, SOURCES_BYTES="199MiB")
+    assert line.startswith("IMGPROXY_SOURCES_BYTES=208666624: at least IMGPROXY_MAX_SOURCE_BYTES")
+
+
 def test_compat_imagor_implies_its_choices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGPROXY_COMPAT", "imagor")
     settings = read()

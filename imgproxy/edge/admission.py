@@ -34,6 +34,8 @@ class Header(Protocol):
     """What is needed of `storage.Head`."""
 
     @property
+    def size(self) -> int: ...
+    @property
     def version(self) -> str: ...
     @property
     def modified(self) -> float: ...
@@ -60,6 +62,8 @@ class Permit:
     """Which purge of the key was the last; what was made before it is not served."""
     object_key: Key | None = None
     """Where a file's bytes lie, which is nobody's business; an object without a record lies at its key."""
+    size: int | None = field(default=None, compare=False)
+    """Bytes of the object, where they are known; a version says them, so they need no comparing."""
     old: bool = field(default=False, compare=False)
     """Whether it goes by a word of storage's that is being asked for anew."""
 
@@ -153,6 +157,7 @@ class Admission:
             tenant=record.tenant,
             purges=self._purges.get(record.key, 0),
             object_key=record.object_key,
+            size=record.size,
         )
         self._granted.put(record.key, (record, permit))
         return permit
@@ -221,7 +226,7 @@ class Admission:
                 raise
             self._known[key] = last
             return last
-        permit = Permit(key, head.version, 0, head.modified, purges=purges)
+        permit = Permit(key, head.version, 0, head.modified, purges=purges, size=head.size)
         if self._purges.get(key, 0) == purges:
             self._note(permit)
         return permit

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
-from imgproxy.edge.originals import Originals
+from imgproxy.edge.originals import Originals, Wanted
 from imgproxy.engine.pool import Result
 from imgproxy.engine.protocol import Encoding, Job
 from imgproxy.errors import SourceTooLarge
@@ -45,7 +45,7 @@ class Inspector:
         Raise an `ImageError`, or an `OurError` when no worker can tell.
         """
         try:
-            async with self._originals.borrow(key, version) as original:
+            async with self._originals.borrow([Wanted(key, version)]) as (original,):
                 job = replace(self._job, name=f"inspect {key}@{version}")
                 rendered = (await self._engine.run(job, original.descriptor)).rendered
         except SourceTooLarge:

@@ -1,24 +1,32 @@
-"""Originals on loan: one fetch for all who need the same one, and the last ones kept for the next width.
+"""Originals on loan within one budget of bytes: a fetch for all who need the same one, the last ones kept.
 
 All borrowers share one descriptor; whoever reads takes a position of their own (the engine opens it anew
-for each job). What nobody borrows any more stays within a budget of bytes and descriptors, the least
-recently used goes first. Versions are part of every name, so nothing here can be out of date, only forgotten.
+for each job). Versions are part of every name, so nothing here can be out of date, only forgotten.
+
+The bytes of everything that one image needs are reserved together, before the first is fetched. So no
+request holds some sources while it waits for others, and two requests cannot wait for each other. What
+nobody borrows any more is kept within bounds of its own, counts as well, and goes first.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 from cachetools import LRUCache
 
+from imgproxy.errors import Overloaded, SourceTooLarge
 from imgproxy.image.source import Key
 from imgproxy.storage import Original
 
 _DESCRIPTORS = 256
+_PATIENCE = 10.0  # seconds: a few images are made meanwhile, and a client is still there
+_MOST_WAITING = 1_024  # requests; each holds a connection and some KB
 _Name = tuple[Key, str]
 
 
@@ -29,11 +37,34 @@ class OpenStorage(Protocol):
         """Hand out a whole object."""
 
 
-@dataclass(slots=True)
+class Wanted(NamedTuple):
+    """A source that an image needs."""
+
+    key: Key
+    version: str
+    """Says which fetches may be shared."""
+    size: int | None = None
+    """Bytes, if known; as many as one source may have are reserved if not."""
+
+
+class Changed(Exception):
+    """The object is not the one that was wanted any more."""
+
+
+@dataclass(slots=True, eq=False)
 class _Loan:
-    task: asyncio.Task[Original]
+    name: _Name
+    reserved: int
+    original: Original | None = None
+    task: asyncio.Task[Original] | None = None
     borrowers: int = 0
     purged: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    wanted: Sequence[Wanted]
+    loans: asyncio.Future[list[_Loan]] = field(default_factory=asyncio.Future)
 
 
 class _Shelf(LRUCache[_Name, Original]):
@@ -49,7 +80,7 @@ class _Shelf(LRUCache[_Name, Original]):
             return
         self.close(name)
         while len(self) >= _DESCRIPTORS or self.currsize + original.head.size > self.maxsize:
-            self.popitem()[1].close()
+            self.drop_oldest()
         self[name] = original
 
     def close(self, name: _Name) -> None:
@@ -58,33 +89,54 @@ class _Shelf(LRUCache[_Name, Original]):
         if original is not None:
             original.close()
 
+    def drop_oldest(self) -> None:
+        """Forget the least recently used."""
+        self.popitem()[1].close()
+
 
 class Originals:
     """The originals under way and the last ones, by key and version."""
 
-    def __init__(self, storage: OpenStorage, *, limit: int, keep: int = 0) -> None:
-        """`limit` is the most bytes of one original, `keep` of all that nobody borrows."""
+    def __init__(
+        self,
+        storage: OpenStorage,
+        *,
+        limit: int,
+        keep: int = 0,
+        budget: int = sys.maxsize,
+        patience: float = _PATIENCE,
+    ) -> None:
+        """`limit` is the most bytes of one original, `keep` of all that nobody borrows, `budget` of all.
+
+        A request waits `patience` seconds for the bytes it needs, and may need half of the budget.
+        """
         self._storage = storage
         self._limit = limit
+        self._budget = max(budget, limit)
+        self._share = max(self._budget // 2, limit)
+        self._patience = patience
         self._loans: dict[_Name, _Loan] = {}
-        self._shelf = _Shelf(keep)
+        self._lent = 0
+        self._shelf = _Shelf(min(keep, self._budget))
+        self._queue: deque[_Waiter] = deque()
+
+    @property
+    def held(self) -> int:
+        """Bytes of all originals that are reserved, borrowed or kept."""
+        return self._lent + int(self._shelf.currsize)
 
     @asynccontextmanager
-    async def borrow(self, key: Key, version: str) -> AsyncIterator[Original]:
-        """An original for as long as the context lasts; `version` says which fetches may be shared."""
-        name = key, version
-        loan = self._loans.get(name)
-        if loan is None:
-            loan = self._loans[name] = _Loan(asyncio.create_task(self._fetch(name)))
-        loan.borrowers += 1
+    async def borrow(self, wanted: Sequence[Wanted]) -> AsyncIterator[list[Original]]:
+        """Lend originals, in this order, for as long as the context lasts.
+
+        Raise `SourceTooLarge` for more than one request may need, `Overloaded` if there is no room for them
+        in time, `Changed` if one is larger than it was said to be, and what storage raises.
+        """
+        loans = await self._reserve(wanted)
         try:
-            yield await asyncio.shield(loan.task)
+            yield [await self._original(loan) for loan in loans]
         finally:
-            loan.borrowers -= 1
-            if loan.borrowers == 0:
-                if self._loans.get(name) is loan:
-                    del self._loans[name]
-                self._end(name, loan)
+            self._give_back(loans)
 
     def purge(self, key: Key) -> None:
         """Forget an original in every version; those who have borrowed it keep it to their end."""
@@ -98,25 +150,114 @@ class Originals:
         for name in list(self._shelf):
             self._shelf.close(name)
 
-    async def _fetch(self, name: _Name) -> Original:
-        kept = self._shelf.pop(name, None)
-        return kept if kept is not None else await self._storage.open(name[0], limit=self._limit)
+    async def _reserve(self, wanted: Sequence[Wanted]) -> list[_Loan]:
+        """Reserve the bytes of all, now or when it is this request's turn."""
+        total = sum(self._sizes(wanted, but=()).values())
+        if total > self._share:
+            raise SourceTooLarge(
+                f"the sources of this image have {total} bytes together: at most {self._share} are allowed"
+            )
+        if self._fits(wanted):
+            return self._lend(wanted)
+        if len(self._queue) >= _MOST_WAITING:
+            raise Overloaded("too many requests wait for the sources of others to be read")
+        return await self._turn(_Waiter(wanted))
 
-    def _end(self, name: _Name, loan: _Loan) -> None:
+    async def _turn(self, waiter: _Waiter) -> list[_Loan]:
+        self._queue.append(waiter)
+        try:
+            async with asyncio.timeout(self._patience):
+                return await waiter.loans
+        except BaseException as error:
+            if waiter in self._queue:
+                self._queue.remove(waiter)
+            elif waiter.loans.done() and not waiter.loans.cancelled():  # its turn came as it left
+                self._give_back(waiter.loans.result())
+            self._serve_queue()  # it may have held up those behind it
+            if isinstance(error, TimeoutError):
+                raise Overloaded("the sources of other requests leave no room in memory") from None
+            raise
+
+    def _sizes(self, wanted: Iterable[Wanted], *, but: Iterable[_Name]) -> Mapping[_Name, int]:
+        """Return the bytes to reserve for each source that is not among some; raise `SourceTooLarge`."""
+        sizes = {}
+        for key, version, size in wanted:
+            if size is not None and size > self._limit:
+                raise SourceTooLarge(f"the original has more than {self._limit} bytes")
+            if (key, version) not in but:
+                sizes[key, version] = self._limit if size is None else size
+        return sizes
+
+    def _fits(self, wanted: Sequence[Wanted], *, first: bool = False) -> bool:
+        """Whether there is room, in their turn, for those that are not lent to others already."""
+        more = sum(self._sizes(wanted, but=self._loans).values())
+        return not more or ((first or not self._queue) and self._lent + more <= self._budget)
+
+    def _lend(self, wanted: Sequence[Wanted]) -> list[_Loan]:
+        """Reserve, and drop as much of what is only kept as that takes."""
+        for name, size in self._sizes(wanted, but=self._loans).items():
+            kept = self._shelf.pop(name, None)
+            self._loans[name] = _Loan(name, size if kept is None else kept.head.size, kept)
+            self._lent += self._loans[name].reserved
+        while self._shelf and self.held > self._budget:
+            self._shelf.drop_oldest()
+        loans = [self._loans[key, version] for key, version, _ in wanted]
+        for loan in loans:
+            loan.borrowers += 1
+        return loans
+
+    def _serve_queue(self) -> None:
+        """Give room to those who wait, in the order in which they came."""
+        while self._queue and self._fits(self._queue[0].wanted, first=True):
+            waiter = self._queue.popleft()
+            if not waiter.loans.done():
+                waiter.loans.set_result(self._lend(waiter.wanted))
+
+    async def _original(self, loan: _Loan) -> Original:
+        if loan.original is not None:
+            return loan.original
+        if loan.task is None:
+            loan.task = asyncio.create_task(self._fetch(loan))
+        return await asyncio.shield(loan.task)
+
+    async def _fetch(self, loan: _Loan) -> Original:
+        """Fetch no more than is reserved; what turns out to be smaller leaves room to others."""
+        try:
+            original = await self._storage.open(loan.name[0], limit=loan.reserved)
+        except SourceTooLarge:
+            if loan.reserved < self._limit:
+                raise Changed from None
+            raise
+        loan.original = original
+        self._lent -= loan.reserved - original.head.size
+        loan.reserved = original.head.size
+        self._serve_queue()
+        return original
+
+    def _give_back(self, loans: Sequence[_Loan]) -> None:
+        for loan in loans:
+            loan.borrowers -= 1
+            if loan.borrowers == 0:
+                if self._loans.get(loan.name) is loan:
+                    del self._loans[loan.name]
+                self._end(loan)
+        self._serve_queue()
+
+    def _end(self, loan: _Loan) -> None:
         """Keep the original at once, so that no purge can come in between; or give the fetch up."""
-        if not loan.task.done():
+        if loan.task is not None and not loan.task.done():
             loan.task.cancel()
-            loan.task.add_done_callback(_close)
-        elif loan.purged or not _came_as(loan.task, name[1]):
-            _close(loan.task)
+            loan.task.add_done_callback(lambda _: self._close(loan))
+        elif loan.original is None or loan.purged or loan.original.head.version != loan.name[1]:
+            self._close(loan)
         else:
-            self._shelf.put(name, loan.task.result())
+            self._lent -= loan.reserved
+            self._shelf.put(loan.name, loan.original)
 
-
-def _came_as(task: asyncio.Task[Original], version: str) -> bool:
-    return not task.cancelled() and task.exception() is None and task.result().head.version == version
-
-
-def _close(task: asyncio.Task[Original]) -> None:
-    if not task.cancelled() and task.exception() is None:
-        task.result().close()
+    def _close(self, loan: _Loan) -> None:
+        self._lent -= loan.reserved
+        if loan.task is not None and not loan.task.cancelled():
+            loan.task.exception()  # those who waited have been told, or have left
+        if loan.original is not None:
+            loan.original.close()
+        self._serve_queue()

@@ -12,7 +12,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Hashable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -24,7 +24,7 @@ from imgproxy.cache.tiers import Entry, Found, Tiers
 from imgproxy.dialects import ImageRequest
 from imgproxy.edge.admission import Admission, Permit
 from imgproxy.edge.errands import Errands
-from imgproxy.edge.originals import Originals
+from imgproxy.edge.originals import Changed, Originals, Wanted
 from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.pool import Result
 from imgproxy.engine.protocol import Encoding, Job
@@ -92,10 +92,6 @@ class Made:
     """Whether somebody else's request made it."""
     kept: bool
     """Whether a cache has room for it."""
-
-
-class _Changed(Exception):
-    """What storage gave is not the version that was permitted."""
 
 
 class Renderer:
@@ -197,7 +193,7 @@ class Renderer:
                 (entry, found), joined = await self._flights.run(
                     _flight(prepared), partial(self._find_or_make, prepared)
                 )
-            except _Changed:
+            except Changed:
                 for permit in prepared.permits:
                     self._admission.forget(permit.key)
             else:
@@ -292,11 +288,8 @@ class Renderer:
 
     async def _fetch_and_run(self, prepared: Prepared) -> Result:
         begun = perf_counter()
-        async with AsyncExitStack() as stack:
-            borrowed = [
-                await stack.enter_async_context(self._originals.borrow(permit.place, permit.version))
-                for permit in prepared.permits
-            ]
+        wanted = [Wanted(permit.place, permit.version, permit.size) for permit in prepared.permits]
+        async with self._originals.borrow(wanted) as borrowed:
             _require_versions(prepared.permits, borrowed)
             self._metrics.fetched(perf_counter() - begun, sum(each.head.size for each in borrowed))
             descriptors = [each.descriptor for each in borrowed]
@@ -372,7 +365,7 @@ def _name(prepared: Prepared) -> str:
 def _require_versions(permits: Sequence[Permit], borrowed: Sequence[Original]) -> None:
     for permit, original in zip(permits, borrowed, strict=True):
         if permit.version != original.head.version:
-            raise _Changed
+            raise Changed
 
 
 def _entry(prepared: Prepared, result: Result, expires: float | None) -> Entry:

@@ -44,6 +44,8 @@ class Record:
     object_key: Key | None = None
     """Where the bytes lie, if not at the key."""
     deleted: bool = False
+    size: int | None = None
+    """Bytes."""
 
     @property
     def public(self) -> bool:
@@ -263,4 +265,5 @@ def _record(file: File) -> Record:
         filename=file.original_name,
         object_key=file.object_key,
         deleted=file.state is not FileState.READY,
+        size=file.size,
     )

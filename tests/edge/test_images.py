@@ -452,14 +452,16 @@ async def test_requests_are_counted_by_status_and_cache(edge: Edge) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "status"),
+    ("call", "error", "status"),
     [
-        (StorageFailed("storage failed"), 502),
-        (StorageSlow("storage is slow"), 504),
-        (SourceTooLarge("large"), 413),
+        ("head", StorageFailed("storage failed"), 502),
+        ("open", StorageFailed("storage failed"), 502),
+        ("head", StorageSlow("storage is slow"), 504),
+        ("open", StorageSlow("storage is slow"), 504),
+        ("head", SourceTooLarge("large"), 413),
+        ("open", SourceTooLarge("larger than the head said"), 502),
     ],
 )
-@pytest.mark.parametrize("call", ["head", "open"])
 async def test_what_storage_cannot_do_is_told_as_its_fault(
     make_edge: MakeEdge, error: ImgproxyError, status: int, call: str
 ) -> None:

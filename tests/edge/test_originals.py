@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from imgproxy.edge.originals import Originals
-from imgproxy.errors import NotFound, SourceTooLarge
+from imgproxy.edge.originals import Changed, Originals, Wanted
+from imgproxy.errors import NotFound, Overloaded, SourceTooLarge
 from imgproxy.image.source import parse_key
 from imgproxy.storage.memory import MemoryStorage
 from tests.storage.broken import HeldStorage
@@ -36,7 +36,7 @@ async def version(storage: MemoryStorage) -> str:
 
 
 async def read(originals: Originals, name: str = "v") -> bytes:
-    async with originals.borrow(KEY, name) as original:
+    async with originals.borrow([Wanted(KEY, name)]) as (original,):
         return os.pread(original.descriptor, 100, 0)
 
 
@@ -53,8 +53,8 @@ async def test_borrowers_at_the_same_time_share_one_fetch() -> None:
 async def test_the_bytes_are_given_back_by_the_last_borrower() -> None:
     originals = await stored(MemoryStorage())
     before = descriptors()
-    async with originals.borrow(KEY, "v") as first:
-        async with originals.borrow(KEY, "v") as second:
+    async with originals.borrow([Wanted(KEY, "v")]) as (first,):
+        async with originals.borrow([Wanted(KEY, "v")]) as (second,):
             assert first.descriptor == second.descriptor
         assert os.pread(first.descriptor, 8, 0) == b"original"
     await asyncio.sleep(0)
@@ -134,7 +134,7 @@ async def test_the_least_recently_used_makes_room() -> None:
     before = descriptors()
     for key in keys:
         await storage.put(key, bytes_of(b"original"))
-        async with originals.borrow(key, (await storage.head(key)).version):
+        async with originals.borrow([Wanted(key, (await storage.head(key)).version)]):
             pass
         await asyncio.sleep(0)
     assert descriptors() == before + 2
@@ -147,7 +147,7 @@ async def test_what_is_purged_is_fetched_again_and_who_has_it_keeps_it() -> None
     storage.release()
     originals = await stored(storage, keep=1_000)
     now, before = await version(storage), descriptors()
-    async with originals.borrow(KEY, now) as original:
+    async with originals.borrow([Wanted(KEY, now)]) as (original,):
         originals.purge(KEY)
         assert os.pread(original.descriptor, 8, 0) == b"original"
         await read(originals, now)
@@ -156,3 +156,190 @@ async def test_what_is_purged_is_fetched_again_and_who_has_it_keeps_it() -> None
     await asyncio.sleep(0)
     originals.close()
     assert (storage.waited, descriptors()) == (["open"] * 3, before)
+
+
+# -- one budget --------------------------------------------------------------------------------------------
+
+
+class Shop:
+    """Sources of 10 bytes each, `a` to `j`, and what borrows them."""
+
+    def __init__(self, *, budget: int, keep: int = 0, patience: float = 30) -> None:
+        self.storage = HeldStorage()
+        self.originals = Originals(self.storage, limit=50, keep=keep, budget=budget, patience=patience)
+        self.may_leave = asyncio.Event()
+        self.inside = 0
+
+    async def open(self) -> Shop:
+        for name in "abcdefghij":
+            await self.storage.put(parse_key(name), bytes_of(b"0123456789"))
+        return self
+
+    def wanted(self, names: str) -> list[Wanted]:
+        return [Wanted(parse_key(name), "v", 10) for name in names]
+
+    async def visit(self, names: str) -> None:
+        async with self.originals.borrow(self.wanted(names)) as borrowed:
+            assert [os.pread(each.descriptor, 10, 0) for each in borrowed] == [b"0123456789"] * len(names)
+            self.inside += 1
+            await self.may_leave.wait()
+        self.inside -= 1
+
+    async def enter(self, names: str) -> asyncio.Task[None]:
+        """Begin a visit, and return when it is inside or has to wait."""
+        task = asyncio.create_task(self.visit(names))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return task
+
+
+async def test_bytes_are_reserved_before_the_first_is_fetched() -> None:
+    shop = await Shop(budget=100).open()
+    await shop.enter("abcde")
+    assert (shop.originals.held, shop.storage.waited) == (50, ["open"])
+    shop.storage.release()
+
+
+async def test_a_request_waits_for_room_and_shares_what_is_borrowed() -> None:
+    shop = await Shop(budget=60).open()
+    shop.storage.release()
+    visits = [await shop.enter(names) for names in ("abcde", "fgh", "abcde", "e", "f")]
+    assert (shop.inside, shop.originals.held) == (3, 50)  # three that share, and two that wait
+    shop.may_leave.set()
+    await asyncio.gather(*visits)
+    assert shop.originals.held == 0
+
+
+async def test_requests_for_each_others_sources_do_not_deadlock() -> None:
+    shop = await Shop(budget=60).open()
+    shop.storage.release()
+    first = await shop.enter("abcde")
+    rest = [await shop.enter(names) for names in ("jihgf", "cdefg", "gfedc", "ijabc")]
+    assert (shop.inside, shop.originals.held) == (1, 50)
+    shop.may_leave.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(first, *rest)
+    assert (shop.inside, shop.originals.held) == (0, 0)
+
+
+async def test_those_who_wait_are_served_in_the_order_in_which_they_came() -> None:
+    shop = await Shop(budget=100).open()
+    shop.storage.release()
+    visits = [await shop.enter(names) for names in ("abcd", "efgh")]
+    for name in "klmno":
+        await shop.storage.put(parse_key(name), bytes_of(b"0123456789"))
+    visits += [await shop.enter(names) for names in ("klmno", "ij", "a")]
+    assert (shop.inside, shop.originals.held) == (3, 80)  # there is room for two, and one was before them
+    shop.may_leave.set()
+    await asyncio.gather(*visits)
+
+
+async def test_more_than_half_of_the_budget_is_refused_at_once() -> None:
+    shop = await Shop(budget=100).open()
+    with pytest.raises(SourceTooLarge, match="have 60 bytes together: at most 50 are allowed"):
+        await shop.visit("abcdef")
+    assert (shop.originals.held, shop.storage.waited) == (0, [])
+
+
+async def test_the_same_source_twice_is_reserved_once() -> None:
+    shop = await Shop(budget=100).open()
+    shop.storage.release()
+    visit = await shop.enter("aabbaaabb")
+    assert shop.originals.held == 20
+    shop.may_leave.set()
+    await visit
+    assert shop.originals.held == 0
+
+
+async def test_a_source_above_the_limit_is_refused_before_it_is_fetched() -> None:
+    shop = await Shop(budget=100).open()
+    with pytest.raises(SourceTooLarge, match="more than 50 bytes"):
+        async with shop.originals.borrow([Wanted(parse_key("a"), "v", 51)]):
+            pass
+    assert shop.storage.waited == []
+
+
+async def test_a_source_that_has_grown_is_changed_and_not_read_beyond_what_is_reserved() -> None:
+    shop = await Shop(budget=100).open()
+    shop.storage.release()
+    with pytest.raises(Changed):
+        async with shop.originals.borrow([Wanted(parse_key("a"), "v", 9)]):
+            pass
+    assert shop.originals.held == 0
+
+
+async def test_a_source_of_unknown_size_reserves_the_limit_until_it_is_there() -> None:
+    shop = await Shop(budget=100).open()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_unknown(shop))
+        await shop.storage.reached.wait()
+        assert shop.originals.held == 50
+        shop.storage.release()
+    assert shop.originals.held == 0
+
+
+async def _unknown(shop: Shop) -> None:
+    async with shop.originals.borrow([Wanted(parse_key("a"), "v")]):
+        assert shop.originals.held == 10
+
+
+async def test_who_finds_no_room_in_time_is_told_to_come_again() -> None:
+    shop = await Shop(budget=100, patience=0.05).open()
+    shop.storage.release()
+    visits = [await shop.enter(names) for names in ("abcde", "fghij")]
+    await shop.storage.put(parse_key("k"), bytes_of(b"0123456789"))
+    with pytest.raises(Overloaded) as refused:
+        await shop.visit("k")
+    assert refused.value.retry_after == 1
+    shop.may_leave.set()
+    await asyncio.gather(*visits)
+    assert shop.originals.held == 0
+
+
+async def test_who_leaves_the_queue_holds_up_nobody_and_nothing() -> None:
+    shop = await Shop(budget=100).open()
+    shop.storage.release()
+    first = await shop.enter("abcd")
+    second = await shop.enter("efgh")
+    for name in ("k", "l", "m", "n", "o"):
+        await shop.storage.put(parse_key(name), bytes_of(b"0123456789"))
+    waiting = await shop.enter("klmno")
+    behind = await shop.enter("ij")
+    assert shop.inside == 2
+    waiting.cancel()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert (shop.inside, shop.originals.held) == (3, 100)
+    shop.may_leave.set()
+    await asyncio.gather(first, second, behind)
+    assert shop.originals.held == 0
+
+
+async def test_who_leaves_as_its_turn_comes_gives_everything_back() -> None:
+    shop = await Shop(budget=50).open()
+    shop.storage.release()
+    first = await shop.enter("abcde")
+    waiting = await shop.enter("fghij")
+    shop.may_leave.set()
+    await first
+    waiting.cancel()
+    await asyncio.gather(first, waiting, return_exceptions=True)
+    assert shop.originals.held == 0
+
+
+async def test_kept_sources_count_and_are_dropped_first() -> None:
+    shop = await Shop(budget=100, keep=50).open()
+    shop.storage.release()
+    shop.may_leave.set()
+    version_ = (await shop.storage.head(parse_key("a"))).version
+    for name in "abcde":
+        async with shop.originals.borrow([Wanted(parse_key(name), version_, 10)]):
+            pass
+    assert shop.originals.held == 50
+    shop.may_leave.clear()
+    visits = [await shop.enter("fghij"), await shop.enter("abcd")]
+    assert (shop.inside, shop.originals.held) == (2, 100)  # one of the five is left
+    shop.may_leave.set()
+    await asyncio.gather(*visits)
+    shop.originals.close()
+    assert shop.originals.held == 0

@@ -123,6 +123,7 @@ async def test_a_record_is_told_as_it_is(access: DatabaseAccess, database: Datab
         tenant="acme",
         filename="cat.jpg",
         object_key=given.object_key,
+        size=given.size,
     )
 
 

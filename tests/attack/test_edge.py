@@ -1,0 +1,101 @@
+"""Attacks on image URLs: variants that no operator named, and memory for sources."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.attack.conftest import Serve
+from tests.attack.server import JPEG, Attacked
+
+MIB = 1024 * 1024
+
+
+BARE = [
+    "/photo.jpg",
+    "/unsafe/photo.jpg",
+    "/meta/photo.jpg",
+    "/params/photo.jpg",
+    "/%70hoto.jpg",
+    "/b64:cGhvdG8uanBn",
+    "/0x0/photo.jpg",
+    "/preset:card/0x0/photo.jpg",
+    "/preset:card/filters:/photo.jpg",
+    "/filters:preset(card)::/photo.jpg",
+    "/filters%3Apreset(card)%3Ablur(1)/photo.jpg",
+    "/photo.jpg?preset=card&fit=cover",
+    "/photo.jpg?preset=card&w=3",
+    "/photo.jpg?smart=0",
+    "/photo.jpg?preset=c%61rd",
+    "/preset:card/color:red",
+    "/preset:card/filters:preset(face)/photo.jpg",
+]
+"""Spellings that are no preset by name, of an image that is there."""
+
+
+def test_only_presets_serves_presets_by_name_and_nothing_else(serve: Serve) -> None:
+    server = serve(
+        unregistered="public",
+        presets="card=fit-in/30x20;face=8x8/smart",
+        only_presets=True,
+        max_presets=1,
+    )
+    server.store("photo.jpg", JPEG)
+    assert {server.request(target).status for target in BARE} == {400}
+    named = [
+        "/preset:card/photo.jpg",
+        "/unsafe/preset:face/photo.jpg",
+        "/filters:preset(card)/photo.jpg",
+        "/photo.jpg?preset=card",
+        "/meta/preset:card/photo.jpg",
+        "/params/preset:card/photo.jpg",
+    ]
+    assert [server.request(target).status for target in named] == [200] * len(named)
+
+
+@pytest.fixture
+def layered(serve: Serve) -> Attacked:
+    """A server that may hold 5 MiB of sources, and 19 watermarks of 1 MiB each."""
+    server = serve(unregistered="public", max_source_bytes=MIB, sources_bytes=5 * MIB, memory_bytes=0)
+    for number in range(19):
+        server.store(f"layer{number}.jpg", JPEG + bytes(MIB - len(JPEG)))
+    server.store("photo.jpg", JPEG)
+    return server
+
+
+def layers(*numbers: int) -> str:
+    """A URL with these watermarks."""
+    calls = ":".join(f"watermark(layer{number}.jpg,0,0,{number})" for number in numbers)
+    return f"/8x8/filters:{calls}/photo.jpg"
+
+
+def test_nineteen_watermarks_are_refused_before_their_bytes_are_read(layered: Attacked) -> None:
+    refused = layered.request(layers(*range(19)))
+    assert refused.status == 413
+    assert "together" in refused.json()["detail"]
+    assert held(layered) == 0
+
+
+def test_requests_that_need_each_others_sources_wait_and_are_all_answered(layered: Attacked) -> None:
+    targets = [layers(1, 2), layers(2, 1), layers(2, 3), layers(3, 1)]
+    targets += [layers(first % 19) for first in range(12)]
+    with ThreadPoolExecutor(len(targets)) as pool:
+        statuses = list(pool.map(lambda target: layered.request(target).status, targets))
+    assert set(statuses) == {200}
+    assert held(layered) == 0
+
+
+def held(server: Attacked) -> int:
+    """Bytes of sources that the server holds, by its metrics."""
+    text = server.run(_metrics(server))
+    (line,) = [each for each in text.splitlines() if each.startswith("imgproxy_sources_held_bytes ")]
+    return int(float(line.split()[1]))
+
+
+async def _metrics(server: Attacked) -> str:
+    (route,) = [each for each in server.parts.admin.router.routes() if "metrics" in str(each.resource)][:1]
+    answer = await route.handler(None)  # type: ignore[arg-type]
+    body = answer.body  # type: ignore[union-attr]
+    assert isinstance(body, bytes)
+    return body.decode()
