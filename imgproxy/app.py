@@ -229,7 +229,13 @@ def gateway_routes(
 
 def make_pool(settings: Settings, *, size: int | None = None, spare: int = 1) -> Pool:
     """The workers, not started yet; `size` of them, or as many as the settings say."""
-    return Pool(size or settings.workers, settings.queue, settings.deadline, spare=spare)
+    return Pool(
+        size or settings.workers,
+        settings.queue,
+        settings.deadline,
+        spare=spare,
+        memory=settings.worker_memory,
+    )
 
 
 def make_metrics(pool: Pool) -> Metrics:

@@ -361,6 +361,10 @@ class Settings(BaseSettings):
         default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, le=256,
         description="processes that make pictures; the default is one a core",
     )  # fmt: skip
+    worker_memory: ByteSize = Field(
+        ByteSize(768 * 1024**2), ge=128 * 1024**2,
+        description="Memory of one worker at most; an image that needs more is 422",
+    )  # fmt: skip
     queue: int = Field(64, ge=0, le=100_000, description="jobs that may wait; more are answered 503 at once")
     deadline: Seconds = Field(15, gt=0, description="how long one picture may take")
     max_source_bytes: ByteSize = Field(ByteSize(50 * 1024**2), description="largest original")

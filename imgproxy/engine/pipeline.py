@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from imgproxy.engine import encode, readers, steps, vips
+from imgproxy.engine import encode, readers, sandbox, steps, vips
 from imgproxy.engine.layers import Layers
 from imgproxy.engine.protocol import Job, Rendered
 from imgproxy.engine.steps import Work
-from imgproxy.errors import BrokenImage, EngineFailed, ImgproxyError, TransformFailed
+from imgproxy.errors import BrokenImage, EngineFailed, ImageTooLarge, ImgproxyError, TransformFailed
 from imgproxy.image import plan as planning
 from imgproxy.image.formats import TRAITS
 
 _DRAWN = 256
 """Pixels: the larger side at which a drawing is tried, which has no pixels of its own."""
+
+_CODEC_BYTES = 24
+"""Bytes a pixel that a codec takes at most: the AVIF encoder 24, the JPEG 2000 decoder 19."""
 
 STEPS: tuple[Callable[[Work], None], ...] = (
     steps.probe,
@@ -95,6 +98,8 @@ def _source_fault(work: Work, original: int) -> ImgproxyError | None:
     costs a second decode.
     """
     if not _decodes(work, original, 0, 1):
+        if not _has_memory(work.facts.width * work.facts.height):
+            return ImageTooLarge("the picture needs more memory than is allowed")
         return BrokenImage("the original is damaged: its pixels cannot be decoded")
     if (work.first, work.frames) != (0, 1) and not _decodes(work, original, work.first, work.frames):
         return TransformFailed("a frame of the original is damaged")
@@ -105,7 +110,14 @@ def _other_fault(work: Work, layers: Sequence[int]) -> ImgproxyError:
     """Blame a layer that does not decode plainly, otherwise the operation, which is our defect."""
     if not all(_decodes(work, layer, 0, 1) for layer in layers):
         return TransformFailed("a further image in the URL is damaged")
+    if work.image is not None and not _has_memory(work.image.width * work.image.height):
+        return ImageTooLarge("the picture needs more memory than is allowed")
     return EngineFailed("the picture could not be made")
+
+
+def _has_memory(pixels: int) -> bool:
+    """Return whether no codec can lack memory for so many pixels; some call a lack of it damage."""
+    return sandbox.allows(pixels * _CODEC_BYTES)
 
 
 def _shows(work: Work, original: int) -> bool:

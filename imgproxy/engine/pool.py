@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
+from imgproxy.engine import sandbox
 from imgproxy.engine.crew import Crew
 from imgproxy.engine.process import COMMAND, Answer, Ended, Reason, WorkerProcess
 from imgproxy.engine.protocol import MESSAGE_BYTES, Job, Ready, Rendered, dump_job
@@ -67,7 +68,7 @@ class Pool:
         spare: int = 1,
         recycle_jobs: int = 10_000,
         recycle_seconds: float = 3600,
-        recycle_rss: int = 512 * 1024**2,
+        memory: int = sandbox.MEMORY,
         command: Sequence[str] = COMMAND,
         start_seconds: float = 30,
     ) -> None:
@@ -77,7 +78,7 @@ class Pool:
         self._deadline = deadline
         self._recycle_jobs = recycle_jobs
         self._recycle_seconds = recycle_seconds
-        self._recycle_rss = recycle_rss
+        self._recycle_data = memory // 2
         self._idle: list[WorkerProcess] = []  # the last to come back is the next to go: its caches are warm
         self._running: set[WorkerProcess] = set()
         self._waiting: deque[asyncio.Future[WorkerProcess]] = deque()
@@ -86,7 +87,9 @@ class Pool:
         self.outcomes: Counter[str] = Counter()
         """How many jobs workers were given, by what came of them."""
         self._quiet = asyncio.Event()
-        self._crew = Crew(size + spare, command=command, start_seconds=start_seconds, watcher=self)
+        self._crew = Crew(
+            size + spare, command=(*command, str(memory)), start_seconds=start_seconds, watcher=self
+        )
 
     @property
     def running(self) -> int:
@@ -268,7 +271,7 @@ class Pool:
         return not self._crew.hiring and (
             worker.jobs >= self._recycle_jobs
             or worker.age >= self._recycle_seconds
-            or (worker.jobs % _WEIGHED_EVERY == 0 and worker.private_bytes() >= self._recycle_rss)
+            or (worker.jobs % _WEIGHED_EVERY == 0 and worker.data_bytes() >= self._recycle_data)
         )
 
     def _call_up(self) -> None:

@@ -170,11 +170,11 @@ class WorkerProcess:
             return "".join(each for each in said if each.isprintable() or each == "\n")[-_LONGEST_COMPLAINT:]
         return ""
 
-    def private_bytes(self) -> int:
-        """Memory that is its own: resident, less what it shares (proc(5), statm, in pages)."""
+    def data_bytes(self) -> int:
+        """Return what counts against its limit of memory: private and writable (proc(5), statm, in pages)."""
         with contextlib.suppress(OSError):
             pages = Path(f"/proc/{self.pid}/statm").read_bytes().split()
-            return (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGE_SIZE")
+            return int(pages[5]) * os.sysconf("SC_PAGE_SIZE")
         return 0
 
     def _abandon(self, answer: asyncio.Future[Answer]) -> None:

@@ -28,8 +28,14 @@ FONTS = (
 )
 """Pango opens a face when text first needs it, so these stay readable."""
 
-ADDRESS_SPACE = 4 * 1024**3
-"""Ten times what our largest pictures take; a bomb meets it before the machine does."""
+MEMORY = 768 * 1024**2
+"""A worker's own memory, in bytes."""
+AT_REST = 64 * 1024**2
+"""Memory that a worker has before a job: 25 MiB at first, and what earlier jobs leave in its heaps."""
+STACKS = 40 * 1024**2
+"""Address space of its five threads' stacks, which RLIMIT_DATA counts though hardly any of it is used."""
+MAPPED = 4 * 1024**3
+"""Address space beyond `MEMORY`, for what takes none of it: libraries, images that are mapped from files."""
 DESCRIPTORS = 64
 """The result, the original and 20 layers, each twice while libvips has it open, and a few of our own."""
 RESULT_BYTES = 256 * 1024**2
@@ -42,6 +48,7 @@ _NOBODY = 65_534
 def lock(
     *,
     parent: int | None = None,
+    memory: int = MEMORY,
     file_bytes: int = RESULT_BYTES,
     fonts: tuple[str, ...] = FONTS,
     syscall: landlock.Syscall = landlock.kernel,
@@ -55,7 +62,7 @@ def lock(
     if threads != 1:
         raise RuntimeError(f"the sandbox is to be locked with one thread running, not with {threads}")
     libc = ctypes.CDLL(None, use_errno=True)
-    locks = [_give_up_privileges(libc), _limit(file_bytes)]
+    locks = [_give_up_privileges(libc), _limit(memory, file_bytes)]
     _die_with(parent, libc)
     library = seccomp.load_library()  # Landlock would not let it be opened
     with contextlib.suppress(OSError):
@@ -66,6 +73,12 @@ def lock(
             seccomp.restrict(library, files="landlock" in locks)
             locks.append("seccomp")
     return tuple(locks)
+
+
+def allows(size: int) -> bool:
+    """Return whether a job may surely take `size` bytes of memory in this process."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    return limit == resource.RLIM_INFINITY or size <= limit - STACKS - AT_REST
 
 
 def _give_up_privileges(libc: ctypes.CDLL) -> str:
@@ -80,14 +93,15 @@ def _give_up_privileges(libc: ctypes.CDLL) -> str:
     return "no-new-privileges"
 
 
-def _limit(file_bytes: int) -> str:
+def _limit(memory: int, file_bytes: int) -> str:
     """Bound memory, descriptors and the result.
 
     Not the processes: RLIMIT_NPROC counts every thread of the user, the server's and other workers' too, so
     a bound that is safe for them bounds nothing here. That no process can be made is seccomp's part.
     """
     for what, limit in (
-        (resource.RLIMIT_AS, ADDRESS_SPACE),
+        (resource.RLIMIT_DATA, memory + STACKS),
+        (resource.RLIMIT_AS, memory + MAPPED),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, DESCRIPTORS),
         (resource.RLIMIT_FSIZE, file_bytes),

@@ -26,6 +26,7 @@ _CLONE_THREAD = 0x0001_0000
 _CLONE_NEW = 0x7E02_0080
 """CLONE_NEWTIME | NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET."""
 _PR_SET_NAME = 15
+_MAP_GROWSDOWN = 0x100
 _REGISTER = 0xFFFF_FFFF_FFFF_FFFF
 _INT = 0xFFFF_FFFF
 """The half of a register that an int argument fills; the kernel ignores the other."""
@@ -64,7 +65,8 @@ def held(process: int) -> Iterator[tuple[str, tuple[Held, ...]]]:
     """Yield the calls that are allowed only with these arguments; one that recurs may match either way."""
     yield "clone", (Held(0, _CLONE_THREAD | _CLONE_NEW, _CLONE_THREAD),)  # threads, never processes
     yield "tgkill", (Held(0, _INT, process),)  # abort() signals itself
-    yield "mmap", (Held(2, mmap.PROT_EXEC, 0),)  # nothing that was written can be run
+    for counted in (_OWN_MEMORY, _OF_A_FILE):
+        yield "mmap", (Held(2, mmap.PROT_EXEC, 0), counted)  # nothing that was written can be run
     yield "mprotect", (Held(2, mmap.PROT_EXEC, 0),)
     yield "prctl", (Held(0, _INT, _PR_SET_NAME),)  # glib names its threads
     yield "prlimit64", (Held(0, _INT, 0), Held(2, _REGISTER, 0))  # ask for one's own limits, set none
@@ -78,6 +80,10 @@ _ADVICE = (
     *(mmap.MADV_NORMAL, mmap.MADV_RANDOM, mmap.MADV_SEQUENTIAL, mmap.MADV_WILLNEED, mmap.MADV_DONTNEED),
     *(mmap.MADV_FREE, mmap.MADV_HUGEPAGE, mmap.MADV_NOHUGEPAGE),
 )
+
+_OWN_MEMORY = Held(3, mmap.MAP_ANONYMOUS | mmap.MAP_SHARED | _MAP_GROWSDOWN, mmap.MAP_ANONYMOUS)
+_OF_A_FILE = Held(3, mmap.MAP_ANONYMOUS | _MAP_GROWSDOWN, 0)
+"""Flags of mmap: RLIMIT_DATA counts neither shared memory nor what grows down, so there is none of these."""
 
 _OPEN_FOR_READING = Held(
     2, os.O_ACCMODE | os.O_CREAT | os.O_TRUNC | os.O_APPEND | (os.O_TMPFILE & ~os.O_DIRECTORY), os.O_RDONLY

@@ -6,6 +6,7 @@ is nothing for an asker. Filters and steps call methods on the images they are h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ _LOADERS = {
     Format.SVG: "svgload",
 }
 _PAGED = (Format.GIF, Format.WEBP, Format.TIFF)
+_SCARCE = re.compile("out of memory|insufficient memory|allocat|bufferpool|file too large")
+"""In errors of libvips, libjpeg, libheif, libaom, and of a result that is longer than may be written."""
 _CSS_DPI = 96
 _BYTES = {"uchar": 1, "ushort": 2, "float": 4}
 _FINEST = 10_000  # pixels; a drawing's sides are measured at this size
@@ -337,7 +340,7 @@ def translate(error: pyvips.Error, fault: str = "its pixels cannot be decoded") 
     text = str(error).lower()
     if "killed" in text:
         return DeadlinePassed("the picture took too long to make")
-    if "out of memory" in text or "unable to allocate" in text:
+    if _SCARCE.search(text):
         return ImageTooLarge("the picture needs more memory than is allowed")
     if "vips_" in text and "no such operation" in text:
         return EngineFailed("the picture could not be made")

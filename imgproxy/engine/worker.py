@@ -150,6 +150,7 @@ def _render(job: Job, descriptors: Sequence[int], render: Render, watchdog: Watc
 def start(
     channel: socket.socket,
     *,
+    memory: int,
     render: Render,
     prepare: Callable[[], None],
     warm: Callable[[], None],
@@ -164,7 +165,7 @@ def start(
     except EngineFailed as error:  # nothing would go well: let whoever started us say why
         channel.sendmsg([protocol.dump_answer(error)])
         return
-    locks = sandbox.lock(parent=_peer(channel))
+    locks = sandbox.lock(parent=_peer(channel), memory=memory)
     warm()
     watchdog = Watchdog()
     gc.collect()
@@ -193,7 +194,7 @@ def _peer(channel: socket.socket) -> int:
 
 
 def main() -> None:
-    """Run a worker on the socket whose descriptor is the last argument."""
+    """Run a worker; the last arguments are its limit of memory in bytes and the descriptor of its socket."""
     from imgproxy.engine import (  # here: the server imports this module too, and no libvips
         pipeline,
         readers,
@@ -202,6 +203,7 @@ def main() -> None:
 
     start(
         socket.socket(fileno=int(sys.argv[-1])),
+        memory=int(sys.argv[-2]),
         render=pipeline.render,
         prepare=vips.prepare,
         warm=vips.warm,

@@ -46,6 +46,8 @@ RESULT = -1
 """The descriptor of the job under way."""
 
 PROT_READ_WRITE_EXEC = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+SHARED = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS
+GROWING = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x100  # MAP_GROWSDOWN
 F_SETOWN, F_SETFL = 8, 4
 MADV_HWPOISON = 100
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP = 1, 4, 22
@@ -84,7 +86,7 @@ def spawned() -> None:
 
 def remapped_for_running() -> None:
     """Make written memory runnable, as code that was smuggled in would have to."""
-    page = mmap.mmap(-1, mmap.PAGESIZE)
+    page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     address = ctypes.addressof(ctypes.c_char.from_buffer(page))
     call("mprotect", address, mmap.PAGESIZE, PROT_READ_WRITE_EXEC)
 
@@ -228,6 +230,8 @@ PRIVILEGES: dict[str, Callable[[], object]] = {
     "message queue": partial(call, "mq_open", b"escaped", os.O_CREAT, 0o600, None),
     "map memory to be run": partial(mmap.mmap, -1, mmap.PAGESIZE, prot=PROT_READ_WRITE_EXEC),
     "make memory runnable": remapped_for_running,
+    "map memory that no limit counts": partial(mmap.mmap, -1, mmap.PAGESIZE, flags=SHARED),
+    "map memory that is counted as a stack": partial(mmap.mmap, -1, mmap.PAGESIZE, flags=GROWING),
     "poison memory": partial(call, "madvise", 0, mmap.PAGESIZE, MADV_HWPOISON),
 }
 
@@ -237,6 +241,7 @@ ANYBODY_MAY = (
     *("socket inet", "socket unix", "socket netlink", "socketpair", "fork", "posix_spawn", "subprocess"),
     *("signal the server", "pidfd_open", "be dumpable again", "map memory to be run", "make memory runnable"),
     *("choose a processor", "personality", "load by libvips"),
+    *("map memory that no limit counts", "map memory that is counted as a stack"),
 )
 """Without a lock, and with no privilege."""
 
@@ -304,7 +309,7 @@ def render(
     return Rendered(Format.JPEG, 1, 1, 1, written, 0, 0)
 
 
-LIMITS = ("RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_NOFILE", "RLIMIT_FSIZE")
+LIMITS = ("RLIMIT_DATA", "RLIMIT_AS", "RLIMIT_CORE", "RLIMIT_NOFILE", "RLIMIT_FSIZE")
 
 if __name__ == "__main__":
     os.chdir("/")
@@ -314,4 +319,11 @@ if __name__ == "__main__":
         CHANNEL.close()
         OTHER_END.close()
         CHANNEL = socket.socket(fileno=int(sys.argv[-1]))
-        worker.start(CHANNEL, render=render, prepare=vips.prepare, warm=vips.warm, describe=vips.describe)
+        worker.start(
+            CHANNEL,
+            memory=int(sys.argv[-2]),
+            render=render,
+            prepare=vips.prepare,
+            warm=vips.warm,
+            describe=vips.describe,
+        )

@@ -156,4 +156,6 @@ if __name__ == "__main__":
     if sys.argv[1] in ("deaf", "loud"):
         sys.exit("it cannot be" if sys.argv[1] == "loud" else 4)
     CHANNEL = socket.socket(fileno=int(sys.argv[-1]))
-    worker.start(CHANNEL, render=render, prepare=nothing, warm=nothing, describe=describe)
+    worker.start(
+        CHANNEL, memory=int(sys.argv[-2]), render=render, prepare=nothing, warm=nothing, describe=describe
+    )

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgproxy.engine import pipeline, readers, steps, vips
+from imgproxy.engine import pipeline, readers, sandbox, steps, vips
 from imgproxy.engine.protocol import Encoding, Job
 from imgproxy.errors import (
     BadArgument,
     BrokenImage,
     DeadlinePassed,
     EngineFailed,
+    ImageTooLarge,
     ImgproxyError,
     TransformFailed,
 )
@@ -260,6 +261,24 @@ def test_half_a_picture_is_broken_whatever_is_asked_of_it(name: Format, wish: di
     whole = encoded(noise(200, 200), suffix(name))
     with pytest.raises(BrokenImage):
         made(whole[: len(whole) // 2], **wish)
+
+
+def test_render_of_a_source_that_may_lack_memory_blames_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenJPEG calls a failed allocation damage; the limit is told from the image's size."""
+    whole = encoded(noise(200, 200), ".jpg")
+    damaged = whole[: len(whole) // 2]
+    monkeypatch.setattr(sandbox, "allows", lambda size: size < 200 * 200 * 24)
+    with pytest.raises(ImageTooLarge, match="more memory"):
+        made(damaged)
+    monkeypatch.setattr(sandbox, "allows", lambda size: size <= 200 * 200 * 24)
+    with pytest.raises(BrokenImage):
+        made(damaged)
+
+
+def test_render_with_an_encoder_that_may_lack_memory_is_no_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "allows", lambda size: size < 17_000 * 2 * 24)
+    with pytest.raises(ImageTooLarge):
+        made(gradient(17_000, 2), to=Format.WEBP, ceiling=CEILING._replace(side=20_000))
 
 
 @pytest.mark.parametrize("streams", [True, False])

@@ -357,8 +357,8 @@ async def test_a_worker_is_replaced_after_its_number_of_jobs_and_nobody_waits() 
 
 
 async def test_a_worker_that_keeps_memory_is_replaced() -> None:
-    async with running(recycle_rss=150 * 1024**2) as pool:
-        await ask(pool, "grow 200")
+    async with running(memory=300 * 1024**2) as pool:
+        await ask(pool, "grow 150")
         for _ in range(20):
             await ask(pool, "echo")
         assert pool.deaths == {"retired": 1}

@@ -175,4 +175,4 @@ async def test_the_dead_are_told_of_with_their_last_words() -> None:
     told = await asyncio.to_thread(worker.bury)
     assert told in ("exit status 1; it said: it cannot be\n", "Killed; it said: it cannot be\n")
     assert not _exists(worker.pid)
-    assert worker.private_bytes() == 0
+    assert worker.data_bytes() == 0

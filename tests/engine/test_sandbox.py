@@ -19,6 +19,7 @@ from imgproxy.engine.protocol import Ready
 from tests.engine import probes
 from tests.engine.jobs import JOB, original
 
+MEMORY = 600 * 1024**2
 PROGRAM = (sys.executable, "-I", str(Path(probes.__file__).resolve()))
 ALL_LOCKS = ("no-new-privileges", "rlimits", "landlock", "seccomp")
 
@@ -51,7 +52,7 @@ def _status(task: Path) -> dict[str, str]:
 def escape() -> Iterator[Escape]:
     """Run every probe once, in a worker whose server has a secret in its environment."""
     os.environ["IMGPROXY_PROBE_SECRET"] = "s3cret"
-    launched = process.launch(PROGRAM)
+    launched = process.launch((*PROGRAM, str(MEMORY)))
     try:
         yield Escape(launched)
     finally:
@@ -107,7 +108,8 @@ def test_no_descriptor_is_inherited_but_the_channel_and_standard_error(escape: E
 @pytest.mark.parametrize(
     ("name", "limit"),
     [
-        ("RLIMIT_AS", sandbox.ADDRESS_SPACE),
+        ("RLIMIT_DATA", MEMORY + sandbox.STACKS),
+        ("RLIMIT_AS", MEMORY + sandbox.MAPPED),
         ("RLIMIT_CORE", 0),
         ("RLIMIT_NOFILE", sandbox.DESCRIPTORS),
         ("RLIMIT_FSIZE", sandbox.RESULT_BYTES),

@@ -102,6 +102,7 @@ def test_what_leads_out_is_held_to_arguments_or_not_allowed() -> None:
 PTHREAD = 0x003D_0F00  # glibc's flags of pthread_create
 SIGCHLD, NEWUSER, NEWTIME, THREAD = 17, 0x1000_0000, 0x80, 0x1_0000
 READ, WRITE, EXEC = mmap.PROT_READ, mmap.PROT_WRITE, mmap.PROT_EXEC
+SHARED, PRIVATE, ANONYMOUS, GROWSDOWN = mmap.MAP_SHARED, mmap.MAP_PRIVATE, mmap.MAP_ANONYMOUS, 0x100
 F_SETFL, F_SETOWN, F_SETLEASE, F_GETFL = 4, 8, 1024, 3
 PR_SET_NAME, PR_SET_DUMPABLE, PR_SET_SECCOMP = 15, 4, 22
 ME = os.getpid()
@@ -114,8 +115,14 @@ ME = os.getpid()
         ("clone", (SIGCHLD, 0), False),
         ("clone", (PTHREAD | NEWUSER, 0), False),
         ("clone", (THREAD | NEWTIME, 0), False),
-        ("mmap", (0, 4096, READ | WRITE), True),
-        ("mmap", (0, 4096, READ | EXEC), False),
+        ("mmap", (0, 4096, READ | WRITE, PRIVATE | ANONYMOUS), True),
+        ("mmap", (0, 4096, READ | EXEC, PRIVATE | ANONYMOUS), False),
+        ("mmap", (0, 4096, READ | WRITE, SHARED | ANONYMOUS), False),
+        ("mmap", (0, 4096, READ | WRITE, SHARED | PRIVATE | ANONYMOUS), False),
+        ("mmap", (0, 4096, READ | WRITE, PRIVATE | ANONYMOUS | GROWSDOWN), False),
+        ("mmap", (0, 4096, READ, PRIVATE), True),
+        ("mmap", (0, 4096, READ, SHARED), True),
+        ("mmap", (0, 4096, READ | EXEC, PRIVATE), False),
         ("mprotect", (0, 4096, READ), True),
         ("mprotect", (0, 4096, EXEC), False),
         ("tgkill", (ME, ME, 6), True),

@@ -25,6 +25,7 @@ from imgproxy.engine.worker import Watchdog
 from tests.engine import stand_in
 from tests.engine.jobs import JOB, original
 
+MEMORY = 600 * 1024**2
 COMMAND = (sys.executable, "-I", str(Path(stand_in.__file__).resolve()))
 
 
@@ -32,7 +33,7 @@ class Conversation:
     """A stand-in, and what is said with it, one thing at a time."""
 
     def __init__(self) -> None:
-        self.process, self.channel, self.complaints = process.launch(COMMAND)
+        self.process, self.channel, self.complaints = process.launch((*COMMAND, str(MEMORY)))
         self.channel.setblocking(True)
         self.ready = self.hear()
 
@@ -106,7 +107,8 @@ def test_a_defect_is_answered_without_its_words_which_are_for_the_log(worker: Co
 
 
 def test_memory_beyond_the_limit_is_more_than_may_be_asked(worker: Conversation) -> None:
-    answer, _ = worker.ask("take 8000")
+    assert isinstance(worker.ask("take 500")[0], Rendered)
+    answer, _ = worker.ask("take 650")
     assert (type(answer), str(answer)) == (
         errors.ImageTooLarge,
         "the picture needs more memory than is allowed",

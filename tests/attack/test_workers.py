@@ -1,0 +1,37 @@
+"""Attacks on workers: on their memory, and on other clients' turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.attack.server import Attacked, attacked
+from tests.pictures import encoded, noise
+
+MEGA = 1024**2
+
+
+@pytest.fixture(scope="module")
+def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
+    """A server whose one worker has little memory."""
+    chosen = {"unregistered": "public", "worker_memory": 128 * MEGA}
+    with attacked(tmp_path_factory.mktemp("tight"), **chosen) as server:
+        server.store("photo.jpg", encoded(noise(600, 400), ".jpg"))
+        yield server
+
+
+class TestWorkerMemory:
+    def test_image_that_needs_more_is_422_and_its_source_is_not_blamed(self, tight: Attacked) -> None:
+        greedy = tight.request("/3500x3500/filters:format(avif)/photo.jpg")
+        assert greedy.status == 422, greedy
+        assert "needs more memory than is allowed" in greedy.json()["detail"]
+        for size in (30, 40):
+            assert tight.request(f"/{size}x{size}/filters:format(avif)/photo.jpg").status == 200
+        again = tight.request("/3500x3500/filters:format(avif)/photo.jpg")
+        assert (again.status, again.json()["detail"]) == (422, greedy.json()["detail"])
+
+    def test_layers_that_need_more_are_422_alone(self, tight: Attacked) -> None:
+        layers = ":".join(["watermark(photo.jpg,0,0,0,400,400)"] * 3)
+        assert tight.request(f"/5000x3000/filters:{layers}:format(jpeg)/color:red").status == 422
+        assert tight.request("/50x30/filters:watermark(photo.jpg,0,0,0,40,40)/color:red").status == 200
