@@ -37,8 +37,6 @@ from imgproxy.files.multipart import Arrived
 from imgproxy.filing import Around, Filing, assemble_files
 from imgproxy.fleet.alone import Alone
 from imgproxy.fleet.words import Fleet
-from imgproxy.image.formats import READERS
-from imgproxy.image.plan import Ceiling
 from imgproxy.image.source import Key
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
@@ -271,12 +269,7 @@ def recipe(settings: Settings) -> Recipe:
     )
     return Recipe(
         encoding=encoding,
-        ceiling=Ceiling(
-            settings.max_pixels,
-            settings.max_frames,
-            settings.max_side,
-            without=tuple(name for name in READERS if name not in settings.readers),
-        ),
+        ceiling=settings.ceiling,
         encoder=f"{encoding} damaged {settings.damaged} libvips {version('pyvips-binary')}",
         damaged_seconds=settings.shared_ttl if settings.damaged == "show" else None,
     )

@@ -26,6 +26,7 @@ from imgproxy.files import address
 from imgproxy.files.address import DatabaseAddress
 from imgproxy.image.colour import BLACK, WHITE, Colour, parse_colour
 from imgproxy.image.formats import READERS, Format, parse_format
+from imgproxy.image.plan import Ceiling
 from imgproxy.image.transform import Limits
 from imgproxy.masking import masked_setting
 from imgproxy.storage.address import StorageAddress, parse
@@ -367,6 +368,12 @@ class Settings(BaseSettings):
     )  # fmt: skip
     queue: int = Field(64, ge=0, le=100_000, description="jobs that may wait; more are answered 503 at once")
     deadline: Seconds = Field(15, gt=0, description="how long one picture may take")
+    max_cost: Seconds = Field(
+        5,
+        gt=0,
+        description="CPU time that one image may take; a transform that certainly takes more is 400 at once, "
+        "one that turns out to is stopped",
+    )
     max_source_bytes: ByteSize = Field(ByteSize(50 * 1024**2), description="largest original")
     sources_bytes: ByteSize = Field(
         default_factory=lambda fields: _sources_bytes(fields),
@@ -399,9 +406,22 @@ class Settings(BaseSettings):
         return Limits(self.max_side, self.max_filters, self.max_presets)
 
     @property
+    def ceiling(self) -> Ceiling:
+        """Limits of one transform job."""
+        return Ceiling(
+            self.max_pixels,
+            self.max_frames,
+            self.max_side,
+            without=tuple(name for name in READERS if name not in self.readers),
+            seconds=self.max_cost,
+            memory=self.worker_memory * 3 // 4,
+        )
+
+    @property
     def grammar(self) -> Grammar:
         """How URLs are read; raise `ValueError` for a preset that cannot be."""
-        return Grammar(presets.parse(self.presets, limits=self.limits), self.only_presets, self.limits)
+        named = presets.parse(self.presets, limits=self.limits)
+        return Grammar(named, self.only_presets, self.limits, self.ceiling)
 
     @property
     def signer(self) -> Signer | None:

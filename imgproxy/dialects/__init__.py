@@ -18,6 +18,8 @@ from imgproxy.dialects import thumbor
 from imgproxy.dialects.names import BREAKS
 from imgproxy.dialects.params import Params, transform
 from imgproxy.errors import BadUrl
+from imgproxy.image.cost import require_affordable
+from imgproxy.image.plan import UNBOUNDED, Ceiling
 from imgproxy.image.source import Key, Source, parse_key, parse_source
 from imgproxy.image.transform import Limits, Transform
 
@@ -55,6 +57,8 @@ class Grammar:
     presets: Mapping[str, Params] = field(default_factory=lambda: _presets.NO_PRESETS)
     only_presets: bool = False
     limits: Limits = field(default_factory=Limits)
+    ceiling: Ceiling = UNBOUNDED
+    """Limits of what is made; a transform that certainly exceeds them is refused at once."""
 
     def read(self, target: str) -> ImageRequest:
         """Read a raw request target, path and query still percent-encoded; raise an `AskerError`."""
@@ -64,11 +68,14 @@ class Grammar:
         wish = transform(params, presets=self.presets, limits=self.limits)
         answer: Answer = "params" if params.params else "meta" if params.meta else "image"
         shown = answer == "params"
+        source = None if shown else parse_source(params.image)
+        if source is not None:
+            require_affordable(wish, source, self.ceiling)
         return ImageRequest(
             answer=answer,
             params=params,
             transform=wish,
-            source=None if shown else parse_source(params.image),
+            source=source,
             keys=() if shown else tuple(parse_key(name) for name in wish.keys),
             signature=params.hash or None,
             signed=params.path,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from imgproxy.engine import raster, readers, vips
+from imgproxy.engine.budget import Budget
 from imgproxy.errors import EngineFailed
 from imgproxy.image import plan as planning
 from imgproxy.image.filters.family import Image
 from imgproxy.image.formats import TRAITS
-from imgproxy.image.plan import Ceiling
+from imgproxy.image.plan import Ceiling, Size
 
 
 class Layers:
@@ -20,6 +21,8 @@ class Layers:
         self._descriptors = descriptors
         self._ceiling = ceiling
         self._imagor = imagor
+        self.budget = Budget(ceiling.memory)
+        """The job's memory; the image's steps count theirs here too."""
 
     def picture(self, name: str, *, within: tuple[int, int] | None, frames: int) -> Image:
         """A layer as 8-bit sRGB with alpha, `frames` frames below one another.
@@ -33,19 +36,33 @@ class Layers:
         moving = TRAITS[opened.facts.format].animation
         count = min(frames, opened.facts.pages) if moving else 1
         planning.check(opened.facts, count, self._ceiling)
-        image = opened.load(shrink=1, first=0, count=count, sequential=False)
-        image = raster.upright(image, opened.facts.orientation)
+        size = _fitted(Size(*opened.facts.upright), within)
+        planning.check_size(size, count, self._ceiling)
+        image = opened.load(shrink=1, first=0, count=count, sequential=True)
+        if opened.facts.orientation != 1:
+            self.budget.take(vips.size_of(image))
+            image = raster.upright(image.copy_memory(), opened.facts.orientation)
         nclx = None if self._imagor else opened.facts.nclx
         image = raster.to_srgb(image, nclx=nclx, black_point=not self._imagor)
         image = image if image.interpretation == "srgb" else image.colourspace("srgb")
         image = image if image.hasalpha() else image.addalpha()
         if within is not None:
             height = image.height // count
-            scale = min(within[0] / image.width, within[1] / height)
-            down = max(1, int(height * scale + 0.5)) / height
-            image = raster.resized(image, scale, down)
+            image = raster.resized(image, _scale(Size(image.width, height), within), size.height / height)
         if count < frames:
             image = image.replicate(1, -(-frames // count)).crop(
                 0, 0, image.width, image.height // count * frames
             )
+        self.budget.take(vips.size_of(image))
         return vips.bare(image)
+
+
+def _scale(size: Size, within: tuple[int, int]) -> float:
+    return min(within[0] / size.width, within[1] / size.height)
+
+
+def _fitted(size: Size, within: tuple[int, int] | None) -> Size:
+    if within is None:
+        return size
+    scale = _scale(size, within)
+    return Size(max(1, int(size.width * scale + 0.5)), max(1, int(size.height * scale + 0.5)))

@@ -314,7 +314,7 @@ def _outcome(answered: asyncio.Future[Answer]) -> str:
 def _blame(reason: Reason, job: Job) -> ImgproxyError:
     """Who is at fault for a job whose worker ended while it had it."""
     if reason == "deadline":
-        return DeadlinePassed(f"the picture took longer than {job.seconds:g} seconds")
+        return DeadlinePassed(f"the image took longer than {job.seconds:g} seconds")
     if reason == "crash":
         return TransformFailed("the image brought its worker down")
     return EngineFailed("the picture could not be made")

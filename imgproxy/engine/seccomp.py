@@ -27,6 +27,7 @@ _CLONE_NEW = 0x7E02_0080
 """CLONE_NEWTIME | NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET."""
 _PR_SET_NAME = 15
 _MAP_GROWSDOWN = 0x100
+_ITIMER_PROF = 2
 _REGISTER = 0xFFFF_FFFF_FFFF_FFFF
 _INT = 0xFFFF_FFFF
 """The half of a register that an int argument fills; the kernel ignores the other."""
@@ -65,6 +66,7 @@ def held(process: int) -> Iterator[tuple[str, tuple[Held, ...]]]:
     """Yield the calls that are allowed only with these arguments; one that recurs may match either way."""
     yield "clone", (Held(0, _CLONE_THREAD | _CLONE_NEW, _CLONE_THREAD),)  # threads, never processes
     yield "tgkill", (Held(0, _INT, process),)  # abort() signals itself
+    yield "setitimer", (Held(0, _INT, _ITIMER_PROF),)  # a job's limit of CPU time
     for counted in (_OWN_MEMORY, _OF_A_FILE):
         yield "mmap", (Held(2, mmap.PROT_EXEC, 0), counted)  # nothing that was written can be run
     yield "mprotect", (Held(2, mmap.PROT_EXEC, 0),)

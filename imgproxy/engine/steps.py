@@ -15,9 +15,10 @@ from imgproxy.engine import encode, raster, readers, vips
 from imgproxy.engine.layers import Layers
 from imgproxy.engine.protocol import Job
 from imgproxy.engine.readers.family import Opened
+from imgproxy.image import cost
 from imgproxy.image import plan as planning
 from imgproxy.image.filters import named
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.family import Extent, Image
 from imgproxy.image.formats import TRAITS, Format
 from imgproxy.image.info import Facts
 from imgproxy.image.negotiate import choose
@@ -82,6 +83,17 @@ class Work:
             return self.image
         return self.image.crop(0, 0, self.image.width, self.image.height // self.frames)
 
+    def compute(self, image: Image) -> Image:
+        """Return the image computed into memory, in place of all that the job held there until now.
+
+        Raise `ImageTooLarge`, before a pixel is computed, if both do not fit into the job's memory.
+        """
+        size = vips.size_of(image)
+        self.layers.budget.take(size)
+        computed = image.copy_memory()
+        self.layers.budget.keep(size)
+        return computed
+
     def watch(self) -> None:
         """Let what is made of the image be stopped.
 
@@ -142,7 +154,7 @@ def load(work: Work) -> None:
         shrink=work.factor,
         first=work.first,
         count=work.frames,
-        sequential=work.job.transform.trim is None,
+        sequential=True,
     )
     work.watch()
 
@@ -157,7 +169,7 @@ def trim(work: Work) -> None:
     if wish is None or (imagor and work.frames > 1):
         return
     width, height = work.facts.upright
-    work.image = raster.upright(work.image.copy_memory(), work.facts.orientation)
+    work.image = raster.upright(work.compute(work.image), work.facts.orientation)
     work.watch()
     work.facts = replace(work.facts, width=width, height=height, orientation=1)
     at = (0, 0) if wish.by == "top-left" else (width - 1, height - 1)
@@ -181,6 +193,34 @@ def layout(work: Work) -> None:
         factor=work.factor,
     )
     planning.check_size(work.plan.settled, work.frames, work.job.ceiling)
+    extent = _extent(work)
+    if work.job.output.negotiated and work.frames == 1:
+        affordable = tuple(each for each in work.job.output.candidates if _encodes(work, each, extent))
+        work.format = choose(replace(work.job.output, candidates=affordable), work.facts)
+    cost.require(
+        work.job.transform,
+        work.facts,
+        decoded=Size(work.image.width, work.image.height // work.frames),
+        extent=extent,
+        frames=work.frames,
+        output=work.format,
+        effort=work.job.encoding.effort.get(work.format, 0),
+        ceiling=work.job.ceiling,
+    )
+
+
+def _extent(work: Work) -> Extent:
+    return Extent(*work.plan.settled, box=work.plan.box, padding=work.job.transform.padding)
+
+
+def _encodes(work: Work, format_: Format, extent: Extent) -> bool:
+    """Whether the result of a negotiated type takes no more than half of the job's time and memory."""
+    ceiling = work.job.ceiling
+    final = cost.after(work.job.transform, extent)
+    seconds = cost.encoding(format_, final, 1, work.job.encoding.effort.get(format_, 0))
+    return (
+        seconds <= ceiling.seconds / 2 and final.pixels * TRAITS[format_].encode_bytes <= ceiling.memory / 2
+    )
 
 
 def extract(work: Work) -> None:
@@ -208,7 +248,8 @@ def crop(work: Work) -> None:
     if box is None or work.smart:
         return
     whole = Size(work.image.width, work.image.height // work.frames)
-    place = planning.stored(box, work.facts.orientation, whole)
+    upright = Size(*whole[::-1]) if work.facts.sideways else whole
+    place = planning.stored(planning.within(box, upright), work.facts.orientation, whole)
     work.image = work.each_frame(lambda frame: frame.crop(*place))
 
 
@@ -216,7 +257,7 @@ def settle(work: Work) -> None:
     """Compute the small picture, and set it upright; what streams is computed by its encoder."""
     if work.streams:
         return
-    work.image = raster.upright(work.image.copy_memory(), work.facts.orientation)
+    work.image = raster.upright(work.compute(work.image), work.facts.orientation)
 
 
 def attend(work: Work) -> None:
@@ -224,7 +265,9 @@ def attend(work: Work) -> None:
     box = work.plan.crop
     if box is None or not work.smart:
         return
-    found = work.first_frame().smartcrop(box.width, box.height, interesting="attention")
+    frame = work.first_frame()
+    box = planning.within(box, Size(frame.width, frame.height))
+    found = frame.smartcrop(box.width, box.height, interesting="attention")
     place = Box(-found.xoffset, -found.yoffset, box.width, box.height)  # libvips leaves where it cut there
     work.image = work.each_frame(lambda frame: frame.crop(*place))
 
@@ -258,7 +301,8 @@ def colour(work: Work) -> None:
 def effects(work: Work) -> None:
     """Apply the filters in the URL's order; each is handed sRGB.
 
-    Between them nothing is clipped to 8 bits: what one brightens, the next may darken again.
+    Between them nothing is clipped to 8 bits: what one brightens, the next may darken again. Each begins with
+    computed pixels. Many read theirs twice, or around each pixel, so that a chain would multiply their costs.
     """
     calls = work.job.transform.effects
     if not calls:
@@ -266,11 +310,15 @@ def effects(work: Work) -> None:
     work.watch()
     stage = _Stage(work)
     image = work.image
-    for call in calls:
-        apply = named(call.name).apply
-        assert apply is not None  # noqa: S101  options never come here
+    for position, call in enumerate(calls):
+        declared = named(call.name)
+        assert declared.apply is not None  # noqa: S101  options never come here
+        if position:
+            image = work.compute(image)
+            work.stop(image)
         image = image if image.interpretation == "srgb" else image.colourspace("srgb")
-        image = apply(image, stage, *call.values)
+        image = declared.apply(image, stage, *call.values)
+        stage.extent = declared.resizes(stage.extent, *call.values)
     work.image = raster.eight_bit(image)
 
 
@@ -279,15 +327,10 @@ class _Stage:
 
     def __init__(self, work: Work) -> None:
         self._layers = work.layers
-        self.box: tuple[int, int] = work.plan.box
-        self.padding: tuple[int, int, int, int] = work.job.transform.padding
+        width, height = work.image.width, work.image.height // work.frames
+        self.extent = _extent(work)._replace(width=width, height=height)
         self.frames = work.frames
         self.imagor = work.job.encoding.imagor
-
-    def turn(self) -> None:
-        left, top, right, bottom = self.padding
-        self.box = self.box[1], self.box[0]
-        self.padding = top, left, bottom, right
 
     def each_frame(self, image: Image, change: Callable[[Image], Image]) -> Image:
         return raster.each_frame(image, self.frames, change)
@@ -296,7 +339,9 @@ class _Stage:
         return self._layers.picture(key, within=within, frames=frames)
 
     def svg(self, text: str) -> Image:
-        return vips.draw_svg(text)
+        drawn = vips.draw_svg(text)
+        self._layers.budget.take(vips.size_of(drawn))
+        return drawn.copy_memory()
 
 
 def bound(work: Work) -> None:
@@ -318,9 +363,11 @@ def write(work: Work) -> None:
     """Encode, computing on the way whatever is not computed yet."""
     if not work.job.meta:
         if not work.streams:
-            work.image = work.image.copy_memory()
+            work.image = work.compute(work.image)
             work.watch()
         work.decode_seconds = perf_counter() - work.begun
+        height = work.image.height // work.frames
+        work.layers.budget.take(int(work.image.width * height * TRAITS[work.format].encode_bytes))
         work.size = encode.write(
             work.image, work.result, work.format, work.job.transform.options, work.job.encoding
         )

@@ -36,7 +36,19 @@ _PAGED = (Format.GIF, Format.WEBP, Format.TIFF)
 _SCARCE = re.compile("out of memory|insufficient memory|allocat|bufferpool|file too large")
 """In errors of libvips, libjpeg, libheif, libaom, and of a result that is longer than may be written."""
 _CSS_DPI = 96
-_BYTES = {"uchar": 1, "ushort": 2, "float": 4}
+_BYTES = {
+    "uchar": 1,
+    "char": 1,
+    "ushort": 2,
+    "short": 2,
+    "uint": 4,
+    "int": 4,
+    "float": 4,
+    "double": 8,
+    "complex": 8,
+    "dpcomplex": 16,
+}
+"""Bytes of one number of each band format."""
 _FINEST = 10_000  # pixels; a drawing's sides are measured at this size
 _PARTIAL = (Format.JPEG, Format.PNG, Format.GIF, Format.TIFF)  # decode row by row, or nearly so
 _MADE_UP = 48
@@ -205,6 +217,11 @@ def load(opened: Opened, *, shrink: float, first: int, count: int, sequential: b
         image = pyvips.Operation.call(operation, opened.source, **options)
         _count_frames(image, first, count)
         return image
+
+
+def size_of(image: Image) -> int:
+    """Return the bytes of an image's pixels in memory."""
+    return int(image.width * image.height * image.bands * _BYTES[image.format])
 
 
 def decode(image: Image) -> None:

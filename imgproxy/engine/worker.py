@@ -29,6 +29,10 @@ MAX_DESCRIPTORS = 32
 """With one message: the result, the original, layers; more than any job has."""
 
 
+_CPU_GRACE = 1.0
+"""Seconds of CPU time beyond a job's limit within which libvips stops by itself."""
+
+
 class Render(Protocol):
     """Make the picture of a job into `result`; raise an `ImgproxyError`.
 
@@ -47,26 +51,35 @@ class Render(Protocol):
 
 
 class Watchdog:
-    """A thread that asks libvips to stop at the job's deadline; libvips looks between scanlines.
+    """A thread that asks libvips to stop at the job's deadline or limit of CPU time.
 
-    A decoder that is stuck within one is the pool's to kill. It is woken only if it has nothing to watch yet,
-    and sleeps on past jobs that end in time: at 100 jobs a second it wakes once per deadline.
+    libvips looks between scanlines. A decoder that is stuck within one is ended by SIGPROF or by the pool.
+    The thread is woken only if it has nothing to watch yet, and sleeps on past jobs that end in time: at 100
+    jobs a second it wakes once per limit.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._deadline = math.inf
+        self._cpu_limit = math.inf
+        self._next = math.inf
         self._sleeps_until = math.inf
         self._images: list[Any] = []
-        self.barked = False
+        self._allowed = "", ""
+        self.barked = ""
+        """The limit that has passed, in words."""
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
-    def begin(self, seconds: float) -> None:
-        """A job begins, and may take so long."""
+    def begin(self, seconds: float, cpu_seconds: float = math.inf) -> None:
+        """Begin to watch a job that may take so long, and so much CPU time of this process."""
         with self._changed:
-            self.barked = False
-            self._deadline = time.monotonic() + seconds
-            if self._deadline < self._sleeps_until:
+            self.barked = ""
+            now = time.monotonic()
+            self._deadline = now + seconds
+            self._cpu_limit = time.process_time() + cpu_seconds
+            self._allowed = f"{seconds:g} seconds", f"{cpu_seconds:g} seconds of CPU time"
+            self._next = now + min(seconds, cpu_seconds)  # one thread works: CPU time passes no faster
+            if self._next < self._sleeps_until:
                 self._changed.notify()
 
     def image(self, image: Any) -> None:
@@ -79,24 +92,30 @@ class Watchdog:
     def end(self) -> None:
         """The job has ended."""
         with self._changed:
-            self._deadline = math.inf
+            self._next = math.inf
             self._images.clear()
 
     def _watch(self) -> None:
         with self._changed:
             while True:
-                left = self._deadline - time.monotonic()
+                left = self._next - time.monotonic()
                 if left <= 0:
-                    self._bark()
-                    left = math.inf
+                    left = self._left()
                 self._sleeps_until = time.monotonic() + left
                 self._changed.wait(None if left == math.inf else left)
 
-    def _bark(self) -> None:
-        self.barked = True
-        self._deadline = math.inf
+    def _left(self) -> float:
+        """Return the seconds until the limits must be looked at again; stop the job if one has passed."""
+        now = time.monotonic()
+        left, cpu_left = self._deadline - now, self._cpu_limit - time.process_time()
+        if left > 0 and cpu_left > 0:
+            self._next = now + min(left, cpu_left)
+            return min(left, cpu_left)
+        self.barked = self._allowed[left > 0]
+        self._next = math.inf
         for image in self._images:
             image.set_kill(True)
+        return math.inf
 
 
 def serve(channel: socket.socket, *, render: Render, watchdog: Watchdog) -> None:
@@ -136,14 +155,18 @@ def _render(job: Job, descriptors: Sequence[int], render: Render, watchdog: Watc
     original = None if job.plain is not None else sources.pop(0)
     if len(sources) != len(job.layers):
         raise EngineFailed("the picture could not be made")
-    watchdog.begin(job.seconds)
+    cpu_seconds = job.ceiling.seconds
+    watchdog.begin(job.seconds, cpu_seconds)
+    if cpu_seconds < math.inf:  # SIGPROF ends a decoder that never looks at `stop`
+        signal.setitimer(signal.ITIMER_PROF, cpu_seconds + _CPU_GRACE)
     try:
         return render(job, original, sources, result, stop=watchdog.image)
     except Exception as error:
         if watchdog.barked:
-            raise DeadlinePassed(f"the picture took longer than {job.seconds:g} seconds") from error
+            raise DeadlinePassed(f"the image took longer than {watchdog.barked}") from error
         raise
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         watchdog.end()
 
 

@@ -43,29 +43,54 @@ class Traits:
     """Drawn at any size, so nothing is lost by enlarging, and only what is drawn counts as pixels."""
     photo: bool = False
     """Answered as JPEG where it is opaque and is not written itself; other types as PNG."""
+    decode_ns: int = 5
+    """Nanoseconds of CPU time per pixel that is decoded (`image.cost`)."""
+    encode_ns: int = 0
+    """The same for encoding, at the least effort."""
+    encode_bytes: float = 0
+    """Memory that the encoder takes per pixel of one frame, at the least."""
 
 
-def _read_only(mime: str, extension: str, *, vector: bool = False, photo: bool = False) -> Traits:
+def _read_only(
+    mime: str, extension: str, *, vector: bool = False, photo: bool = False, decode_ns: int = 5
+) -> Traits:
     return Traits(
-        mime, extension, alpha=True, animation=False, lossy=False, written=False, vector=vector, photo=photo
-    )
+        mime, extension, alpha=True, animation=False, lossy=False, written=False, vector=vector, photo=photo,
+        decode_ns=decode_ns,
+    )  # fmt: skip
 
 
 TRAITS: dict[Format, Traits] = {
-    Format.JPEG: Traits("image/jpeg", "jpg", alpha=False, animation=False, lossy=True),
-    Format.PNG: Traits("image/png", "png", alpha=True, animation=False, lossy=False),
-    Format.WEBP: Traits("image/webp", "webp", alpha=True, animation=True, lossy=True),
-    Format.AVIF: Traits("image/avif", "avif", alpha=True, animation=False, lossy=True),
-    Format.GIF: Traits("image/gif", "gif", alpha=True, animation=True, lossy=False),
-    Format.TIFF: Traits("image/tiff", "tiff", alpha=True, animation=False, lossy=False),
+    Format.JPEG: Traits(
+        "image/jpeg", "jpg", alpha=False, animation=False, lossy=True, encode_ns=6, encode_bytes=0.2
+    ),
+    Format.PNG: Traits(
+        "image/png", "png", alpha=True, animation=False, lossy=False, decode_ns=14, encode_ns=40,
+        encode_bytes=0.2,
+    ),
+    Format.WEBP: Traits(
+        "image/webp", "webp", alpha=True, animation=True, lossy=True, decode_ns=23, encode_ns=100,
+        encode_bytes=6,
+    ),
+    Format.AVIF: Traits(
+        "image/avif", "avif", alpha=True, animation=False, lossy=True, decode_ns=40, encode_ns=60,
+        encode_bytes=20,
+    ),
+    Format.GIF: Traits(
+        "image/gif", "gif", alpha=True, animation=True, lossy=False, decode_ns=10, encode_ns=200,
+        encode_bytes=20,
+    ),
+    Format.TIFF: Traits(
+        "image/tiff", "tiff", alpha=True, animation=False, lossy=False, encode_ns=10, encode_bytes=0.3
+    ),
     Format.SVG: _read_only("image/svg+xml", "svg", vector=True),
-    Format.HEIC: _read_only("image/heic", "heic", photo=True),
+    Format.HEIC: _read_only("image/heic", "heic", photo=True, decode_ns=22),
     Format.BMP: _read_only("image/bmp", "bmp"),
     Format.ICO: _read_only("image/x-icon", "ico"),
-    Format.JP2: _read_only("image/jp2", "jp2", photo=True),
-    Format.JXL: _read_only("image/jxl", "jxl", photo=True),
+    Format.JP2: _read_only("image/jp2", "jp2", photo=True, decode_ns=39),
+    Format.JXL: _read_only("image/jxl", "jxl", photo=True, decode_ns=21),
     Format.PDF: _read_only("application/pdf", "pdf", vector=True),
-}
+}  # fmt: skip
 
 READERS: dict[str, tuple[Format, ...]] = {
     "libvips": (Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF, Format.SVG),

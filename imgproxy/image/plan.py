@@ -83,7 +83,7 @@ class Plan:
 
 
 class Ceiling(NamedTuple):
-    """What an original may be: how large, and read by which readers."""
+    """Limits of one job, and the readers that it may not use."""
 
     pixels: int
     """Width × height × frames."""
@@ -92,6 +92,13 @@ class Ceiling(NamedTuple):
     """The largest side of an answer; free sides stay below it."""
     without: tuple[str, ...] = ()
     """Readers that are turned off (`image.formats.READERS`)."""
+    seconds: float = math.inf
+    """CPU time of one job."""
+    memory: int = 2**40
+    """Bytes of images that a job computes into memory at once."""
+
+
+UNBOUNDED = Ceiling(pixels=2**62, frames=2**31, side=2**31)
 
 
 def frames(transform: Transform, facts: Facts, output: Format) -> tuple[int, int]:
@@ -122,12 +129,12 @@ def check_size(size: Size, count: int, ceiling: Ceiling) -> None:
     """Raise `BadArgument` for a picture, `count` frames of it, that is larger than we compute."""
     if max(size) > ceiling.side:
         raise BadArgument(
-            f"the picture would have {size.width}×{size.height} pixels: "
+            f"the image would have {size.width}×{size.height} pixels: "
             f"at most {ceiling.side} a side are allowed"
         )
     if size.width * size.height * count > ceiling.pixels:
         raise BadArgument(
-            f"the picture would have {size.width}×{size.height} pixels in {count} frames: "
+            f"the image would have {size.width}×{size.height} pixels in {count} frames: "
             f"at most {ceiling.pixels} in all are allowed"
         )
 
@@ -233,6 +240,15 @@ def stored(box: Box, orientation: int, size: Size) -> Box:
     if orientation in (3, 4, 6, 7):
         top = size.height - top - height
     return Box(left, top, width, height)
+
+
+def within(box: Box, size: Size) -> Box:
+    """Return a crop moved and cut to lie within a size: vips_resize may make a pixel less than planned.
+
+    It divides by the inverse of the scale, so that a length of exactly half a pixel may be rounded down.
+    """
+    width, height = min(box.width, size.width), min(box.height, size.height)
+    return Box(min(box.left, size.width - width), min(box.top, size.height - height), width, height)
 
 
 def _rounded(length: float) -> int:

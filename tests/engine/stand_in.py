@@ -5,6 +5,7 @@ The original is one line, a word and perhaps a number:
     echo          write the original into the result
     sleep S       be in C for so long, as a decoder stuck in one scanline
     spin S        be busy for so long, in Python
+    toil          be busy until asked to stop
     obey S        work for so long, unless asked to stop, as libvips does
     crash         die of a bad address
     quit          end without a word
@@ -57,6 +58,10 @@ class Stoppable:
         """Ask it to stop."""
         if kill:
             self._stopped.set()
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped.is_set()
 
     def work(self, seconds: float) -> None:
         """Work until done, or stopped."""
@@ -116,6 +121,12 @@ def render(
         image = Stoppable()
         stop(image)
         image.work(float(number))
+    elif word == "toil":
+        image = Stoppable()
+        stop(image)
+        while not image.stopped:
+            spin(0.01)
+        raise RuntimeError("killed")
     elif word == "write":
         os.write(original, b"overwritten")
     elif word == "count":

@@ -13,6 +13,7 @@ from imgproxy.engine.layers import Layers
 from imgproxy.engine.protocol import Encoding, Job
 from imgproxy.errors import BadArgument, ImageTooLarge
 from imgproxy.image.colour import TRANSPARENT, Colour
+from imgproxy.image.filters import named
 from imgproxy.image.formats import Format
 from imgproxy.image.gravity import HAlign, Region, VAlign
 from imgproxy.image.negotiate import Output
@@ -293,10 +294,9 @@ def test_a_quarter_turn_swaps_what_fill_knows() -> None:
     )
     for step in (steps.limit, steps.load, steps.layout):
         step(work)
-    stage = steps._Stage(work)
-    stage.turn()
-    assert stage.box == (20, 30)
-    assert stage.padding == (2, 1, 4, 3)
+    turned = named("rotate").resizes(steps._Stage(work).extent, "90")
+    assert turned.box == (20, 30)
+    assert turned.padding == (2, 1, 4, 3)
 
 
 def test_an_answer_that_grew_too_large_is_refused() -> None:
@@ -356,6 +356,13 @@ def test_imagor_trims_with_a_median_and_keeps_tiny_images() -> None:
     assert made(image(pixels), trim=Trim()).size == (30, 20)
     assert made(image(pixels), trim=Trim(), encoding=_IMAGOR).size < (30, 20)
     assert made(plain(2, 2, RED), trim=Trim(), encoding=_IMAGOR).size == (2, 2)
+
+
+def test_a_crop_lies_within_the_rows_that_vips_resize_made() -> None:
+    """It rounds 10.5 rows down, by dividing by the inverse of the scale; the plan has 11."""
+    tall = plain(34, 51, RED)
+    assert made(tall, width=7, height=7, valign=VAlign.BOTTOM, encoding=_IMAGOR).size == (7, 7)
+    assert made(tall, width=7, height=7, smart=True, encoding=_IMAGOR).size == (7, 7)
 
 
 def test_imagor_leaves_animations_to_themselves() -> None:

@@ -124,10 +124,26 @@ def test_a_job_is_stopped_at_its_deadline_and_the_next_is_not(worker: Conversati
     answer, _ = worker.ask("obey 30", job=replace(JOB, seconds=0.2))
     assert (type(answer), str(answer)) == (
         errors.DeadlinePassed,
-        "the picture took longer than 0.2 seconds",
+        "the image took longer than 0.2 seconds",
     )
     assert time.monotonic() - began < 5
     assert isinstance(worker.ask("obey 0.3")[0], Rendered)
+
+
+def test_a_job_is_stopped_at_its_limit_of_cpu_time_and_the_next_is_not(worker: Conversation) -> None:
+    limited = replace(JOB, ceiling=JOB.ceiling._replace(seconds=0.2))
+    answer, _ = worker.ask("toil", job=limited)
+    assert (type(answer), str(answer)) == (
+        errors.DeadlinePassed,
+        "the image took longer than 0.2 seconds of CPU time",
+    )
+    assert isinstance(worker.ask("obey 0.5", job=limited)[0], Rendered)  # time that passes costs nothing
+
+
+def test_a_decoder_that_does_not_stop_is_ended_by_its_cpu_time(mortal: Conversation) -> None:
+    with pytest.raises(errors.EngineFailed):
+        mortal.ask("spin 30", job=replace(JOB, ceiling=JOB.ceiling._replace(seconds=0.1)))
+    assert mortal.process.wait(10) == -signal.SIGPROF
 
 
 def test_a_short_deadline_after_a_long_one_holds(worker: Conversation) -> None:

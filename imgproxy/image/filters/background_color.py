@@ -13,4 +13,9 @@ def _apply(image: Image, _stage: Stage, colour: Colour | str) -> Image:
     return image.flatten(background=behind.rgb)
 
 
-BACKGROUND_COLOR = Filter("background_color", (Paint("colour", ("auto",)),), apply=_apply)
+BACKGROUND_COLOR = Filter(
+    "background_color",
+    (Paint("colour", ("auto",)),),
+    apply=_apply,
+    nanoseconds=lambda *_: 5,
+)

@@ -23,5 +23,6 @@ BLUR = Filter(
     "blur",
     (Number("radius", 0, 150, scales=True), Number("sigma", 0, 150, None, scales=True)),
     apply=_apply,
+    nanoseconds=lambda radius, sigma: 4 + _sigma(radius, sigma),
     idle=lambda radius, sigma: _sigma(radius, sigma) <= 0,
 )

@@ -9,5 +9,9 @@ def _apply(image: Image, _stage: Stage, percent: float) -> Image:
 
 
 BRIGHTNESS = Filter(
-    "brightness", (Number("percent", -100, 100),), apply=_apply, idle=lambda percent: percent == 0
+    "brightness",
+    (Number("percent", -100, 100),),
+    apply=_apply,
+    nanoseconds=lambda *_: 11,
+    idle=lambda percent: percent == 0,
 )

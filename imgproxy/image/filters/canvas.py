@@ -7,6 +7,11 @@ _BLUR_SIGMA = 50
 _PROBE = 64  # pixels; a mean needs no more
 
 
+def nanoseconds(colour: Colour | str, *_: object) -> float:
+    """Return the CPU time of `place` per pixel."""
+    return 75 if colour == "blur" else 2
+
+
 def mean_colour(image: Image) -> Colour:
     """The mean colour of a picture, as over white."""
     opaque = image.flatten(background=[255, 255, 255]) if image.hasalpha() else image

@@ -11,5 +11,9 @@ def _apply(image: Image, _stage: Stage, percent: float) -> Image:
 
 
 CONTRAST = Filter(
-    "contrast", (Number("percent", -100, 100),), apply=_apply, idle=lambda percent: percent == 0
+    "contrast",
+    (Number("percent", -100, 100),),
+    apply=_apply,
+    nanoseconds=lambda *_: 11,
+    idle=lambda percent: percent == 0,
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from imgproxy.image.filters.arguments import Argument, parse_arguments
 from imgproxy.image.options import Options
@@ -20,16 +20,28 @@ from imgproxy.image.options import Options
 Image: TypeAlias = Any  # a pyvips.Image: its methods are made at run time, there is no type to name
 
 
+class Extent(NamedTuple):
+    """The size of one frame between two filters, and what `fill` fills, in pixels."""
+
+    width: int
+    height: int
+    box: tuple[int, int]
+    """Width and height that the URL asks for."""
+    padding: tuple[int, int, int, int]
+    """Left, top, right and bottom padding of the URL, which `fill` adds to the box."""
+
+    @property
+    def pixels(self) -> int:
+        """Width × height."""
+        return self.width * self.height
+
+
 class Stage(Protocol):
     """What an effect may know and do beyond its own image."""
 
     @property
-    def box(self) -> tuple[int, int]:
-        """Width and height asked for, in pixels; what `fill` fills up to."""
-
-    @property
-    def padding(self) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom padding of the URL, which `fill` adds to the box."""
+    def extent(self) -> Extent:
+        """The size of one frame of the image."""
 
     @property
     def frames(self) -> int:
@@ -38,9 +50,6 @@ class Stage(Protocol):
     @property
     def imagor(self) -> bool:
         """Whether to do as imagor: no weights of alpha, no blur and no sharpening of animations."""
-
-    def turn(self) -> None:
-        """Swap the sides of box and padding: the picture was turned by a quarter."""
 
     def each_frame(self, image: Image, change: Callable[[Image], Image]) -> Image:
         """Change every frame by itself; all must come out of one size."""
@@ -64,6 +73,10 @@ class Filter:
     """Whether these values leave every picture as it is; such a call is in no cache key."""
     keys: Callable[..., tuple[str, ...]] = lambda *_: ()
     """The other objects these values name; fetched and allowed like the original."""
+    resizes: Callable[..., Extent] = lambda extent, *_: extent
+    """The size that an effect makes of a size, known before any pixel is computed."""
+    nanoseconds: Callable[..., float] = lambda *_: 0.0
+    """CPU time of an effect per pixel, of the larger of the images before and after it (`image.cost`)."""
     parse: Callable[[str], tuple[Any, ...]] | None = None
     """Reads the arguments where a comma list will not do."""
 

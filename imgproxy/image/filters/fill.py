@@ -6,21 +6,26 @@ transparent parts are filled too, is always true here, as in imagor.
 
 from imgproxy.image.colour import Colour
 from imgproxy.image.filters.arguments import Paint, Word
-from imgproxy.image.filters.canvas import place
-from imgproxy.image.filters.family import Filter, Image, Stage
+from imgproxy.image.filters.canvas import nanoseconds, place
+from imgproxy.image.filters.family import Extent, Filter, Image, Stage
+
+
+def _resizes(extent: Extent, *_: object) -> Extent:
+    (width, height), (left, top, right, bottom) = extent.box, extent.padding
+    return extent._replace(width=width + left + right, height=height + top + bottom)
 
 
 def _apply(image: Image, stage: Stage, colour: Colour | str, _transparent: str | None) -> Image:
-    width, height = stage.box
-    left, top, right, bottom = stage.padding
+    (across, down), (left, top, *_) = stage.extent.box, stage.extent.padding
+    width, height, *_ = _resizes(stage.extent)
     return place(
         image,
         stage,
         colour,
-        left=int((width - image.width) / 2) + left,
-        top=int((height - image.height // stage.frames) / 2) + top,
-        width=width + left + right,
-        height=height + top + bottom,
+        left=int((across - stage.extent.width) / 2) + left,
+        top=int((down - stage.extent.height) / 2) + top,
+        width=width,
+        height=height,
     )
 
 
@@ -28,4 +33,6 @@ FILL = Filter(
     "fill",
     (Paint("colour", ("auto", "blur")), Word("fill_transparent", ("true", "1"), None)),
     apply=_apply,
+    resizes=_resizes,
+    nanoseconds=nanoseconds,
 )

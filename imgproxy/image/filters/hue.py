@@ -9,4 +9,10 @@ def _apply(image: Image, _stage: Stage, degrees: float) -> Image:
     return on_colours(image, lambda colours: (colours.colourspace("lch") + turn).colourspace("srgb"))
 
 
-HUE = Filter("hue", (Number("degrees", -360, 360),), apply=_apply, idle=lambda degrees: degrees % 360 == 0)
+HUE = Filter(
+    "hue",
+    (Number("degrees", -360, 360),),
+    apply=_apply,
+    nanoseconds=lambda *_: 70,
+    idle=lambda degrees: degrees % 360 == 0,
+)

@@ -5,28 +5,28 @@ Two lengths are horizontal and vertical, as in the URL's padding segment.
 
 from imgproxy.image.colour import Colour
 from imgproxy.image.filters.arguments import Integer, Paint
-from imgproxy.image.filters.canvas import place
-from imgproxy.image.filters.family import Filter, Image, Stage
+from imgproxy.image.filters.canvas import nanoseconds, place
+from imgproxy.image.filters.family import Extent, Filter, Image, Stage
 
 _LONGEST = 8192
+
+
+def _resizes(
+    extent: Extent, _colour: object, left: int, top: int | None, right: int | None, bottom: int | None
+) -> Extent:
+    above = left if top is None else top
+    after = left if right is None else right
+    below = above if bottom is None else bottom
+    return extent._replace(width=extent.width + left + after, height=extent.height + above + below)
 
 
 def _apply(
     image: Image, stage: Stage, colour: Colour | str, left: int, top: int | None, right: int | None,
     bottom: int | None,
 ) -> Image:  # fmt: skip
+    width, height, *_ = _resizes(stage.extent, colour, left, top, right, bottom)
     above = left if top is None else top
-    after = left if right is None else right
-    below = above if bottom is None else bottom
-    return place(
-        image,
-        stage,
-        colour,
-        left=left,
-        top=above,
-        width=image.width + left + after,
-        height=image.height // stage.frames + above + below,
-    )
+    return place(image, stage, colour, left=left, top=above, width=width, height=height)
 
 
 def _side(name: str) -> Integer:
@@ -43,4 +43,6 @@ PADDING = Filter(
         _side("bottom"),
     ),
     apply=_apply,
+    resizes=_resizes,
+    nanoseconds=nanoseconds,
 )

@@ -5,18 +5,21 @@ and so does what would leave no pixel.
 """
 
 from imgproxy.image.filters.arguments import Number
-from imgproxy.image.filters.family import Filter, Image, Stage
+from imgproxy.image.filters.family import Extent, Filter, Image, Stage
 
 
 def _factor(proportion: float) -> float:
     return min(proportion / 100 if proportion > 1 else proportion, 1.0)
 
 
-def _apply(image: Image, stage: Stage, proportion: float) -> Image:
+def _resizes(extent: Extent, proportion: float) -> Extent:
     factor = _factor(proportion)
-    width, height = int(image.width * factor), int(image.height // stage.frames * factor)
-    if width < 1 or height < 1:
-        return image
+    width, height = int(extent.width * factor), int(extent.height * factor)
+    return extent._replace(width=width, height=height) if width and height else extent
+
+
+def _apply(image: Image, stage: Stage, proportion: float) -> Image:
+    width, height, *_ = _resizes(stage.extent, proportion)
     return stage.each_frame(image, lambda frame: frame.thumbnail_image(width, height=height, size="force"))
 
 
@@ -24,5 +27,7 @@ PROPORTION = Filter(
     "proportion",
     (Number("p", otherwise=0.0),),
     apply=_apply,
+    resizes=_resizes,
+    nanoseconds=lambda _: 5,
     idle=lambda proportion: not 0 < _factor(proportion) < 1,
 )

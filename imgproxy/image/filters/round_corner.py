@@ -11,10 +11,10 @@ _LARGEST = 8192
 
 
 def _apply(image: Image, stage: Stage, rx: int, ry: int | None, colour: Colour | None) -> Image:
-    height = image.height // stage.frames
+    width, height, *_ = stage.extent
     mask = stage.svg(
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{image.width}" height="{height}">'
-        f'<rect rx="{rx}" ry="{rx if ry is None else ry}" width="{image.width}" height="{height}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
+        f'<rect rx="{rx}" ry="{rx if ry is None else ry}" width="{width}" height="{height}" '
         'fill="#fff"/></svg>'
     )
     solid = image if image.hasalpha() else image.addalpha()
@@ -30,5 +30,6 @@ ROUND_CORNER = Filter(
         Paint("colour", (), None),
     ),
     apply=_apply,
+    nanoseconds=lambda *_: 27,
     idle=lambda rx, ry, _: rx == 0 or ry == 0,
 )

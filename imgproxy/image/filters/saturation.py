@@ -12,5 +12,9 @@ def _apply(image: Image, _stage: Stage, percent: float) -> Image:
 
 
 SATURATION = Filter(
-    "saturation", (Number("percent", -100, 1000),), apply=_apply, idle=lambda percent: percent == 0
+    "saturation",
+    (Number("percent", -100, 1000),),
+    apply=_apply,
+    nanoseconds=lambda *_: 70,
+    idle=lambda percent: percent == 0,
 )

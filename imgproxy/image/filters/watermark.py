@@ -34,11 +34,11 @@ class _Share(Integer):
         return "none" if text == "none" else Integer.parse(self, text, what)
 
 
-def _within(image: Image, stage: Stage, width: int | str | None, height: int | str | None) -> Any:
+def _within(stage: Stage, width: int | str | None, height: int | str | None) -> Any:
     if width is None and height is None:
         return None
-    across = image.width * width // 100 if isinstance(width, int) else image.width
-    down = image.height // stage.frames
+    across, down, *_ = stage.extent
+    across = across * width // 100 if isinstance(width, int) else across
     return max(across, 1), max(down * height // 100 if isinstance(height, int) else down, 1)
 
 
@@ -52,11 +52,11 @@ def _apply(
     width: int | str | None,
     height: int | str | None,
 ) -> Image:
-    layer = stage.layer(key, within=_within(image, stage, width, height), frames=stage.frames)
+    layer = stage.layer(key, within=_within(stage, width, height), frames=stage.frames)
     if alpha:
         layer = layer * [1, 1, 1, 1 - alpha / 100]
     layer = layer.cast("uchar").copy(interpretation="srgb")
-    across, down = image.width, image.height // stage.frames
+    across, down, *_ = stage.extent
     wide, high = layer.width, layer.height // stage.frames
     left, top = x.offset(across, wide), y.offset(down, high)
     if not (-wide < left < across and -high < top < down):
@@ -80,5 +80,6 @@ WATERMARK = Filter(
         _Share("h", 1, 1000, None),
     ),
     apply=_apply,
+    nanoseconds=lambda *_: 26,
     keys=lambda key, *_: (key,),
 )
