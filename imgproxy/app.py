@@ -20,6 +20,7 @@ from imgproxy.cache.disk import DiskTier
 from imgproxy.cache.memory import MemoryTier
 from imgproxy.cache.tiers import Tiers
 from imgproxy.clients import Clients
+from imgproxy.connections import Bounds
 from imgproxy.edge.admission import Admission
 from imgproxy.edge.answer import Freshness
 from imgproxy.edge.health import Health, metrics_route
@@ -272,6 +273,15 @@ def recipe(settings: Settings) -> Recipe:
         ceiling=settings.ceiling,
         encoder=f"{encoding} damaged {settings.damaged} libvips {version('pyvips-binary')}",
         damaged_seconds=settings.shared_ttl if settings.damaged == "show" else None,
+    )
+
+
+def bounds(settings: Settings) -> Bounds:
+    """Return the limits of a port's connections."""
+    return Bounds(
+        write_timeout=settings.write_timeout,
+        min_rate=settings.min_rate,
+        client_bytes=settings.client_bytes,
     )
 
 

@@ -62,7 +62,7 @@ async def run(
     """
     async with app.assemble(settings, pages=pages) as server:
         _calm_collector()
-        public = runner(server.public)
+        public = runner(server.public, app.bounds(settings))
         admin = runner(server.admin)
         try:
             await listen(public, host, port)
@@ -134,6 +134,7 @@ async def run_edge(
     metrics = Metrics()
     part = {
         "memory_bytes": settings.memory_bytes // seat.edges,
+        "client_bytes": settings.client_bytes // seat.edges,
         "sources_bytes": max(settings.sources_bytes // seat.edges, settings.max_source_bytes),
     }
     own = settings.model_copy(update=part)
@@ -142,7 +143,7 @@ async def run_edge(
         async with app.assemble_edge(own, fleet=member, metrics=metrics, pages=pages) as server:
             _calm_collector()
             await member.join()
-            public = runner(server.public)
+            public = runner(server.public, app.bounds(own))
             try:
                 await accept(public, [socket.socket(fileno=each) for each in seat.listeners])
                 _listen_to_signals(member.dismissed)

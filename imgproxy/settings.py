@@ -353,6 +353,18 @@ class Settings(BaseSettings):
     client_misses: int = Field(
         0, ge=0, le=100_000, description="pictures that one client may wait for at once; 0: any number"
     )
+    write_timeout: Seconds = Field(
+        30, description="longest wait for a client that takes nothing of a response; 0: any"
+    )
+    min_rate: int = Field(
+        1024, ge=0, le=2**30,
+        description="lowest rate of a client in bytes a second, over the waits of a response; 0: any",
+    )  # fmt: skip
+    client_bytes: ByteSize = Field(
+        ByteSize(256 * 1024**2),
+        ge=1024**2,
+        description="maximum of bytes held for slow clients, beyond which the slowest is closed",
+    )
     cache_dir: Path = Field(Path("./data/cache"), description="where results are kept on disk")
     cache_bytes: ByteSize = Field(
         ByteSize(10 * 1024**3), description="results kept on disk, across restarts; 0 keeps none there"

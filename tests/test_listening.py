@@ -7,10 +7,12 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
 
+from imgproxy.connections import Bounds
 from imgproxy.fleet.ports import CannotListen
 from imgproxy.listening import listen, runner
 
@@ -132,3 +134,33 @@ async def test_a_port_that_is_taken_is_one_line(listening: Listening) -> None:
             await listen(second, "127.0.0.1", listening.port)
     finally:
         await second.cleanup()
+
+
+@asynccontextmanager
+async def _bounded(bounds: Bounds) -> AsyncIterator[Listening]:
+    application = web.Application()
+    application.add_routes([web.get("/hello", _greet)])
+    running = runner(application, bounds)
+    await listen(running, "127.0.0.1", 0)
+    try:
+        yield Listening(running.addresses[0][1])
+    finally:
+        await running.cleanup()
+
+
+async def test_head_that_trickles_is_408_and_closes() -> None:
+    async with _bounded(Bounds(head_timeout=0.1, every=0.05)) as listening:
+        status, headers, _ = await listening.say("GET /hello HTTP/1.1\r\nX-Slow: ")
+        assert (status, headers["Connection"]) == (408, "close")
+
+
+async def test_visitors_are_served_while_many_connections_are_idle() -> None:
+    async with _bounded(Bounds(connections=20)) as listening:
+        idle = [await asyncio.open_connection("127.0.0.1", listening.port) for _ in range(100)]
+        for _ in range(5):
+            status, _, body = await listening.say(f"GET /hello HTTP/1.1\r\n{HOST}\r\n")
+            assert (status, body) == (200, b"hello")
+        async with asyncio.timeout(5):
+            assert await idle[0][0].read() == b""  # the oldest was closed
+        for _, writer in idle:
+            writer.close()

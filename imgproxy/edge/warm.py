@@ -17,6 +17,7 @@ from cachetools import LRUCache
 from imgproxy.edge.render import Prepared
 
 _ENTRIES = 16_384  # some 2 KB each
+_JOINED_BYTES = 64 * 1024  # to copy as much costs what a second write does
 _PER_ANSWER = frozenset({"content-length", "date", "x-request-id"})
 
 
@@ -89,20 +90,31 @@ class DateLine:
 class Written:
     """An answer as bytes, head and body; what aiohttp asks of a response and no more."""
 
-    __slots__ = ("_bytes", "body", "keep_alive", "status")
+    __slots__ = ("_head", "body", "keep_alive", "status")
 
     def __init__(self, status: int, head: bytes, body: bytes, *, send_body: bool) -> None:
         self.status = status
         self.body = body if send_body else b""
         self.keep_alive = True
-        self._bytes = head + self.body
+        self._head = head
 
     async def prepare(self, request: web.BaseRequest) -> None:
-        """Write it all; waits if the client does not keep up."""
-        await request.writer.write(self._bytes)
+        """Write it all; waits if the client does not keep up.
+
+        A large body is written by itself, so that all clients that are slow to take it hold one buffer.
+        """
+        if len(self.body) <= _JOINED_BYTES:
+            await request.writer.write(self._head + self.body)
+        else:
+            await request.writer.write(self._head)
+            await request.writer.write(self.body)
 
     async def write_eof(self) -> None:
         """Nothing is left to write."""
+
+    def force_close(self) -> None:
+        """Have the connection closed once it is written."""
+        self.keep_alive = False
 
 
 def as_response(written: Written) -> web.StreamResponse:

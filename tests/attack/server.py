@@ -178,7 +178,7 @@ async def _serve(
     settings: Settings, began: queue.Queue[Attacked | BaseException], ended: asyncio.Event
 ) -> None:
     async with app.assemble(settings) as parts:
-        public = runner(parts.public)
+        public = runner(parts.public, app.bounds(settings))
         try:
             await listen(public, "127.0.0.1", 0)
             watchdog = Watchdog()
