@@ -109,7 +109,7 @@ def test_what_was_made_is_answered_after_a_restart_too(tmp_path: Path) -> None:
     assert statuses == "imgproxy; hit; detail=disk"
 
 
-SECRET = "secret"
+SECRET = "a purge secret of a test"
 CONNECTIONS = 24  # all of them with one of two edges: one in eight million
 
 
