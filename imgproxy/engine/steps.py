@@ -203,7 +203,7 @@ def layout(work: Work) -> None:
         decoded=Size(work.image.width, work.image.height // work.frames),
         extent=extent,
         frames=work.frames,
-        output=work.format,
+        output=None if work.job.meta else work.format,
         effort=work.job.encoding.effort.get(work.format, 0),
         ceiling=work.job.ceiling,
     )

@@ -39,19 +39,21 @@ def require(
     decoded: Size,
     extent: Extent,
     frames: int,
-    output: Format,
+    output: Format | None,
     effort: int,
     ceiling: Ceiling,
 ) -> None:
     """Raise `BadArgument` for a result of a known source image that is too large or too costly.
 
-    `decoded` is the size of one frame as its decoder gives it, `extent` the size after resize and crop.
+    `decoded` is the size of one frame as its decoder gives it, `extent` the size after resize and crop;
+    `output` is None where only the header of the result is wanted.
     """
     pixels = decoded.width * decoded.height * frames
     seconds = pixels * TRAITS[facts.format].decode_ns / 1e9
     seconds += max(pixels, extent.pixels * frames) * _RESIZE_NS / 1e9
     seconds += effects(transform, extent, frames, ceiling)
-    seconds += encoding(output, after(transform, extent), frames, effort)
+    if output is not None:
+        seconds += encoding(output, after(transform, extent), frames, effort)
     _require(seconds, ceiling)
 
 

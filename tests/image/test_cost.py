@@ -123,6 +123,10 @@ def test_the_whole_cost_of_a_known_source_is_judged() -> None:
         _require(Transform(), output=Format.GIF, frames=100, extent=EXTENT._replace(width=600, height=500))
 
 
+def test_what_is_not_written_costs_no_encoding() -> None:
+    _require(Transform(), output=None, frames=100, extent=EXTENT._replace(width=600, height=500))
+
+
 def test_without_a_limit_every_cost_is_allowed() -> None:
     unlimited = CEILING._replace(seconds=math.inf)
     _require(asked("blur(150,150)"), extent=EXTENT._replace(width=8000, height=6000), ceiling=unlimited)
