@@ -15,6 +15,7 @@ from importlib.metadata import version
 from aiohttp import web
 
 from imgproxy.api.cors import Cors
+from imgproxy.api.delivery import Files
 from imgproxy.api.gateway import Gateway
 from imgproxy.cache.disk import DiskTier
 from imgproxy.cache.memory import MemoryTier
@@ -84,7 +85,8 @@ async def assemble_edge(
     settings: Settings, *, fleet: Fleet, metrics: Metrics, pages: Sequence[web.RouteDef] = ()
 ) -> AsyncIterator[Server]:
     """Build every part of an edge but what its fleet has for all."""
-    storage = await make(settings.storage, Tickets(settings.key_for("tickets"), clock=time.time))
+    tickets = Tickets(settings.key_for("tickets"), clock=time.time)
+    storage = await make(settings.storage, tickets)
     disk = make_disk(settings, metrics)
     originals = Originals(
         storage,
@@ -99,6 +101,7 @@ async def assemble_edge(
     access_log = AccessLog()
     around = Around(
         objects=storage,
+        tickets=tickets if is_proxied(settings, storage) else None,
         inspector=Inspector(originals, fleet, ceiling=recipe(settings).ceiling),
         tell=partial(fleet.spread, "record"),
     )
@@ -118,7 +121,7 @@ async def assemble_edge(
                     *pages,
                     *health.routes(),
                     *filing.routes,
-                    *gateway_routes(settings, storage, access_log, filing.arrived),
+                    *gateway_routes(settings, storage, tickets, access, access_log, filing.arrived),
                     web.route("*", r"/{target:(?s:.*)}", images.handle),
                 ),
                 admin=application(*health.routes(), metrics_route(metrics.told)),
@@ -208,15 +211,27 @@ def make_images(
     )
 
 
+def is_proxied(settings: Settings, storage: Storage) -> bool:
+    """Whether downloads go through us: because they are to, or because nobody else reaches the storage."""
+    return settings.downloads == "proxy" or isinstance(storage, LocalStorage | MemoryStorage)
+
+
 def gateway_routes(
-    settings: Settings, storage: Storage, access_log: AccessLog, arrived: Arrived
+    settings: Settings,
+    storage: Storage,
+    tickets: Tickets,
+    access: DatabaseAccess,
+    access_log: AccessLog,
+    arrived: Arrived,
 ) -> list[web.RouteDef]:
-    """Where clients put and get the objects of a storage that they cannot reach themselves."""
-    if not isinstance(storage, LocalStorage | MemoryStorage):
+    """Where clients get files through us, and put objects into a storage that they cannot reach."""
+    if not is_proxied(settings, storage):
         return []
     cors = Cors(settings.cors_origins)
     gateway = Gateway(
-        storage,
+        Files(access, storage),
+        tickets=tickets,
+        sink=storage if isinstance(storage, LocalStorage | MemoryStorage) else None,
         cors=cors,
         access_log=access_log,
         clock=time.time,

@@ -47,7 +47,7 @@ from imgproxy.files.objects import Inspector
 from imgproxy.files.outbox import Outbox, keepers
 from imgproxy.files.promised import Promised
 from imgproxy.files.publisher import Publisher
-from imgproxy.files.reading import Reading
+from imgproxy.files.reading import Reading, Tickets
 from imgproxy.files.register import Registrar
 from imgproxy.files.replies import RecordedReplies
 from imgproxy.files.retention import Retention
@@ -64,6 +64,8 @@ class Around:
     """What the files side needs of the rest of the server."""
 
     objects: Storage
+    tickets: Tickets | None
+    """What signs URLs of downloads through us; None if they are storage's."""
     inspector: Inspector
     tell: Tell
 
@@ -204,7 +206,13 @@ def make_standing(settings: Settings, database: Database, around: Around, outbox
     """What shows and changes files, over a record and a storage."""
     ttl = int(settings.download_ttl)
     return Standing(
-        reading=Reading(database=database, objects=around.objects, clock=milliseconds, ttl=ttl),
+        reading=Reading(
+            database=database,
+            objects=around.objects,
+            clock=milliseconds,
+            ttl=ttl,
+            tickets=around.tickets,
+        ),
         changes=Changes(database=database, names=Names(milliseconds, Lots(os.urandom)), tell=around.tell),
         promised=Promised(database, clock=milliseconds, wake=outbox.wake),
     )

@@ -326,7 +326,14 @@ class Settings(BaseSettings):
         description="who makes an upload a file: its client, which must `register` it, or we, `auto`, as "
         "soon as its bytes are there, where its collection is public",
     )
-    download_ttl: Seconds = Field(3600, ge=1, le=604_800, description="how long a download URL is good for")
+    download_ttl: Seconds = Field(
+        3600, ge=1, le=604_800, description="lifetime of a download URL; no client gets a longer one"
+    )
+    downloads: Literal["direct", "proxy"] = Field(
+        "direct",
+        description="way of downloads from a bucket: `direct`, by a URL of the bucket that holds until its "
+        "time ends, or `proxy`, through us, by one that ends with a delete or a change of visibility",
+    )
     jwt_secret: Annotated[str, BeforeValidator(_jwt_secret)] = Field(
         "", repr=False, description="what bearer tokens are signed with (HS256); empty believes none of these"
     )

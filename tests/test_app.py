@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.client
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,10 @@ from imgproxy.app import recipe
 from imgproxy.image.colour import BLACK, Colour
 from imgproxy.image.source import Key
 from imgproxy.settings import Settings
+from imgproxy.storage.bucket import S3Options
 from imgproxy.storage.ticket import Tickets
+from tests.attack.server import JPEG, Tenant, attacked
+from tests.services import SeaweedFS
 from tests.serving import Served, serving
 
 SECRET = "a secret of the deployment"
@@ -53,6 +58,57 @@ def test_a_url_signed_by_another_is_not(server: Served) -> None:
 
 def test_the_edge_serves_nothing_of_it(server: Served) -> None:
     assert ask(server, "GET", f"/{KEY}")[0] == 404
+
+
+@pytest.fixture
+def bucket_storage(seaweedfs: SeaweedFS, bucket: str, monkeypatch: pytest.MonkeyPatch) -> S3Options:
+    for name, value in seaweedfs.owner.environment.items():
+        monkeypatch.setenv(name, value)
+    return S3Options(bucket, endpoint=seaweedfs.endpoint, path_style=True)
+
+
+def in_bucket(tenant: Tenant, body: bytes) -> str:
+    """The path of a private file whose bytes lie in a bucket."""
+    presigned = tenant.presign(body, visibility="private")
+    put = urllib.request.Request(presigned["url"], body, presigned["headers"], method="PUT")  # noqa: S310
+    with urllib.request.urlopen(put) as answer:  # noqa: S310
+        assert answer.status == 200
+    return f"/v1/files/{tenant.register(presigned['key'], body, visibility='private').json()['id']}"
+
+
+def test_downloads_proxy_streams_a_bucket_through_us_until_the_file_changes(
+    bucket_storage: S3Options, tmp_path: Path
+) -> None:
+    body = JPEG.ljust(2_500_000)
+    with attacked(tmp_path, storage=bucket_storage, downloads="proxy") as server:
+        acme = server.tenant("acme")
+        path = in_bucket(acme, body)
+        told = acme.call("GET", f"{path}/download-url").json()
+        assert told["url"].startswith("http://img.example/-/images/")
+        url = told["url"].removeprefix("http://img.example")
+        whole = server.request(url)
+        assert (whole.status, whole.body) == (200, body)
+        assert whole.headers["cache-control"] == "private, no-store"
+        part = server.request(url, Range="bytes=1000000-2400000")
+        assert (part.status, part.body) == (206, body[1_000_000:2_400_001])
+        assert server.request(url, If_None_Match=whole.headers["etag"]).status == 304
+        assert server.request(url, method="HEAD").headers["content-length"] == str(len(body))
+        assert server.request(url, method="PUT", body=b"x").status == 405
+        assert acme.call("PATCH", path, {"visibility": "protected"}).status == 200
+        assert server.request(url).status == 403
+
+
+def test_downloads_direct_gives_a_url_of_the_bucket_no_longer_good_than_the_setting(
+    bucket_storage: S3Options, tmp_path: Path
+) -> None:
+    with attacked(tmp_path, storage=bucket_storage, download_ttl=60) as server:
+        acme = server.tenant("acme")
+        told = acme.call("GET", f"{in_bucket(acme, JPEG)}/download-url?expiresIn=3600").json()
+        assert told["url"].startswith(f"{bucket_storage.endpoint}/{bucket_storage.bucket}/")
+        assert (told["expiresIn"], "X-Amz-Expires=60" in told["url"]) == (60, True)
+        with urllib.request.urlopen(told["url"]) as answer:  # noqa: S310
+            assert answer.read() == JPEG
+        assert server.request("/-/files/a").status == 404
 
 
 @pytest.mark.parametrize("colour", [BLACK, Colour(1, 2, 3)], ids=str)

@@ -1,7 +1,11 @@
-"""GET and HEAD of an object, whole or a range of it: what resumed downloads and players ask for.
+"""GET and HEAD of a file or an object, whole or a range of it: what resumed downloads and players ask for.
 
 Who holds the URL may have the bytes, and nobody else may keep them: `private, no-store`. Whatever they are,
 nothing of them runs: the type is the one that was signed, and the page that shows it is in a sandbox.
+
+A URL of a file ends when the file has another generation: it was deleted, or others may see it now. The same
+authority is asked as for images, before the response and before each chunk of it. The bytes are fetched in
+pieces, so that a slow client holds 1 MiB, and no connection to storage.
 """
 
 from __future__ import annotations
@@ -10,13 +14,15 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Protocol
 
 from aiohttp import web
 
 from imgproxy.api.ranges import OutOfRange, Span, requested
-from imgproxy.errors import ImgproxyError
+from imgproxy.errors import ImgproxyError, NotSigned
+from imgproxy.files.access import Access
 from imgproxy.image.source import Key
 from imgproxy.storage import Head
 from imgproxy.storage.ticket import Ticket
@@ -24,6 +30,7 @@ from imgproxy.storage.ticket import Ticket
 _log = logging.getLogger(__name__)
 
 _ANY = "application/octet-stream"
+_PIECE = 1024 * 1024
 _SAFE = {
     "Cache-Control": "private, no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",
@@ -43,11 +50,37 @@ class Source(Protocol):
         """Stream bytes `start` to `end`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Files by their keys, as long as they have the generation that their URLs name."""
+
+    access: Access
+    storage: Source
+
+    async def find(self, ticket: Ticket) -> Key:
+        """Return where the bytes lie; raise `NotSigned` if the file is not what it was."""
+        record = await self.access.look(ticket.key)
+        if record is None or record.deleted or record.generation != ticket.generation:
+            raise NotSigned("the URL has ended: the file has been changed or deleted since")
+        return record.object_key or record.key
+
+    async def read(self, ticket: Ticket, span: Span) -> AsyncIterator[bytes]:
+        """Stream a span of a file; raise `NotSigned` as soon as it is not what it was."""
+        for start in range(span.start, span.end, _PIECE):
+            key = await self.find(ticket)
+            end = min(start + _PIECE, span.end)
+            for chunk in [chunk async for chunk in self.storage.read(key, start=start, end=end)]:
+                yield chunk
+                await self.find(ticket)
+
+
 async def deliver(
-    storage: Source, ticket: Ticket, http: web.Request, *, common: dict[str, str], patience: float
+    files: Files, ticket: Ticket, http: web.Request, *, common: dict[str, str], patience: float
 ) -> web.StreamResponse:
     """Answer a GET or HEAD. A client that takes no byte for `patience` seconds is gone."""
-    head = await storage.head(ticket.key)
+    storage = files.storage
+    key = ticket.key if ticket.generation is None else await files.find(ticket)
+    head = await storage.head(key)
     headers = {**common, **_SAFE, **_describe(head, ticket)}
     if _is_current(http.headers.get("If-None-Match"), headers["ETag"]):
         return web.Response(status=304, headers=headers)
@@ -63,14 +96,16 @@ async def deliver(
     response.content_length = sent.end - sent.start
     await response.prepare(http)
     if http.method == "GET" and response.content_length:
-        await _send(storage.read(ticket.key, start=sent.start, end=sent.end), response, http, patience)
+        whole = ticket.generation is None
+        chunks = storage.read(key, start=sent.start, end=sent.end) if whole else files.read(ticket, sent)
+        await _send(chunks, response, http, patience)
     return response
 
 
 def _describe(head: Head, ticket: Ticket) -> dict[str, str]:
     described = {
         "Accept-Ranges": "bytes",
-        "Content-Type": ticket.content_type or head.content_type or _ANY,
+        "Content-Type": ticket.content_type or _ANY,  # what its client said it was is never believed
         "ETag": f'"{head.version}"',
         "Last-Modified": formatdate(head.modified, usegmt=True),
     }

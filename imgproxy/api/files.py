@@ -133,8 +133,10 @@ def _pagination(asked: FileList, listed: Listed) -> Pagination:
 
 
 _DOWNLOAD = (
-    "Whoever holds the URL may have the bytes until it ends, also if the file is made private meanwhile. "
-    "`inline` is heeded for pictures, sound, video, PDF and plain text."
+    "Whoever holds the URL may have the bytes as they were uploaded, until it ends: after `expiresIn` "
+    "seconds, and at once when the file is deleted or its visibility changes. A URL of the bucket itself "
+    "(`IMGPROXY_DOWNLOADS=direct`) cannot end early. `inline` is heeded for images, sound, video, PDF and "
+    "plain text; what a browser could run, SVG too, is always an attachment."
 )
 _OF_STORAGE = (errors.StorageFailed, errors.StorageSlow)
 

@@ -1,5 +1,7 @@
 """What S3 does for its presigned URLs, for storages that nobody can reach but through us: `/-/{key}`.
 
+Downloads of files go this way from any storage with `IMGPROXY_DOWNLOADS=proxy`.
+
 The ticket in the URL is all the leave there is, and all that is needed; no cookie and no `Authorization` is
 looked at. So any page may use a URL that it was given, and `Access-Control-Allow-Origin: *` gives nothing
 away. What is refused is refused before the body is asked for, where a client waits to be asked.
@@ -11,13 +13,12 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from time import perf_counter
-from typing import Protocol
 
 from aiohttp import web
 
 from imgproxy.api import problems
 from imgproxy.api.cors import Cors
-from imgproxy.api.delivery import Source, deliver
+from imgproxy.api.delivery import Files, deliver
 from imgproxy.api.intake import DENIED, Refusal, Sink, check, take
 from imgproxy.api.problems import Told
 from imgproxy.clients import DIRECT, Clients
@@ -28,18 +29,10 @@ from imgproxy.telemetry import AccessLog, Line, request_id
 
 _log = logging.getLogger(__name__)
 
-_METHODS = "GET, HEAD, PUT, OPTIONS"
 _EXPOSED = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Location, X-Request-Id"
 _NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1024}")
 _NO_EXPECTATION = Told("common/expectation-failed", 417)
 _DEFECT = "the request could not be answered"
-
-
-class Depot(Source, Sink, Protocol):
-    """A storage that issues tickets."""
-
-    @property
-    def tickets(self) -> Tickets: ...
 
 
 class Gateway:
@@ -47,8 +40,10 @@ class Gateway:
 
     def __init__(
         self,
-        storage: Depot,
+        files: Files,
         *,
+        tickets: Tickets,
+        sink: Sink | None,
         cors: Cors,
         access_log: AccessLog,
         clock: Callable[[], float],
@@ -56,9 +51,15 @@ class Gateway:
         arrived: Callable[[Key], Awaitable[object]] | None = None,
         clients: Clients = DIRECT,
     ) -> None:
-        """A client that is silent for `patience` seconds is gone; `arrived` is told of whole objects."""
+        """Serve files and, with a `sink`, take objects; tickets of both are read by `tickets`.
+
+        A client that is silent for `patience` seconds is gone; `arrived` is told of whole objects.
+        """
         self._arrived = arrived
-        self._storage = storage
+        self._files = files
+        self._tickets = tickets
+        self._sink = sink
+        self._methods = "GET, HEAD, PUT, OPTIONS" if sink is not None else "GET, HEAD, OPTIONS"
         self._cors = cors
         self._access_log = access_log
         self._clock = clock
@@ -86,7 +87,7 @@ class Gateway:
         try:
             if http.headers["Expect"].lower() != "100-continue":
                 raise Refusal(_NO_EXPECTATION, "100-continue is all that can be expected")
-            ticket = self._storage.tickets.read(http.method, http.raw_path)
+            ticket = self._tickets.read(http.method, http.raw_path)
             check(ticket, http)
         except (Refusal, NotSigned) as error:
             return _refused(error, http, self._common(http))
@@ -96,18 +97,19 @@ class Gateway:
 
     async def _answer(self, http: web.Request, common: dict[str, str]) -> web.StreamResponse:
         if http.method == "OPTIONS":
-            return web.Response(status=204, headers={**common, **_preflight(http)})
-        if http.method not in ("GET", "HEAD", "PUT"):
-            response = _problem(problems.NO_METHOD, f"{_METHODS} are served here", http, common)
-            response.headers["Allow"] = _METHODS
+            return web.Response(status=204, headers={**common, **_preflight(http, self._methods)})
+        sink = self._sink if http.method == "PUT" else None
+        if sink is None and http.method not in ("GET", "HEAD"):
+            response = _problem(problems.NO_METHOD, f"{self._methods} are served here", http, common)
+            response.headers["Allow"] = self._methods
             return response
-        ticket = self._storage.tickets.read(http.method, http.raw_path)
-        if http.method == "PUT":
-            etag = await take(self._storage, ticket, http, patience=self._patience)
+        ticket = self._tickets.read(http.method, http.raw_path)
+        if sink is not None:
+            etag = await take(sink, ticket, http, patience=self._patience)
             if self._arrived is not None and ticket.part is None:
                 await self._arrived(ticket.key)
             return web.Response(headers={**common, "ETag": etag})
-        return await deliver(self._storage, ticket, http, common=common, patience=self._patience)
+        return await deliver(self._files, ticket, http, common=common, patience=self._patience)
 
     def _common(self, http: web.Request) -> dict[str, str]:
         """The headers of every answer."""
@@ -128,11 +130,11 @@ class Gateway:
         self._access_log.add(line)
 
 
-def _preflight(http: web.Request) -> dict[str, str]:
+def _preflight(http: web.Request, methods: str) -> dict[str, str]:
     """What a browser asks before a PUT (https://fetch.spec.whatwg.org/#cors-preflight-fetch)."""
     wanted = http.headers.get("Access-Control-Request-Headers", "")
     return {
-        "Access-Control-Allow-Methods": _METHODS,
+        "Access-Control-Allow-Methods": methods,
         "Access-Control-Allow-Headers": wanted if _NAMES.fullmatch(wanted) else "*",
         "Access-Control-Max-Age": "7200",
     }

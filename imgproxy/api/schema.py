@@ -198,19 +198,23 @@ class ShareRemoved(Query):
 
 
 _MAX_DOWNLOAD_SECONDS = 7 * 24 * 3600  # as long as SigV4 lets a URL live
+_EXPIRES_IN = (
+    "Seconds; as many as `IMGPROXY_DOWNLOAD_TTL` unless told. More are cut to that: the response's "
+    "`expiresIn` says for how long the URL holds."
+)
 
 
 class DownloadAsked(Body):
     """How the bytes are wanted; nothing needs to be said."""
 
-    expires_in: int | None = Field(None, ge=1, le=_MAX_DOWNLOAD_SECONDS, description="Seconds.")
+    expires_in: int | None = Field(None, ge=1, le=_MAX_DOWNLOAD_SECONDS, description=_EXPIRES_IN)
     disposition: Literal["attachment", "inline"] = "attachment"
 
 
 class DownloadQuery(Query):
     """How the bytes are wanted; nothing needs to be said."""
 
-    expires_in: int | None = Field(None, ge=1, le=_MAX_DOWNLOAD_SECONDS, description="Seconds.")
+    expires_in: int | None = Field(None, ge=1, le=_MAX_DOWNLOAD_SECONDS, description=_EXPIRES_IN)
     disposition: Literal["attachment", "inline"] = "attachment"
 
 

@@ -1,8 +1,9 @@
 """Changing files: each change is one transaction, with the promises that it makes necessary.
 
-What the edge must know of (visibility, deleted, restored) raises the file's generation; when a change
-returns, this process serves nothing older any more. Whoever else is in front is told through the outbox.
-Of those who change one file at once each sees what the other did, and `check` decides whether that is well.
+What the edge must know of (visibility, deleted, restored, a share that has gone) raises the file's
+generation; when a change returns, this process serves nothing older any more. Whoever else is in front is
+told through the outbox. Of those who change one file at once each sees what the other did, and `check`
+decides whether that is well.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from imgproxy.files import promises
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.find import find_to_change
 from imgproxy.files.freeze import Tell
-from imgproxy.files.model import File, FileId, FileState, Share, Task
+from imgproxy.files.model import File, FileId, FileState, Share, Task, Visibility
 from imgproxy.files.names import Names
 from imgproxy.files.patch import Patch, patched
 from imgproxy.files.permission import Action
@@ -101,13 +102,19 @@ class Changes:
     ) -> tuple[Share, ...]:
         now = self._names.clock()
 
-        def work(connection: Connection) -> tuple[Share, ...]:
+        def work(connection: Connection) -> tuple[File, File, tuple[Share, ...]]:
             file = find_to_change(connection, principal, Action.SHARE, id_, now=now)
             before = shares_of(connection, file.tenant, file.id)
             replace_shares(connection, file.tenant, file.id, change(before))
-            return shares_of(connection, file.tenant, file.id)
+            shares = shares_of(connection, file.tenant, file.id)
+            if file.visibility is not Visibility.SHARED or not set(before) - set(shares):
+                return file, file, shares
+            ended = replace(file, generation=file.generation + 1, updated_at=now)  # so do URLs of downloads
+            return file, update_file(connection, file, ended), shares
 
-        return await self._database.write(work)
+        before, after, shares = await self._database.write(work)
+        await self._told(before, after)
+        return shares
 
     async def _change(
         self, principal: Principal, change: Callable[[Connection, int], tuple[File, File]]
@@ -116,10 +123,13 @@ class Changes:
         purge = promises.forget_in_front(self._names, principal.tenant, Key(""))
         work = partial(_write, change=change, purge=purge, now=now)
         before, after = await self._database.write(work)
+        await self._told(before, after)
+        return after
+
+    async def _told(self, before: File, after: File) -> None:
         if after.generation != before.generation or after.state is FileState.DELETED:
             with suppress(ImgproxyError):  # it is done, whoever could not be told; edges look for themselves
                 await self._tell(after.key)
-        return after
 
 
 def _write(

@@ -73,6 +73,14 @@ def _has_all_rights(principal: Principal, file: File) -> bool:
     return principal.is_service or owns(principal, file)
 
 
+def shared_until(principal: Principal, file: File, shares: Iterable[Share] = (), *, now: int) -> int | None:
+    """Return when a principal's shares of a file have all ended; None if they see it without, or for ever."""
+    if file.visibility is not Visibility.SHARED or _has_all_rights(principal, file):
+        return None
+    ends = [share.expires_at for share in shares if _names(share, principal, now)]
+    return max((end for end in ends if end is not None), default=None) if None not in ends else None
+
+
 def listed_owner(
     principal: Principal, owner_type: OwnerType | None, owner_id: str | None
 ) -> OwnerType | None:

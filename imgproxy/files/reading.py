@@ -1,37 +1,34 @@
 """Reading: the files that somebody may see, who they are shared with, and URLs to their bytes.
 
-A URL to the bytes is given after a look at the record as it is now, and is good for everybody who holds it
-until it ends: a file that is made private meanwhile can be had by it until then.
+A URL to the bytes is given after a look at the record as it is now. One that leads to us names the file's
+generation and ends with any change of visibility or shares, and with a delete. One that leads to storage is
+good for everybody who holds it until its time ends, whatever becomes of the file.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
+import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, Literal
-from urllib.parse import quote
+from functools import partial
+from typing import Any, Literal, Protocol, cast
 
 from imgproxy.errors import FileNotFound
-from imgproxy.files.database import Database
+from imgproxy.files.database import Connection, Database
+from imgproxy.files.declared import normal
+from imgproxy.files.disposition import PLAIN, Disposition, content_disposition, content_type
 from imgproxy.files.find import find
-from imgproxy.files.model import File, FileId, FileState, Share
+from imgproxy.files.model import File, FileId, FileState, Share, Visibility
 from imgproxy.files.objects import Objects
-from imgproxy.files.permission import Action, listed_owner
+from imgproxy.files.permission import Action, listed_owner, shared_until
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository.files import file_by_key
 from imgproxy.files.repository.listing import Listed, list_files
 from imgproxy.files.repository.reach import ListQuery
 from imgproxy.files.repository.shares import shares_of
+from imgproxy.files.sniff import SNIFFED_BYTES, sniff
 from imgproxy.image.source import Key
-
-Disposition = Literal["attachment", "inline"]
-
-_SHOWN = ("image/", "audio/", "video/", "text/plain", "application/pdf")
-_ACTIVE = ("image/svg+xml",)
-"""Pictures that are programs: a browser would run them where they lie."""
-_UNSAFE = re.compile(r"[^A-Za-z0-9._ -]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +43,41 @@ class Download:
     expires_at: int
 
 
+class Tickets(Protocol):
+    """Signer of URLs that lead to us; see `storage.ticket.Tickets`."""
+
+    def presign(
+        self,
+        method: Literal["GET", "PUT"],
+        key: Key,
+        *,
+        expires: int,
+        content_type: str | None = None,
+        disposition: str | None = None,
+        generation: int | None = None,
+    ) -> str:
+        """Return the path of a URL that ends with the file's generation."""
+
+
 class Reading:
     """Shows files to those who may see them; to others they are `FileNotFound`."""
 
-    def __init__(self, *, database: Database, objects: Objects, clock: Callable[[], int], ttl: int) -> None:
-        """URLs are good for `ttl` seconds unless told; `clock` tells milliseconds since 1970."""
+    def __init__(
+        self,
+        *,
+        database: Database,
+        objects: Objects,
+        clock: Callable[[], int],
+        ttl: int,
+        tickets: Tickets | None = None,
+    ) -> None:
+        """URLs are good for at most `ttl` seconds; `clock` tells milliseconds since 1970.
+
+        With `tickets` they lead to us, without to storage.
+        """
         self._database = database
         self._objects = objects
+        self._tickets = tickets
         self._clock = clock
         self._ttl = ttl
 
@@ -98,30 +123,43 @@ class Reading:
         disposition: Disposition = "attachment",
         ttl: int | None = None,
     ) -> Download:
-        """A URL to the bytes as they are, good for `ttl` seconds."""
-        file = await self._find(principal, Action.DOWNLOAD, id_)
-        seconds = ttl if ttl is not None else self._ttl
+        """Return a URL to the bytes as they are, good for `ttl` seconds, or as long as any may be."""
         now = self._clock()
-        url = await self._objects.presign(
-            "GET",
-            file.object_key,
-            expires=seconds,
-            content_type=file.mime_type,
-            disposition=content_disposition(file, disposition),
-        )
+        file, end = await self._database.read(partial(_downloaded, principal=principal, id_=id_, now=now))
+        seconds = min(ttl or self._ttl, self._ttl)
+        if end is not None:
+            seconds = max(1, min(seconds, (end - now) // 1000))
+        if disposition == "inline" and not await self._is_what_it_says(file):
+            disposition = "attachment"
+        told: dict[str, Any] = {
+            "expires": seconds,
+            "content_type": content_type(file),
+            "disposition": content_disposition(file, disposition),
+        }
+        if self._tickets is not None:
+            url = self._tickets.presign("GET", file.key, generation=file.generation, **told)
+        else:
+            url = await self._objects.presign("GET", file.object_key, **told)
         return Download(file, url, seconds, now + seconds * 1000)
+
+    async def _is_what_it_says(self, file: File) -> bool:
+        """Whether plain text is no page: a client may declare markup as text, and old browsers look."""
+        if normal(file.mime_type) != PLAIN:
+            return True
+        stream = cast("Any", self._objects.read(file.object_key, end=SNIFFED_BYTES))
+        async with aclosing(stream) as chunks:
+            first = b"".join([chunk async for chunk in chunks])
+        return await asyncio.to_thread(sniff, first) == PLAIN
 
     async def _find(self, principal: Principal, action: Action, id_: FileId) -> File:
         now = self._clock()
         return await self._database.read(lambda connection: find(connection, principal, action, id_, now=now))
 
 
-def content_disposition(file: File, wanted: Disposition) -> str:
-    """The header for a download (RFC 6266); what a browser could run is an attachment, whatever is wanted."""
-    safe = file.mime_type.startswith(_SHOWN) and not file.mime_type.startswith(_ACTIVE)
-    kind = wanted if safe else "attachment"
-    name = file.original_name
-    letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    plain = _UNSAFE.sub("_", letters).strip() or "file"
-    extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
-    return f'{kind}; filename="{plain}"{extended}'
+def _downloaded(
+    connection: Connection, *, principal: Principal, id_: FileId, now: int
+) -> tuple[File, int | None]:
+    """A file that somebody may download, and when they may no more if that is known."""
+    file = find(connection, principal, Action.DOWNLOAD, id_, now=now)
+    shares = shares_of(connection, file.tenant, file.id) if file.visibility is Visibility.SHARED else ()
+    return file, shared_until(principal, file, shares, now=now)

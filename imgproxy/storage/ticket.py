@@ -1,6 +1,6 @@
 """Leave to read or write one object, as a URL path of our own: what S3 calls a presigned URL.
 
-    /-/KEY?expires=&type=&length=&limit=&disposition=&upload=&part=&signature=
+    /-/KEY?expires=&type=&length=&limit=&disposition=&generation=&upload=&part=&signature=
 
 A ticket is a value, and everything it says is under its signature, the method too. One ticket has one
 signature, compared in constant time and as text: no second spelling of it passes. Pure: the secret and
@@ -25,7 +25,13 @@ from imgproxy.image.source import Key
 PREFIX = "/-/"
 Method = Literal["GET", "PUT"]
 
-_NUMBERS = {"expires": "expires", "length": "content_length", "limit": "limit", "part": "part"}
+_NUMBERS = {
+    "expires": "expires",
+    "length": "content_length",
+    "limit": "limit",
+    "part": "part",
+    "generation": "generation",
+}
 _TEXTS = {"type": "content_type", "disposition": "disposition", "upload": "upload"}
 _NAMES = {**_NUMBERS, **_TEXTS}
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
@@ -50,6 +56,8 @@ class Ticket:
     """A PUT of one part of this upload."""
     limit: int | None = None
     """Maximum bytes of a PUT, or of all parts of its upload together."""
+    generation: int | None = None
+    """A GET of the file of this key, not of an object, as long as the file has this generation."""
 
 
 _said = attrgetter(*(each.name for each in fields(Ticket)))  # astuple copies each value on its way
@@ -73,10 +81,14 @@ class Tickets:
         content_length: int | None = None,
         limit: int | None = None,
         disposition: str | None = None,
+        generation: int | None = None,
     ) -> str:
-        """Return the path of a ticket that is good for `expires` seconds, as `Storage.presign` has it."""
+        """Return the path of a ticket that is good for `expires` seconds, as `Storage.presign` has it.
+
+        With a `generation` the key is a file's, and the ticket is void as soon as the file has another.
+        """
         bound: dict[str, Any] = (
-            {"disposition": disposition}
+            {"disposition": disposition, "generation": generation}
             if method == "GET"
             else {"content_length": content_length, "limit": limit}
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from io import StringIO
@@ -20,6 +21,7 @@ from imgproxy.api.aliases import ALIASES, Entities
 from imgproxy.api.auth import Authenticator
 from imgproxy.api.companion import COMPANION
 from imgproxy.api.cors import Cors
+from imgproxy.api.delivery import Files
 from imgproxy.api.gateway import Gateway
 from imgproxy.api.idempotency import Once
 from imgproxy.api.keys import Keys
@@ -30,6 +32,7 @@ from imgproxy.api.seal import Seal
 from imgproxy.api.shares import SHARES
 from imgproxy.api.token import Tokens, Trust
 from imgproxy.api.uploads import UPLOADS, Intake
+from imgproxy.files.access import DatabaseAccess
 from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
 from imgproxy.files.reading import Reading
@@ -125,11 +128,22 @@ async def counter(_record_template: Path, tmp_path: Path) -> AsyncIterator[Count
     )
     intake = Intake(desk.uploads, desk.registrar, desk.streams)
     parts = PartsIntake(desk.uploads, desk.multipart)
-    gateway = Gateway(storage, cors=Cors(("*",)), access_log=access_log, clock=clock)
+    access = DatabaseAccess(database, timer=time.monotonic)
+    await access.start()
+    gateway = Gateway(
+        Files(access, storage),
+        tickets=storage.tickets,
+        sink=storage,
+        cors=Cors(("*",)),
+        access_log=access_log,
+        clock=clock,
+    )
     application = web.Application(client_max_size=0)
     keeping = Keeping(desk)
-    entities = Entities(desk.uploads, Reading(database=database, objects=storage, clock=desk.clock, ttl=TTL))
-    shelf = api_files.Shelf(keeping.reading, keeping.changes)
+    keeping.edges.append(access.changed)
+    own = {"database": database, "objects": storage, "tickets": storage.tickets}
+    entities = Entities(desk.uploads, Reading(**own, clock=desk.clock, ttl=TTL))
+    shelf = api_files.Shelf(Reading(**own, clock=desk.clock, ttl=3600), keeping.changes)
     bound = [*UPLOADS.bind(intake), *MULTIPART.bind(parts)]
     bound += [*COMPANION.bind(parts), *ALIASES.bind(entities)]
     bound += [*api_files.FILES.bind(shelf), *SHARES.bind(shelf), *ADMIN.bind(keeping.promised)]
@@ -138,4 +152,5 @@ async def counter(_record_template: Path, tmp_path: Path) -> AsyncIterator[Count
     async with TestClient(TestServer(application)) as client:
         yield Counter(client, desk, keeping=keeping)
         await door.close()
+    await access.close()
     await database.close()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 
 import pytest
 from aiohttp.test_utils import TestServer
 
 from imgproxy.errors import NotFound
+from imgproxy.files.access import MemoryAccess
+from imgproxy.files.model import Visibility
 from imgproxy.image.source import Key
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.storage.ticket import Tickets
@@ -93,11 +95,11 @@ async def test_the_answer_is_safe_to_show_and_kept_by_nobody(server: TestServer,
     ("signed", "kept", "expected"),
     [
         ("text/plain", "image/png", "text/plain"),
-        (None, "image/png", "image/png"),
+        (None, "text/html", "application/octet-stream"),
         (None, None, "application/octet-stream"),
     ],
 )
-async def test_the_type_is_the_one_signed_or_else_the_one_stored(
+async def test_the_type_is_the_one_signed_and_never_the_one_stored(
     server: TestServer, storage: Noted, signed: str | None, kept: str | None, expected: str
 ) -> None:
     await storage.put(KEY, chunked(b"x"), content_type=kept)
@@ -260,3 +262,123 @@ async def test_a_client_that_leaves_stops_the_reading() -> None:
         await storage.reached.wait()
         writer.transport.abort()
         await until(lambda: storage.stopped)
+
+
+FILE = Key("images/1/cat.jpg")
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def access() -> MemoryAccess:
+    """Knows one file, whose bytes lie at `KEY`."""
+    access = MemoryAccess()
+    flip(access)
+    return access
+
+
+def flip(access: MemoryAccess) -> None:
+    """Change the file, so that its generation goes up."""
+    access.register(FILE, Visibility.PRIVATE, version="1", modified=0, object_key=KEY)
+
+
+def file_url(storage: MemoryStorage, *, generation: int = 1) -> str:
+    return storage.tickets.presign("GET", FILE, expires=60, generation=generation)
+
+
+async def test_deliver_of_a_file_gives_its_bytes_whole_in_part_and_not_again(
+    storage: Noted, access: MemoryAccess
+) -> None:
+    await stored(storage)
+    url = file_url(storage)
+    async with listening(storage, access=access) as server:
+        async with asking(server, "GET", url) as answer:
+            assert (answer.status, await answer.read()) == (200, b"0123456789")
+            assert answer.headers["Cache-Control"] == "private, no-store"
+            tag = answer.headers["ETag"]
+        async with asking(server, "GET", url, headers={"Range": "bytes=3-6", "If-Range": tag}) as answer:
+            assert (answer.status, await answer.read()) == (206, b"3456")
+        async with asking(server, "GET", url, headers={"If-None-Match": tag}) as answer:
+            assert (answer.status, await answer.read()) == (304, b"")
+        async with asking(server, "HEAD", url) as answer:
+            assert (answer.status, answer.headers["Content-Length"]) == (200, "10")
+
+
+@pytest.mark.parametrize("change", [flip, lambda access: access.forget(FILE)], ids=["changed", "gone"])
+async def test_deliver_of_a_file_that_has_changed_is_403_in_every_form(
+    storage: Noted, access: MemoryAccess, change: Callable[[MemoryAccess], None]
+) -> None:
+    await stored(storage)
+    url, tag = file_url(storage), await etag(storage)
+    change(access)
+    async with listening(storage, access=access) as server:
+        for method, headers in [
+            ("GET", {}),
+            ("HEAD", {}),
+            ("GET", {"Range": "bytes=0-1"}),
+            ("GET", {"If-None-Match": tag}),
+            ("GET", {"If-None-Match": "*"}),
+        ]:
+            async with asking(server, method, url, headers=headers) as answer:
+                assert (answer.status, "ETag" in answer.headers) == (403, False)
+    assert storage.reads == []
+
+
+@pytest.mark.parametrize("change", ["2", "01", "", "1&generation=1"])
+async def test_deliver_of_a_file_by_a_changed_generation_is_403(
+    storage: Noted, access: MemoryAccess, change: str
+) -> None:
+    await stored(storage)
+    url = file_url(storage)
+    flip(access)
+    async with (
+        listening(storage, access=access) as server,
+        asking(server, "GET", url.replace("generation=1", f"generation={change}")) as answer,
+    ):
+        assert answer.status == 403
+
+
+async def test_deliver_of_a_file_without_a_generation_finds_no_object(
+    storage: Noted, access: MemoryAccess
+) -> None:
+    await stored(storage)
+    url = await storage.presign("GET", FILE, expires=60)
+    async with listening(storage, access=access) as server, asking(server, "GET", url) as answer:
+        assert answer.status == 404
+
+
+async def test_deliver_of_a_file_ends_in_its_midst_when_the_file_changes(access: MemoryAccess) -> None:
+    class Flipped(Noted):
+        async def read(self, key: Key, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+            async for chunk in super().read(key, start=start, end=end):
+                yield chunk
+            if start == MIB:
+                flip(access)
+
+    storage = Flipped()
+    await stored(storage, data=bytes(4 * MIB))
+    async with listening(storage, access=access) as server:
+        answer = await raw(server, get(file_url(storage)))
+    assert status(answer) == 200
+    assert MIB < len(answer) < 2 * MIB
+    assert storage.reads == [(0, MIB), (MIB, 2 * MIB)]
+
+
+async def test_deliver_of_a_file_reads_no_further_than_its_client(access: MemoryAccess) -> None:
+    storage = Noted()
+    await stored(storage, data=bytes(32 * MIB))
+    async with listening(storage, access=access, patience=0.2) as server:
+        _, writer = await asyncio.open_connection(server.host, server.port, limit=1)
+        with closing(writer):
+            writer.write(get(file_url(storage)))
+            await until(lambda: server.runner.server and not server.runner.server.connections)
+    assert 0 < len(storage.reads) < 16  # what the kernel takes, and a piece
+
+
+async def test_deliver_of_a_range_of_a_file_reads_pieces_of_it(storage: Noted, access: MemoryAccess) -> None:
+    data = bytes(range(256)) * (3 * MIB // 256)
+    await stored(storage, data=data)
+    async with listening(storage, access=access) as server:
+        headers = {"Range": f"bytes=100-{2 * MIB + 200}"}
+        async with asking(server, "GET", file_url(storage), headers=headers) as answer:
+            assert await answer.read() == data[100 : 2 * MIB + 201]
+    assert storage.reads == [(100, MIB + 100), (MIB + 100, 2 * MIB + 100), (2 * MIB + 100, 2 * MIB + 201)]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
 from tests.attack.server import JPEG, Attacked, Tenant
-from tests.attack.wire import Response
+from tests.attack.wire import Response, head
 
 FORM = "multipart/form-data; boundary=b"
 
@@ -123,3 +126,133 @@ class TestListAsOracle:
         for who in (acme.user("eve"), {"X_API_Key": acme.secret_key}):
             told = acme.call("GET", "/v1/files?search=zanzibar", **who).json()
             assert (told["items"], told["pagination"]["total"]) == ([], 0)
+
+
+def target(url: str) -> str:
+    return "/" + url.split("/", 3)[3]
+
+
+def uploaded(tenant: Tenant, body: bytes, kind: str, visibility: str = "public") -> dict[str, Any]:
+    """A file of any type."""
+    presigned = tenant.presign(body, contentType=kind, category="files", visibility=visibility)
+    assert tenant.put(presigned, body).status == 200
+    registered = tenant.register(presigned["key"], body, mimeType=kind, visibility=visibility)
+    assert registered.status == 201, registered
+    return dict(registered.json())
+
+
+class TestDownloadUrl:
+    def url(self, tenant: Tenant, file: dict[str, Any], **wish: Any) -> str:
+        told = tenant.call("POST", f"/v1/files/{file['id']}/download-url", wish)
+        assert told.status == 200, told
+        return target(told.json()["url"])
+
+    def change(self, tenant: Tenant, file: dict[str, Any], what: str) -> None:
+        path = f"/v1/files/{file['id']}"
+        match what:
+            case "flip":
+                assert tenant.call("PATCH", path, {"visibility": "protected"}).status == 200
+            case "flip back":
+                self.change(tenant, file, "flip")
+                assert tenant.call("PATCH", path, {"visibility": "shared"}).status == 200
+            case "delete":
+                assert tenant.call("DELETE", path).status == 200
+            case "restore":
+                self.change(tenant, file, "delete")
+                assert tenant.call("POST", f"{path}/restore").status == 200
+            case "unshare":
+                assert tenant.call("PUT", f"{path}/shares", {"shares": []}).status == 200
+
+    @pytest.mark.parametrize("what", ["flip", "flip back", "delete", "restore", "unshare"])
+    def test_ends_at_once_when_its_file_changes(self, files: Attacked, acme: Tenant, what: str) -> None:
+        file = acme.upload(visibility="shared")
+        shares = {"shares": [{"type": "user", "id": "bob"}]}
+        assert acme.call("PUT", f"/v1/files/{file['id']}/shares", shares).status == 200
+        url = self.url(acme, file)
+        first = files.request(url)
+        assert (first.status, first.body) == (200, JPEG)
+        self.change(acme, file, what)
+        for method in ("GET", "HEAD"):
+            for headers in ({}, {"Range": "bytes=0-9"}, {"If_None_Match": first.headers["etag"]}):
+                assert files.request(url, method=method, **headers).status == 403
+
+    def test_ends_for_who_is_in_the_midst_of_it(self, files: Attacked, acme: Tenant) -> None:
+        body = JPEG.ljust(32 * 1024 * 1024)
+        file = uploaded(acme, body, "image/jpeg", "private")
+        with files.connect(receive_buffer=4096) as wire:
+            wire.send(head(self.url(acme, file), Connection="close"))
+            assert wire.socket.recv(16).startswith(b"HTTP/1.1 200")
+            assert acme.call("DELETE", f"/v1/files/{file['id']}").status == 200
+            assert len(wire.rest()) < len(body)
+
+    @pytest.mark.parametrize("wish", [{"expiresIn": 604_800}, {"expiresIn": 3601}, {}])
+    def test_is_never_good_for_longer_than_the_deployment_says(
+        self, acme: Tenant, wish: dict[str, int]
+    ) -> None:
+        file = acme.upload()
+        query = "&".join(f"{name}={value}" for name, value in wish.items())
+        path = f"/v1/files/{file['id']}/download-url"
+        for told in (acme.call("POST", path, wish), acme.call("GET", f"{path}?{query}")):
+            assert told.json()["expiresIn"] == 3600
+            expires = parse_qs(told.json()["url"].partition("?")[2])["expires"]
+            assert int(expires[0]) <= time.time() + 3600
+
+    @pytest.mark.parametrize("seconds", [0, -1, 604_801, 10**30])
+    def test_of_no_time_or_too_much_is_refused(self, acme: Tenant, seconds: int) -> None:
+        file = acme.upload()
+        wish = {"expiresIn": seconds}
+        assert acme.call("POST", f"/v1/files/{file['id']}/download-url", wish).status == 400
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("generation=1", "generation=2"),
+            ("&generation=1", ""),
+            ("expires=", "expires=9"),
+            ("type=image%2Fjpeg", "type=text%2Fhtml"),
+            ("attachment", "inline"),
+        ],
+    )
+    def test_that_was_changed_is_403(self, files: Attacked, acme: Tenant, old: str, new: str) -> None:
+        url = self.url(acme, acme.upload(visibility="private"))
+        assert old in url
+        assert files.request(url.replace(old, new)).status == 403
+
+
+SCRIPT = b"alert(document.domain)"
+PAGES = [
+    ("text/html", b"<html><script>" + SCRIPT + b"</script></html>"),
+    ("text/javascript", SCRIPT),
+    ("application/xml", b"<?xml version='1.0'?><?xml-stylesheet href='#x' type='text/xsl'?><data/>"),
+    ("image/svg+xml", b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9' onload='alert(1)'/>"),
+    ("text/css", b"a { color: red }"),
+    ("text/plain", b"<html><script>" + SCRIPT + b"</script></html>"),
+    ("text/plain", b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"),
+]
+
+
+class TestActiveFile:
+    """Bytes that a browser could run as code of our origin."""
+
+    @pytest.mark.parametrize(("kind", "body"), PAGES)
+    def test_is_never_shown_in_place(self, files: Attacked, acme: Tenant, kind: str, body: bytes) -> None:
+        file = uploaded(acme, body, kind)
+        told = acme.call("POST", f"/v1/files/{file['id']}/download-url", {"disposition": "inline"})
+        response = files.request(target(told.json()["url"]))
+        assert (response.status, response.body) == (200, body)
+        assert response.headers["content-disposition"].startswith("attachment;")
+        assert response.headers["content-type"] in ("application/octet-stream", "image/svg+xml", "text/plain")
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert {"default-src 'none'", "sandbox"} <= set(
+            response.headers["content-security-policy"].split("; ")
+        )
+
+    @pytest.mark.parametrize(("kind", "body"), PAGES)
+    def test_is_no_image_of_the_edge_but_for_a_drawing_of_it(
+        self, files: Attacked, acme: Tenant, kind: str, body: bytes
+    ) -> None:
+        file = uploaded(acme, body, kind)
+        response = files.request(f"/{file['key']}", Accept="image/svg+xml,text/html,*/*")
+        assert response.status in (200, 415, 422)
+        assert response.headers["content-type"] in ("image/png", "application/problem+json")
+        assert b"alert" not in response.body

@@ -44,6 +44,8 @@ class Keeping:
     front: Front = field(default_factory=Front)
     deaf: ImgproxyError | None = None
     """What telling the edges fails with."""
+    edges: list[Callable[[Key], None]] = field(default_factory=list)
+    """Told of changes, too."""
 
     def __post_init__(self) -> None:
         database, storage, clock = self.desk.database, self.desk.storage, self.desk.clock
@@ -51,6 +53,8 @@ class Keeping:
 
         async def tell(key: Key) -> None:
             self.desk.told.append(key)
+            for edge in self.edges:
+                edge(key)
             if self.deaf is not None:
                 raise self.deaf
 

@@ -282,3 +282,31 @@ async def test_shares_can_be_taken_away_by_kind_and_name(keeping: Keeping) -> No
     await keeping.changes.share(ANN, file.id, [bob, editor])
     assert await keeping.changes.unshare(ANN, file.id, lambda share: share.id == "bob") == (editor,)
     assert await keeping.changes.unshare(ANN, file.id) == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "raised"),
+    [
+        ([Share("user", "bob")], 0),
+        ([Share("user", "bob"), Share("user", "eve")], 0),
+        ([Share("user", "bob", NOW + 1000)], 1),
+        ([Share("user", "eve")], 1),
+        ([], 1),
+    ],
+)
+async def test_share_raises_the_generation_if_somebody_may_not_see_the_file_any_more(
+    keeping: Keeping, given: list[Share], raised: int
+) -> None:
+    file = await keeping.file(visibility=Visibility.SHARED)
+    await keeping.changes.share(ANN, file.id, [Share("user", "bob")])
+    assert (await keeping.now(file), keeping.desk.told) == (file, [])
+    await keeping.changes.share(ANN, file.id, given)
+    assert (await keeping.now(file)).generation == file.generation + raised
+    assert keeping.desk.told == [file.key] * raised
+
+
+async def test_unshare_of_a_file_that_is_not_shared_changes_nothing_for_the_edge(one: Keeping) -> None:
+    file = await one.file()
+    await one.changes.share(ANN, file.id, [Share("user", "bob")])
+    await one.changes.unshare(ANN, file.id)
+    assert (await one.now(file), one.desk.told) == (file, [])

@@ -8,7 +8,7 @@ import pytest
 
 from imgproxy.errors import AccessDenied, FileNotFound
 from imgproxy.files.model import File, FileId, FileState, Owner, OwnerType, Share, TenantId, Visibility
-from imgproxy.files.permission import Action, allows, listed_owner, owns, require
+from imgproxy.files.permission import Action, allows, listed_owner, owns, require, shared_until
 from imgproxy.files.principal import Kind, Principal
 from imgproxy.image.source import parse_key
 
@@ -227,3 +227,23 @@ def test_listed_owner_is_ones_own_or_whichever_a_secret_key_asks_for(
     name: str, type_: OwnerType | None, id_: str | None, expected: OwnerType | None
 ) -> None:
     assert listed_owner(PRINCIPALS[name], type_, id_) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "visibility", "shares", "end"),
+    [
+        ("shared", "shared", [Share("user", "sam", NOW + 5)], NOW + 5),
+        ("shared", "shared", [Share("user", "sam", NOW + 5), Share("user", "otto", NOW + 9)], NOW + 5),
+        ("shared", "shared", [Share("user", "sam")], None),
+        ("other", "shared", [Share("user", "otto", NOW + 5), Share("role", "reader", NOW + 9)], NOW + 9),
+        ("other", "shared", [Share("user", "otto", NOW + 5), Share("group", "sales")], None),
+        ("owner", "shared", [Share("user", "olga", NOW + 5)], None),
+        ("secret", "shared", [Share("user", "sam", NOW + 5)], None),
+        ("shared", "public", [Share("user", "sam", NOW + 5)], None),
+    ],
+)
+def test_shared_until_is_the_end_of_the_last_share_if_all_end(
+    name: str, visibility: str, shares: list[Share], end: int | None
+) -> None:
+    file = a_file(visibility=Visibility(visibility))
+    assert shared_until(PRINCIPALS[name], file, shares, now=NOW) == end

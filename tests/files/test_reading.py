@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -10,10 +9,10 @@ import pytest
 from imgproxy.errors import AccessDenied, FileNotFound
 from imgproxy.files.model import Share, Visibility
 from imgproxy.files.principal import Kind, Principal
-from imgproxy.files.reading import content_disposition
-from tests.files import samples
+from imgproxy.files.reading import Reading
+from imgproxy.storage.memory import MemoryStorage
 from tests.files.keeping import UNKNOWN, Keeping
-from tests.files.uploading import ACME, ACME_ITSELF, ANN, BOB, ELSEWHERE, NOBODY, NOW
+from tests.files.uploading import ACME, ACME_ITSELF, ANN, BOB, ELSEWHERE, NOBODY, NOW, TEXT
 
 EDITOR = Principal(ACME, Kind.USER, user="rita", role="editor")
 
@@ -119,32 +118,48 @@ async def test_a_download_ends_when_it_is_told_to(one: Keeping) -> None:
     assert "disposition=inline" in made.url
 
 
-@pytest.mark.parametrize(
-    ("mime", "kind"),
-    [
-        ("image/jpeg", "inline"),
-        ("application/pdf", "inline"),
-        ("text/plain; charset=utf-8", "inline"),
-        ("image/svg+xml", "attachment"),
-        ("text/html", "attachment"),
-        ("application/xhtml+xml", "attachment"),
-        ("application/octet-stream", "attachment"),
-    ],
-)
-def test_what_a_browser_could_run_is_never_shown_in_place(mime: str, kind: str) -> None:
-    file = samples.file(mime_type=mime, original_name="cat")
-    assert content_disposition(file, "inline") == f'{kind}; filename="cat"'
+async def test_download_ttl_is_at_most_that_of_the_deployment(one: Keeping) -> None:
+    file = await one.file()
+    made = await one.reading.download(ANN, file.id, ttl=3601)
+    assert (made.expires_in, made.expires_at) == (3600, NOW + 3_600_000)
+
+
+@pytest.mark.parametrize(("left_ms", "seconds"), [(90_000, 90), (1500, 1), (1, 1), (4_000_000, 3600)])
+async def test_download_by_a_share_that_ends_is_no_longer_good_than_the_share(
+    one: Keeping, left_ms: int, seconds: int
+) -> None:
+    file = await one.file(visibility=Visibility.SHARED)
+    await one.changes.share(ANN, file.id, [Share("user", "bob", NOW + left_ms)])
+    assert (await one.reading.download(BOB, file.id)).expires_in == seconds
+    assert (await one.reading.download(ANN, file.id)).expires_in == 3600
+
+
+async def test_download_through_us_names_the_file_and_its_generation(one: Keeping) -> None:
+    storage, database = one.desk.storage, one.desk.database
+    assert isinstance(storage, MemoryStorage)
+    reading = Reading(
+        database=database, objects=storage, clock=one.desk.clock, ttl=60, tickets=storage.tickets
+    )
+    file = await one.file()
+    made = await reading.download(ANN, file.id)
+    ticket = storage.tickets.read("GET", made.url)
+    assert (ticket.key, ticket.generation, ticket.content_type) == (file.key, file.generation, "image/jpeg")
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("body", "kind"),
     [
-        ("cat.jpg", 'filename="cat.jpg"'),
-        ("Été.jpg", "filename=\"Ete.jpg\"; filename*=UTF-8''%C3%89t%C3%A9.jpg"),
-        ('a";b.jpg', "filename=\"a__b.jpg\"; filename*=UTF-8''a%22%3Bb.jpg"),
-        ("猫", "filename=\"file\"; filename*=UTF-8''%E7%8C%AB"),
+        (TEXT, "inline"),
+        (b"<html><script>alert(1)</script>", "attachment"),
+        (b"\xef\xbb\xbf<!-- so --> <svg xmlns='http://www.w3.org/2000/svg'>", "attachment"),
+        (b"<?xml version='1.0'?><?xml-stylesheet href='a.xsl'?><a/>", "attachment"),
     ],
 )
-def test_names_are_told_so_that_any_client_reads_them(name: str, expected: str) -> None:
-    file = replace(samples.file(), original_name=name)
-    assert content_disposition(file, "attachment") == f"attachment; {expected}"
+async def test_download_of_markup_declared_as_plain_text_is_an_attachment(
+    keeping: Keeping, body: bytes, kind: str
+) -> None:
+    wish = {"name": "a.txt", "mime_type": "text/plain", "category": "files"}
+    upload = await keeping.desk.uploaded(body, **wish)
+    file = await keeping.desk.register(upload, mime_type="text/plain", size=len(body))
+    made = await keeping.reading.download(ANN, file.id, disposition="inline")
+    assert parse_qs(urlsplit(made.url).query)["disposition"] == [f'{kind}; filename="cat.jpg"']

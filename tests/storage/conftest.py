@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from imgproxy.api.gateway import Depot
 from tests.storage.contract import Browser
-from tests.storage.served import served
+from tests.storage.served import Depot, served
 
 
 @pytest.fixture

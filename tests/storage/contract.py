@@ -11,14 +11,17 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 import aiohttp
 import pytest
 from yarl import URL
 
 from imgproxy.errors import ImgproxyError, NotFound, SourceTooLarge
+from imgproxy.files.disposition import content_disposition, content_type
 from imgproxy.image.source import Key
 from imgproxy.storage import MIN_PART_BYTES, BadParts, Part, Storage, Unfinished
+from tests.files import samples
 
 PLENTY = 100 * 1024 * 1024
 ABSENT = Key("not/there.jpg")
@@ -145,6 +148,36 @@ class PresignContract:
         status, headers, body = await browser.get(url)
         assert (status, body) == (200, b"0123456789")
         assert (headers["Content-Type"], headers["Content-Disposition"]) == ("image/png", name)
+
+    @pytest.mark.parametrize(
+        ("kind", "told"),
+        [
+            ("text/html", "application/octet-stream"),
+            ("text/javascript", "application/octet-stream"),
+            ("application/xhtml+xml", "application/octet-stream"),
+            ("application/xml", "application/octet-stream"),
+            ("image/svg+xml", "image/svg+xml"),
+        ],
+    )
+    async def test_get_url_of_an_active_type_is_an_attachment_and_can_be_nothing_else(
+        self, storage: Storage, browser: Browser, kind: str, told: str
+    ) -> None:
+        """Response headers are bound into the URL: no client can have it shown in place."""
+        put = await storage.presign("PUT", KEY, expires=60, content_type=kind)
+        assert (await browser.put(put, b"<script>alert(1)</script>", Content_Type=kind))[0] == 200
+        file = samples.file(mime_type=kind)
+        url = await storage.presign(
+            "GET",
+            KEY,
+            expires=60,
+            content_type=content_type(file),
+            disposition=content_disposition(file, "inline"),
+        )
+        status, headers, _ = await browser.get(url)
+        assert (status, headers["Content-Type"]) == (200, told)
+        assert headers["Content-Disposition"] == 'attachment; filename="cat.jpg"'
+        for forged in (url.replace("attachment", "inline"), url.replace(quote(told, safe=""), "text%2Fhtml")):
+            assert (await browser.get(forged))[0] == 403
 
     @pytest.mark.parametrize(
         ("asked", "status", "range_", "expected"),

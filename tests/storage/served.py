@@ -7,25 +7,43 @@ import io
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import ClientResponse, ClientSession, web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from imgproxy.api.cors import Cors
-from imgproxy.api.gateway import Depot, Gateway
+from imgproxy.api.delivery import Files, Source
+from imgproxy.api.gateway import Gateway
+from imgproxy.api.intake import Sink
+from imgproxy.files.access import Access, MemoryAccess
+from imgproxy.storage.ticket import Tickets
 from imgproxy.telemetry import AccessLog
 from tests.storage.contract import Browser, browsing
 
 
+class Depot(Source, Sink, Protocol):
+    """A storage that issues tickets."""
+
+    @property
+    def tickets(self) -> Tickets: ...
+
+
 @asynccontextmanager
 async def listening(
-    storage: Depot, *, origins: tuple[str, ...] = ("*",), patience: float = 30.0, log: AccessLog | None = None
+    storage: Depot,
+    *,
+    origins: tuple[str, ...] = ("*",),
+    patience: float = 30.0,
+    log: AccessLog | None = None,
+    access: Access | None = None,
 ) -> AsyncIterator[TestServer]:
     """Run a gateway."""
     gateway = Gateway(
-        storage,
+        Files(access or MemoryAccess(), storage),
+        tickets=storage.tickets,
+        sink=storage,
         cors=Cors(origins),
         access_log=log or AccessLog(io.StringIO()),
         clock=time.time,

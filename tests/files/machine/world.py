@@ -20,6 +20,7 @@ from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from imgproxy.api.cors import Cors
+from imgproxy.api.delivery import Files
 from imgproxy.api.gateway import Gateway
 from imgproxy.cache.memory import MemoryTier
 from imgproxy.cache.tiers import Tiers
@@ -115,7 +116,10 @@ class World:
         self.registrar = Registrar(**same, freezer=freezer, tell=self.tell)
         self.streams = Streams(**stored, examiner=examiner, terms=terms, freezer=freezer)
         self.changes = Changes(**same, tell=self.tell)
-        self.reading = Reading(database=self.database, objects=self.storage, clock=clock, ttl=URL_SECONDS)
+        tickets = getattr(self.storage, "tickets", None)
+        self.reading = Reading(
+            database=self.database, objects=self.storage, clock=clock, ttl=URL_SECONDS, tickets=tickets
+        )
         self.outbox = Outbox(self.database, keepers(self.storage, self.front), clock=clock)
         self.retention = Retention(self.database, names=self.names, rescue=self._rescue if auto else None)
 
@@ -165,7 +169,9 @@ class World:
         if not hasattr(self.storage, "tickets"):
             return [edge]
         gateway = Gateway(
-            self.storage,
+            Files(self.access, self.storage),
+            tickets=self.storage.tickets,
+            sink=self.storage,
             cors=Cors(()),
             access_log=self.access_log,
             clock=self.clock.seconds,
