@@ -16,6 +16,7 @@ from pathlib import Path
 from bench import (
     api,
     border,
+    costs,
     files,
     files_postgresql,
     front,
@@ -50,6 +51,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("files-postgresql", files_postgresql),
     Figure("memory", memory),
     Figure("startup", startup),
+    Figure("costs", costs),
     Figure("sharpness", sharpness),
     Figure("peers", peers),
 )

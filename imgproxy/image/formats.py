@@ -62,18 +62,18 @@ def _read_only(
 
 TRAITS: dict[Format, Traits] = {
     Format.JPEG: Traits(
-        "image/jpeg", "jpg", alpha=False, animation=False, lossy=True, encode_ns=6, encode_bytes=0.2
+        "image/jpeg", "jpg", alpha=False, animation=False, lossy=True, encode_ns=3, encode_bytes=0.2
     ),
     Format.PNG: Traits(
         "image/png", "png", alpha=True, animation=False, lossy=False, decode_ns=14, encode_ns=40,
         encode_bytes=0.2,
     ),
     Format.WEBP: Traits(
-        "image/webp", "webp", alpha=True, animation=True, lossy=True, decode_ns=23, encode_ns=100,
+        "image/webp", "webp", alpha=True, animation=True, lossy=True, decode_ns=17, encode_ns=80,
         encode_bytes=6,
     ),
     Format.AVIF: Traits(
-        "image/avif", "avif", alpha=True, animation=False, lossy=True, decode_ns=40, encode_ns=60,
+        "image/avif", "avif", alpha=True, animation=False, lossy=True, decode_ns=30, encode_ns=45,
         encode_bytes=20,
     ),
     Format.GIF: Traits(

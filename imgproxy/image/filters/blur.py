@@ -23,6 +23,6 @@ BLUR = Filter(
     "blur",
     (Number("radius", 0, 150, scales=True), Number("sigma", 0, 150, None, scales=True)),
     apply=_apply,
-    nanoseconds=lambda radius, sigma: 4 + _sigma(radius, sigma),
+    nanoseconds=lambda radius, sigma: 3 + _sigma(radius, sigma) ** 2 / 120,
     idle=lambda radius, sigma: _sigma(radius, sigma) <= 0,
 )

@@ -12,6 +12,6 @@ BRIGHTNESS = Filter(
     "brightness",
     (Number("percent", -100, 100),),
     apply=_apply,
-    nanoseconds=lambda *_: 11,
+    nanoseconds=lambda *_: 9,
     idle=lambda percent: percent == 0,
 )

@@ -14,6 +14,6 @@ CONTRAST = Filter(
     "contrast",
     (Number("percent", -100, 100),),
     apply=_apply,
-    nanoseconds=lambda *_: 11,
+    nanoseconds=lambda *_: 9,
     idle=lambda percent: percent == 0,
 )

@@ -7,4 +7,4 @@ def _apply(image: Image, _stage: Stage) -> Image:
     return image.colourspace("b-w")
 
 
-GRAYSCALE = Filter("grayscale", apply=_apply, nanoseconds=lambda *_: 10)
+GRAYSCALE = Filter("grayscale", apply=_apply, nanoseconds=lambda *_: 8)

@@ -13,6 +13,6 @@ HUE = Filter(
     "hue",
     (Number("degrees", -360, 360),),
     apply=_apply,
-    nanoseconds=lambda *_: 70,
+    nanoseconds=lambda *_: 60,
     idle=lambda degrees: degrees % 360 == 0,
 )

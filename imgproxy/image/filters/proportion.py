@@ -28,6 +28,6 @@ PROPORTION = Filter(
     (Number("p", otherwise=0.0),),
     apply=_apply,
     resizes=_resizes,
-    nanoseconds=lambda _: 5,
+    nanoseconds=lambda _: 4,
     idle=lambda proportion: not 0 < _factor(proportion) < 1,
 )

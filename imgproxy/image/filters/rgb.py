@@ -13,6 +13,6 @@ RGB = Filter(
     "rgb",
     (Number("r", -100, 100), Number("g", -100, 100), Number("b", -100, 100)),
     apply=_apply,
-    nanoseconds=lambda *_: 14,
+    nanoseconds=lambda *_: 12,
     idle=lambda *percents: not any(percents),
 )

@@ -23,5 +23,5 @@ ROTATE = Filter(
     apply=_apply,
     idle=lambda angle: angle == "0",
     resizes=_resizes,
-    nanoseconds=lambda _: 5,
+    nanoseconds=lambda _: 4,
 )

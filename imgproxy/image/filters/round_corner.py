@@ -30,6 +30,6 @@ ROUND_CORNER = Filter(
         Paint("colour", (), None),
     ),
     apply=_apply,
-    nanoseconds=lambda *_: 27,
+    nanoseconds=lambda *_: 22,
     idle=lambda rx, ry, _: rx == 0 or ry == 0,
 )

@@ -15,6 +15,6 @@ SATURATION = Filter(
     "saturation",
     (Number("percent", -100, 1000),),
     apply=_apply,
-    nanoseconds=lambda *_: 70,
+    nanoseconds=lambda *_: 60,
     idle=lambda percent: percent == 0,
 )

@@ -52,6 +52,6 @@ SHARPEN = Filter(
         Word("luminance_only", ("true", "1"), None),
     ),
     apply=_apply,
-    nanoseconds=lambda *_: 100,
+    nanoseconds=lambda *_: 90,
     idle=lambda amount, sigma, _: _sigma(amount, sigma) < _SMALLEST,
 )
