@@ -86,7 +86,7 @@ async def assemble_edge(
 ) -> AsyncIterator[Server]:
     """Build every part of an edge but what its fleet has for all."""
     tickets = Tickets(settings.key_for("tickets"), clock=time.time)
-    storage = await make(settings.storage, tickets)
+    storage = await make(settings.storage, tickets, hidden=settings.hidden_prefixes)
     disk = make_disk(settings, metrics)
     originals = Originals(
         storage,

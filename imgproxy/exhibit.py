@@ -32,7 +32,11 @@ TENANT = TenantId("demo")
 
 async def exhibit(settings: Settings, names: Sequence[str]) -> None:
     """Register objects that lie in storage; what is registered keeps whatever was made of its record."""
-    storage = await make(settings.storage, Tickets(settings.key_for("tickets"), clock=time.time))
+    storage = await make(
+        settings.storage,
+        Tickets(settings.key_for("tickets"), clock=time.time),
+        hidden=settings.hidden_prefixes,
+    )
     database = await open_database(settings.database)
     try:
         await database.migrate()

@@ -30,6 +30,7 @@ from imgproxy.image.plan import Ceiling
 from imgproxy.image.transform import Limits
 from imgproxy.masking import masked_setting
 from imgproxy.storage.address import StorageAddress, parse
+from imgproxy.storage.hidden import HIDDEN_PREFIXES
 
 PREFIX = "IMGPROXY_"
 
@@ -233,6 +234,11 @@ class Settings(BaseSettings):
     unregistered: Literal["deny", "public"] = Field(
         "deny",
         description="objects without a file record: `deny`, or `public`, a plain proxy before a bucket",
+    )
+    hidden_prefixes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
+        HIDDEN_PREFIXES,
+        description="comma list of prefixes of keys that are the store's own: never served, listed, written; "
+        "nor is any folder or file whose name begins with a dot",
     )
     source_ttl: Seconds = Field(
         60, description="how long the version of an unregistered object is believed before storage is asked"

@@ -18,7 +18,11 @@ from imgproxy.storage.ticket import Tickets
 
 async def sweep(settings: Settings, *, dry: bool, say: Callable[[str], None]) -> Findings:
     """Sweep once; `say` is told how far it is. When dry, nothing changes, and nothing is removed."""
-    storage = await make(settings.storage, Tickets(settings.key_for("tickets"), clock=time.time))
+    storage = await make(
+        settings.storage,
+        Tickets(settings.key_for("tickets"), clock=time.time),
+        hidden=settings.hidden_prefixes,
+    )
     database = await open_database(settings.database)
     front = make_front(settings)
     try:

@@ -21,9 +21,7 @@ from imgproxy.errors import NotFound, SourceError
 from imgproxy.files.access import UNREGISTERED, Access, Record
 from imgproxy.files.recent import Recent
 from imgproxy.image.source import Key
-
-RESERVED_PREFIXES = ("staging/", "files/")
-"""Where the files API keeps its own objects; they are served through their records or not at all."""
+from imgproxy.storage.hidden import OWN_PREFIXES
 
 _ENTRIES = 65_536
 _OVERWRITTEN = 8_192  # objects whose version before is remembered; some 0.5 KB each
@@ -118,7 +116,7 @@ class Admission:
             if not record.public:
                 raise _absent()
             return self._permit(record)
-        if not self._unregistered or key.startswith(RESERVED_PREFIXES) or key in self._absent:
+        if not self._unregistered or key.startswith(OWN_PREFIXES) or key in self._absent:
             raise _absent()
         known = self._known.get(key) or (self._old(key) if old else None)
         return known if known is not None else await self._join(key, self._purges.get(key, 0))

@@ -22,7 +22,7 @@ _LONGEST_NAME = 100
 _AT_ONCE = 1024
 _LONGEST_EXTENSION = 16
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}")
+_SEGMENT = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")  # a name that begins with a dot is hidden
 
 
 class Lots:

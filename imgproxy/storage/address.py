@@ -10,7 +10,8 @@ A new backend is one file, one address here and one line in each of the two func
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -18,6 +19,7 @@ from imgproxy.errors import BadKey
 from imgproxy.image.source import parse_key
 from imgproxy.storage import Storage
 from imgproxy.storage.bucket import S3Options
+from imgproxy.storage.hidden import HIDDEN_PREFIXES
 from imgproxy.storage.local import LocalStorage
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.storage.ticket import Tickets
@@ -55,21 +57,24 @@ def parse(url: str) -> StorageAddress:
     raise ValueError("expected file://DIR, s3://BUCKET[/PREFIX] or memory://")
 
 
-async def make(address: StorageAddress, tickets: Tickets | None = None) -> Storage:
+async def make(
+    address: StorageAddress, tickets: Tickets | None = None, *, hidden: Sequence[str] = HIDDEN_PREFIXES
+) -> Storage:
     """Return the storage at an address; it is not asked anything yet, see `Storage.check`.
 
-    Where clients reach the storage through us, `tickets` sign its URLs.
+    Where clients reach the storage through us, `tickets` sign its URLs. Keys that begin with a prefix among
+    `hidden` hold no object.
     """
     match address:
         case LocalAddress(root):
-            return LocalStorage(root, tickets)
+            return LocalStorage(root, tickets, hidden=hidden)
         case MemoryAddress():
-            return MemoryStorage(tickets)
+            return MemoryStorage(tickets, hidden=hidden)
         case S3Options():
             # Here, because botocore takes 0.15 s and 8 MB to import, which a folder does not need.
             from imgproxy.storage.s3 import S3Storage
 
-            return await S3Storage.connect(address)
+            return await S3Storage.connect(replace(address, hidden=tuple(hidden)))
 
 
 def _local(folder: str) -> LocalAddress:

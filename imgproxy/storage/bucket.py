@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from imgproxy.storage.hidden import HIDDEN_PREFIXES
+
 
 @dataclass(frozen=True, slots=True)
 class S3Options:
@@ -15,6 +17,8 @@ class S3Options:
     region: str | None = None
     endpoint: str | None = None
     """Of a server that is not AWS."""
+    hidden: tuple[str, ...] = HIDDEN_PREFIXES
+    """Prefixes of keys that hold no object, besides all that begins with a dot."""
     public_endpoint: str | None = None
     """Where browsers find the same server, if elsewhere; presigned URLs begin with it."""
     path_style: bool = False

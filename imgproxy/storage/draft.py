@@ -20,7 +20,7 @@ from threading import Lock
 from imgproxy import file_modes
 from imgproxy.errors import StorageFailed
 from imgproxy.storage.blocks import blocks
-from imgproxy.storage.folder import Folder, names
+from imgproxy.storage.folder import Folder
 from imgproxy.storage.threads import Threads
 
 DRAFTS = ".uploads"
@@ -65,7 +65,7 @@ class Draft:
 
     def publish(self, key: str) -> os.stat_result:
         """Give the file its name, in place of whatever had it."""
-        *parents, name = names(key)
+        *parents, name = self._folder.names(key)
         with self._lock, storing():
             path = self._written()
             for _ in range(_RACES):

@@ -10,12 +10,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.image.source import MAX_KEY_BYTES
+from imgproxy.storage.hidden import HIDDEN_PREFIXES, is_hidden, require_visible
 
 _DESCRIPTORS = Path("/proc/self/fd")
 _LOOK = os.O_RDONLY | os.O_CLOEXEC
@@ -41,12 +42,14 @@ _ABSENT = frozenset(
 class Folder:
     """File operations below one root. Every one may block; `NotFound` and `OSError` come out."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, hidden: Sequence[str] = HIDDEN_PREFIXES) -> None:
+        """`hidden` are the prefixes of keys that hold no object, besides all that begins with a dot."""
         self.root = Path(os.path.realpath(root))
+        self._hidden = tuple(hidden)
 
     def open(self, key: str) -> tuple[int, os.stat_result]:
         """Open an object for reading; whoever called closes the descriptor."""
-        path = self.root.joinpath(*names(key))
+        path = self.root.joinpath(*self.names(key))
         descriptor = os.open(path, _READ)
         try:
             found = os.fstat(descriptor)
@@ -57,6 +60,19 @@ class Folder:
             os.close(descriptor)
             raise
         return descriptor, found
+
+    def names(self, key: str) -> list[str]:
+        """Split a key into file names; raise `NotFound` if one of them is hidden, or is no name.
+
+        `parse_key` refuses most of these. This is the last wall, and it does not lean on the first.
+        """
+        parts = key.split("/")
+        if any(not part or part.startswith(".") or "\0" in part for part in parts):
+            raise _no_object()
+        if not _is_text(key) or len(key.encode()) > MAX_KEY_BYTES:
+            raise _no_object()
+        require_visible(key, self._hidden)
+        return parts
 
     @contextmanager
     def entered(self, parts: tuple[str, ...], *, make: bool = False) -> Iterator[int]:
@@ -87,7 +103,7 @@ class Folder:
 
     def remove(self, key: str) -> None:
         """Remove an object, and the folders that it leaves empty."""
-        *parents, name = names(key)
+        *parents, name = self.names(key)
         with self.entered(tuple(parents)) as folder:
             os.unlink(name, dir_fd=folder)
             real = self.whereabouts(folder, self.root.joinpath(*parents))
@@ -118,6 +134,7 @@ class Folder:
                     for entry in entries
                     if not entry.name.startswith(".") and _is_text(entry.name)
                 ]
+                found = [key for key in found if not is_hidden(key, self._hidden)]
         except OSError as error:
             if not says_absent(error):
                 raise
@@ -142,19 +159,6 @@ class Folder:
             while folder != self.root:
                 folder.rmdir()
                 folder = folder.parent
-
-
-def names(key: str) -> list[str]:
-    """Split a key into file names; raise `NotFound` if one of them is hidden, or is no name.
-
-    `parse_key` refuses most of these. This is the last wall, and it does not lean on the first.
-    """
-    parts = key.split("/")
-    if any(not part or part.startswith(".") or "\0" in part for part in parts):
-        raise _no_object()
-    if not _is_text(key) or len(key.encode()) > MAX_KEY_BYTES:
-        raise _no_object()
-    return parts
 
 
 def version(found: os.stat_result) -> str:

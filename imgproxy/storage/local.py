@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from imgproxy.image.source import Key
 from imgproxy.storage import Head, Original
 from imgproxy.storage.draft import Draft, drafting, forget_drafts, pour
 from imgproxy.storage.folder import Folder, version
+from imgproxy.storage.hidden import HIDDEN_PREFIXES
 from imgproxy.storage.local_multipart import LocalMultipart
 from imgproxy.storage.memfd import refuse_above
 from imgproxy.storage.threads import Threads
@@ -32,12 +33,19 @@ _ABANDONED_SECONDS = 3600  # no writer is silent for as long: a client would hav
 class LocalStorage(Ticketed):
     """A flat space of keys in a folder, which is made by the first object put."""
 
-    def __init__(self, root: Path, tickets: Tickets | None = None, *, patience: float = 30.0) -> None:
+    def __init__(
+        self,
+        root: Path,
+        tickets: Tickets | None = None,
+        *,
+        patience: float = 30.0,
+        hidden: Sequence[str] = HIDDEN_PREFIXES,
+    ) -> None:
         """Serve from `root`, waiting `patience` seconds for any one call of the disk.
 
         Without `tickets`, URLs are signed by a secret that nobody else knows.
         """
-        self._folder = Folder(root)
+        self._folder = Folder(root, hidden)
         self._threads = Threads(patience)
         self.tickets = tickets or Tickets(secrets.token_bytes(32), clock=time.time)
         self._tidied = float("-inf")

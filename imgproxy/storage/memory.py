@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -16,6 +16,7 @@ from imgproxy.errors import NotFound
 from imgproxy.image.source import Key
 from imgproxy.storage import Head, Original, Part, Unfinished
 from imgproxy.storage.assembly import chosen, numbered, refuse_parts_above
+from imgproxy.storage.hidden import HIDDEN_PREFIXES, is_hidden, require_visible
 from imgproxy.storage.memfd import Memfd, refuse_above
 from imgproxy.storage.ticket import Ticketed, Tickets
 
@@ -41,12 +42,19 @@ class _Upload:
 class MemoryStorage(Ticketed):
     """A flat space of keys that is only in memory."""
 
-    def __init__(self, tickets: Tickets | None = None, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        tickets: Tickets | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        hidden: Sequence[str] = HIDDEN_PREFIXES,
+    ) -> None:
         """Without `tickets`, URLs are signed by a secret that nobody else knows."""
         self.tickets = tickets or Tickets(secrets.token_bytes(32), clock=clock)
-        self.multipart = MemoryMultipart(self._keep, self.tickets, clock)
+        self.multipart = MemoryMultipart(self._keep, self.tickets, clock, hidden)
         self._objects: dict[Key, _Object] = {}
         self._clock = clock
+        self._hidden = tuple(hidden)
 
     async def head(self, key: Key) -> Head:
         """Describe an object."""
@@ -72,6 +80,7 @@ class MemoryStorage(Ticketed):
 
     async def copy(self, source: Key, target: Key) -> Head:
         """Let a second key name the same bytes."""
+        require_visible(target, self._hidden)
         self._objects[target] = found = self._find(source)
         return found.head
 
@@ -82,7 +91,7 @@ class MemoryStorage(Ticketed):
     async def list(self, prefix: str = "") -> AsyncIterator[tuple[Key, Head]]:
         """Every object there was when the listing began and that is still there when its turn comes."""
         for key in sorted(self._objects):
-            if key.startswith(prefix) and key in self._objects:
+            if key.startswith(prefix) and key in self._objects and not is_hidden(key, self._hidden):
                 yield key, self._objects[key].head
 
     async def check(self) -> None:
@@ -92,11 +101,13 @@ class MemoryStorage(Ticketed):
         """Keep everything: a dictionary holds no connection."""
 
     def _keep(self, key: Key, data: bytes, content_type: str | None) -> Head:
+        require_visible(key, self._hidden)
         head = Head(len(data), _version(data), self._clock(), content_type)
         self._objects[key] = _Object(data, head)
         return head
 
     def _find(self, key: Key) -> _Object:
+        require_visible(key, self._hidden)
         try:
             return self._objects[key]
         except KeyError:
@@ -111,7 +122,9 @@ class MemoryMultipart:
         keep: Callable[[Key, bytes, str | None], object],
         tickets: Tickets,
         clock: Callable[[], float],
+        hidden: Sequence[str] = HIDDEN_PREFIXES,
     ) -> None:
+        self._hidden = tuple(hidden)
         self._uploads: dict[str, _Upload] = {}
         self._keep = keep
         self._tickets = tickets
@@ -119,6 +132,7 @@ class MemoryMultipart:
 
     async def begin(self, key: Key, *, content_type: str | None = None) -> str:
         """Begin an upload and return its id."""
+        require_visible(key, self._hidden)
         upload = secrets.token_hex(16)
         self._uploads[upload] = _Upload(key, self._clock(), content_type)
         return upload

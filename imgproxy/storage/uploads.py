@@ -27,7 +27,7 @@ from imgproxy.image.source import Key
 from imgproxy.storage import BadParts, Part, Unfinished
 from imgproxy.storage.assembly import refuse_parts_above
 from imgproxy.storage.draft import DRAFTS, Draft, storing
-from imgproxy.storage.folder import Folder, names, version
+from imgproxy.storage.folder import Folder, version
 
 _PARTS = ".parts"
 PRIVATE_FOLDERS = (DRAFTS, _PARTS)
@@ -48,7 +48,7 @@ class Uploads:
 
     def begin(self, key: Key) -> str:
         """Make an upload's folder and return its id; it is seen when it is whole."""
-        names(key)
+        self._folder.names(key)
         upload = secrets.token_hex(16)
         made = self._hidden(upload)
         with storing():

@@ -99,3 +99,24 @@ async def _metrics(server: Attacked) -> str:
     body = answer.body  # type: ignore[union-attr]
     assert isinstance(body, bytes)
     return body.decode()
+
+
+def test_prefixes_of_the_store_are_never_served_however_they_are_spelled(serve: Serve) -> None:
+    server = serve(unregistered="public", hidden_prefixes=("lost+found/", "internal/"))
+    root = server.settings.storage.root  # type: ignore[union-attr]
+    for key in (".uploads/a.jpg", "x/.thumbs/a.jpg", "lost+found/a.jpg", "internal/a.jpg", "x/a.jpg"):
+        (root / key).parent.mkdir(parents=True, exist_ok=True)
+        (root / key).write_bytes(JPEG)
+    hidden = [
+        "/.uploads/a.jpg",
+        "/%2euploads%2Fa.jpg",
+        "/meta/.uploads/a.jpg",
+        "/b64:LnVwbG9hZHMvYS5qcGc",
+        "/8x8/x/.thumbs/a.jpg",
+        "/lost%2Bfound/a.jpg",
+        "/internal/a.jpg?w=8",
+        "/filters:watermark(internal%2Fa.jpg,0,0,0)/x/a.jpg",
+        "/filters:watermark(.uploads/a.jpg,0,0,0)/x/a.jpg",
+    ]
+    assert [(target, server.request(target).status) for target in hidden] == [(each, 404) for each in hidden]
+    assert server.request("/8x8/x/a.jpg").status == 200

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from imgproxy.edge.admission import RESERVED_PREFIXES, Admission
+from imgproxy.edge.admission import Admission
 from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.files.access import MemoryAccess
 from imgproxy.files.model import Visibility
 from imgproxy.image.source import Key, parse_key
+from imgproxy.storage.hidden import OWN_PREFIXES
 from imgproxy.storage.memory import MemoryStorage
 from tests.storage.broken import BrokenStorage
 
@@ -84,7 +85,7 @@ async def test_unregistered_objects_are_refused_unless_the_deployment_opens_them
     assert (await admission(storage).admit(KEY)).version
 
 
-@pytest.mark.parametrize("prefix", RESERVED_PREFIXES)
+@pytest.mark.parametrize("prefix", OWN_PREFIXES)
 async def test_what_the_files_api_keeps_is_never_served_unregistered(prefix: str) -> None:
     storage, key = MemoryStorage(), parse_key(f"{prefix}x.jpg")
     await storage.put(key, bytes_of(b"x"))

@@ -27,6 +27,13 @@ PLENTY = 100 * 1024 * 1024
 ABSENT = Key("not/there.jpg")
 KEY = Key("folder/picture.jpg")
 
+HIDDEN = [
+    Key(".store/0001.part"),
+    Key("visible/.thumbs/a.jpg"),
+    Key("visible/.a.jpg"),
+    Key("lost+found/a.jpg"),
+]
+
 SPELLINGS = [
     "plain.jpg",
     "deep/er/still/picture.jpg",
@@ -568,6 +575,39 @@ class StorageContract:
             await storage.copy(key, Key("target"))
         await storage.delete(key)
         assert await keys(storage) == [KEY]
+
+    @pytest.mark.parametrize("key", HIDDEN)
+    async def test_hidden_keys_hold_no_object_and_take_none(self, storage: Storage, key: Key) -> None:
+        await stored(storage)
+        await self.plant(storage, key)
+        with pytest.raises(NotFound):
+            await storage.head(key)
+        with pytest.raises(NotFound):
+            await storage.open(key, limit=PLENTY)
+        with pytest.raises(NotFound):
+            await content(storage, key)
+        with pytest.raises(NotFound):
+            await storage.copy(key, Key("seen.jpg"))
+        with pytest.raises(NotFound):
+            await storage.copy(KEY, key)
+        with pytest.raises(NotFound):
+            await storage.put(key, chunked(b"x"))
+        with pytest.raises(NotFound):
+            await storage.multipart.begin(key)
+        await storage.delete(key)
+        assert await keys(storage) == [KEY]
+        assert await keys(storage, key[:9]) == []
+
+    async def plant(self, storage: Storage, key: Key) -> None:
+        """Store an object where the storage does not let us."""
+        raise NotImplementedError
+
+    @pytest.mark.parametrize(
+        "spelling", ["a.b/c.jpg", "lost+found.jpg", "a/lost+found/b.jpg", "uploads/a.jpg"]
+    )
+    async def test_what_looks_like_a_hidden_key_is_an_object(self, storage: Storage, spelling: str) -> None:
+        key = await stored(storage, Key(spelling))
+        assert await keys(storage) == [key]
 
     async def test_check_passes(self, storage: Storage) -> None:
         await storage.check()

@@ -41,6 +41,12 @@ class TestPresigned(PresignContract):
 
 
 class TestLocalStorage(StorageContract):
+    async def plant(self, storage: Storage, key: Key) -> None:
+        assert isinstance(storage, LocalStorage)
+        path = storage._folder.root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
     keeps_type = False
     longest_key = "/".join(["x" * 204] * 5)
     ordered = ("a-b", "a.b/c", "a/b", "a0", "b", "ba/c", "c/a", "c/b/a", "c/c", "é", "日")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imgproxy.image.source import Key
+from imgproxy.storage import Storage
 from imgproxy.storage.memory import MemoryStorage
 from tests.storage.contract import (
     KEY,
@@ -21,7 +22,10 @@ def storage() -> MemoryStorage:
 
 
 class TestMemoryStorage(StorageContract):
-    pass
+    async def plant(self, storage: Storage, key: Key) -> None:
+        assert isinstance(storage, MemoryStorage)
+        await storage.put(Key("planted"), chunked(b"x"))
+        storage._objects[key] = storage._objects.pop(Key("planted"))
 
 
 class TestPresigned(PresignContract):

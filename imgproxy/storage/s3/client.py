@@ -22,6 +22,7 @@ from imgproxy.errors import ImgproxyError, NotFound, StorageFailed, StorageSlow
 from imgproxy.image.source import MAX_KEY_BYTES, Key
 from imgproxy.storage import BadParts
 from imgproxy.storage.bucket import S3Options
+from imgproxy.storage.hidden import require_visible
 from imgproxy.storage.retry import Retry
 
 
@@ -32,6 +33,7 @@ class Door:
         self, options: S3Options, retry: Retry, *, client: Any, public: Any, clients: AsyncExitStack
     ) -> None:
         self.prefix = f"{options.prefix}/" if options.prefix else ""
+        self.hidden = options.hidden
         self._options = options
         self._retry = retry
         self._client = client
@@ -92,6 +94,7 @@ class Door:
 
     def place(self, key: Key) -> dict[str, str]:
         """Say where a key lies, as S3 wants to be told; with its prefix a key may become one too many."""
+        require_visible(key, self.hidden)
         full = self.prefix + key
         if len(full.encode(errors="replace")) > MAX_KEY_BYTES:
             raise NotFound("no such object")

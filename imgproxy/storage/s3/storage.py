@@ -17,6 +17,7 @@ from imgproxy.image.source import Key
 from imgproxy.storage import Head, Original
 from imgproxy.storage.blocks import blocks
 from imgproxy.storage.bucket import S3Options
+from imgproxy.storage.hidden import is_hidden
 from imgproxy.storage.memfd import Memfd, refuse_above
 from imgproxy.storage.retry import Retry
 from imgproxy.storage.s3.client import BrokenOff, Door, Invalid, OutOfRange, translated
@@ -109,7 +110,8 @@ class S3Storage:
             further: dict[str, Any] = {"ContinuationToken": token} if token else {}
             page = await self._door.call("list_objects_v2", Prefix=self._door.prefix + prefix, **further)
             for key, head in _listed(page, self._door.prefix):
-                yield key, head
+                if not is_hidden(key, self._door.hidden):
+                    yield key, head
             if not page.get("IsTruncated"):
                 return
             token = str(page.get("NextContinuationToken", ""))
