@@ -17,7 +17,7 @@ from imgproxy.dialects import query as _query
 from imgproxy.dialects import thumbor
 from imgproxy.dialects.names import BREAKS
 from imgproxy.dialects.params import Params, transform
-from imgproxy.errors import BadUrl
+from imgproxy.errors import AskerError, BadUrl
 from imgproxy.image.cost import require_affordable
 from imgproxy.image.plan import UNBOUNDED, Ceiling
 from imgproxy.image.source import Key, Source, parse_key, parse_source
@@ -26,6 +26,8 @@ from imgproxy.image.transform import Limits, Transform
 _ORIGIN = re.compile(r"\Ahttps?://[^/?#]*", re.IGNORECASE)
 _FORBIDDEN = re.compile(rf"[\x00-\x1f\x7f#{BREAKS}]")
 _STRUCTURE = re.compile(r"%(28|29|3[AaDd]|2[Cc])")
+_NEEDLESS = re.compile(r"%([2-7][0-9A-Fa-f])")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 Answer = Literal["image", "meta", "params"]
 
@@ -82,6 +84,37 @@ class Grammar:
             unsafe=params.unsafe,
         )
 
+    def canonical(self, target: str, request: ImageRequest, signature: str | None) -> str:
+        """Return the one spelling of a target that is answered; the others are redirected to it.
+
+        `signature` is the request's as `Signer.sign` writes it. What it covers stays to the last byte. An
+        unsigned target loses slashes at its beginning, needless escapes (RFC 3986 §6.2.2.2) and empty
+        pairs of its query, if it means the same without. It begins with exactly one slash: a second, or a
+        backslash, would make another host of the rest. An origin before the path says nothing and is left.
+        """
+        path = _ORIGIN.sub("", target)
+        if signature is not None:
+            spelling = f"/{signature}/{request.signed}"
+        else:
+            spelling = _spelling(request)
+            if spelling != path and not self._means(spelling, request):
+                spelling = path
+        return target if spelling == path or spelling[1:2] in ("/", "\\") else spelling
+
+    def _means(self, target: str, request: ImageRequest) -> bool:
+        """Whether a target says the same as a request."""
+        folder = request.params.unsafe and not request.unsafe  # its first segment looks like a signature
+        try:
+            other = self.read(f"/unsafe{target}" if folder else target)
+        except AskerError:
+            return False
+        return (other.transform, other.source, other.answer, other.signature) == (
+            request.transform,
+            request.source,
+            request.answer,
+            request.signature,
+        )
+
     def unescaped(self, target: str) -> str | None:
         """The target with the escapes of `( ) : , =` undone, or None if it has none.
 
@@ -92,6 +125,18 @@ class Grammar:
         """
         plain = _STRUCTURE.sub(lambda found: chr(int(found[1], 16)), target)
         return None if plain == target else plain
+
+
+def _spelling(request: ImageRequest) -> str:
+    """Write an unsigned target without what says nothing."""
+    path, _, query = _NEEDLESS.sub(_unreserved, request.signed.lstrip("/")).partition("?")
+    pairs = "&".join(filter(None, query.split("&")))
+    return f"/{'unsafe/' if request.unsafe else ''}{path}{'?' if pairs else ''}{pairs}"
+
+
+def _unreserved(found: re.Match[str]) -> str:
+    character = chr(int(found[1], 16))
+    return character if character in _UNRESERVED else found[0]
 
 
 def _words(target: str) -> Params:

@@ -40,15 +40,20 @@ class Signer:
         return digest(self.secrets[0], path, algorithm=self.algorithm, truncate=self.truncate)
 
     def verify(self, signature: str, path: str) -> bool:
-        """Whether any secret gives this signature, in a time that tells neither which nor how nearly.
+        """Whether any secret gives this signature; padding may be missing, for it carries nothing."""
+        return self.canonical(signature, path) is not None
 
-        Padding may be missing, for it carries nothing and many strip it.
+    def canonical(self, signature: str, path: str) -> str | None:
+        """Return a signature as `sign` writes it, padding included; None if no secret gives it.
+
+        It takes a time that tells neither which secret matches nor how nearly.
         """
         given = signature.rstrip("=").encode("ascii", "replace")
-        matched = False
+        matched = None
         for secret in self.secrets:
             expected = digest(secret, path, algorithm=self.algorithm, truncate=self.truncate)
-            matched |= hmac.compare_digest(expected.rstrip("=").encode(), given)
+            if hmac.compare_digest(expected.rstrip("=").encode(), given):
+                matched = expected
         return matched
 
 

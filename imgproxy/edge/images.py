@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from time import perf_counter
 
@@ -23,9 +23,10 @@ from imgproxy.edge.purge import Purge
 from imgproxy.edge.render import Hit, Prepared, Renderer
 from imgproxy.edge.share import Share
 from imgproxy.edge.warm import DateLine, Memory, Written, as_response, overridden
-from imgproxy.errors import AskerError, ImgproxyError, NotFound, NotSigned
+from imgproxy.errors import AskerError, BadUrl, ImgproxyError, NotFound, NotSigned
 from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output, negotiate
+from imgproxy.image.options import Options
 from imgproxy.image.source import Key
 from imgproxy.telemetry import AccessLog, Line, Metrics, request_id
 
@@ -152,6 +153,8 @@ class Images:
             response.headers["Allow"] = "GET, HEAD"
             return response
         request = self._read(http.raw_path)
+        if isinstance(request, str):
+            return self._redirect(request)
         if request.answer == "params":
             return web.json_response(request.params.as_json(), headers=problems.SAFE_HEADERS)
         output = self._negotiate(request, http.headers.get("Accept"))
@@ -232,33 +235,61 @@ class Images:
     def _hasty(self, prepared: Prepared) -> dict[str, str]:
         return answer.hasty(prepared.request.transform.options, self._policy.freshness, self._clock())
 
-    def _read_once(self, target: str) -> ImageRequest:
-        """Read and authenticate a target; once more with needless escapes undone (imagor issue 258)."""
+    def _redirect(self, location: str) -> web.Response:
+        """Redirect to the spelling that is answered with an image, on this host (RFC 9110 §15.4.9)."""
+        freshness = self._policy.freshness
+        headers = {
+            **problems.SAFE_HEADERS,
+            "Location": location,
+            "Cache-Control": answer.cache_control(Options(), replace(freshness, stale=0), self._clock()),
+            "X-Accel-Expires": str(freshness.shared_ttl),
+        }
+        return web.Response(status=308, headers=headers)
+
+    def _read_once(self, target: str) -> ImageRequest | str:
+        """Read and authenticate a target; once more with needless escapes undone (imagor issue 258).
+
+        Return another spelling to redirect to, so that one signature is one entry in every cache. An unsigned
+        target with such escapes is answered as it is: crawlers write them anew after a redirect.
+        """
         try:
-            return self._authentic(target)
+            request, signature = self._authentic(target)
         except (AskerError, NotSigned):
             plain = self._grammar.unescaped(target)
             if plain is None:
                 raise
-            return self._authentic(plain)
+            request, signature = self._authentic(plain)
+            if signature is None:
+                return request
+        if request.answer == "params":
+            return request
+        spelling = self._grammar.canonical(target, request, signature)
+        if spelling == target:
+            return request
+        if not spelling.isascii():
+            raise BadUrl("the URL holds letters beyond ASCII, which must be percent-encoded and then signed")
+        return spelling
 
-    def _authentic(self, target: str) -> ImageRequest:
+    def _authentic(self, target: str) -> tuple[ImageRequest, str | None]:
+        """Read a target; return its signature as we write it, too, or None if it needs none and has none."""
         if target.lstrip("/").split("/", 1)[0].split("?", 1)[0] in RESERVED:
             raise NotFound("there is nothing here")
         request = self._grammar.read(target)
         if self._signer is None and request.signature is not None and "=" not in request.signature:
             # without secrets no URL is signed here: a long first segment is a folder of the key's
-            request = self._grammar.read("/unsafe" + target)
-        if request.answer != "params":
-            self._require_signature(request)
-        return request
+            request = replace(self._grammar.read("/unsafe" + target), unsafe=False)
+        return request, None if request.answer == "params" else self._signature(request)
 
-    def _require_signature(self, request: ImageRequest) -> None:
+    def _signature(self, request: ImageRequest) -> str | None:
         if request.signature is None:
             if not self._policy.unsigned:
                 raise NotSigned("only signed URLs are served here: the first segment is the signature")
-        elif self._signer is None or not self._signer.verify(request.signature, request.signed):
+            return None
+        signer = self._signer
+        signature = None if signer is None else signer.canonical(request.signature, request.signed)
+        if signature is None:
             raise NotSigned("the signature does not fit the URL")
+        return signature
 
     def _tell(self, asked: _Asked, status: int, sent: int) -> None:
         seconds = perf_counter() - asked.begun

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from imgproxy.dialects.signature import Signer
 from tests.attack.conftest import Serve
 from tests.attack.server import JPEG, Attacked
 
@@ -109,7 +110,7 @@ def test_prefixes_of_the_store_are_never_served_however_they_are_spelled(serve: 
         (root / key).write_bytes(JPEG)
     hidden = [
         "/.uploads/a.jpg",
-        "/%2euploads%2Fa.jpg",
+        "/.uploads%2Fa.jpg",
         "/meta/.uploads/a.jpg",
         "/b64:LnVwbG9hZHMvYS5qcGc",
         "/8x8/x/.thumbs/a.jpg",
@@ -120,3 +121,22 @@ def test_prefixes_of_the_store_are_never_served_however_they_are_spelled(serve: 
     ]
     assert [(target, server.request(target).status) for target in hidden] == [(each, 404) for each in hidden]
     assert server.request("/8x8/x/a.jpg").status == 200
+
+
+def test_one_signature_is_one_entry_and_no_redirect_leaves_the_host(serve: Serve) -> None:
+    server = serve(unregistered="public", unsigned="deny", signing_secrets=("s" * 16,))
+    server.store("photo.jpg", JPEG)
+    path = "8x8/filters:fill(red)/photo.jpg"
+    signature = Signer(("s" * 16,)).sign(path)
+    plain = f"/{signature}/{path}"
+    assert server.request(plain).status == 200
+    spellings = [f"/{signature[:-1]}{ending}/{path}" for ending in ("", "==", "=====", "%3D", "%3d%3D")]
+    spellings += [f"{slashes}{signature}/{path}" for slashes in ("//", "///////")]
+    spellings += [f"/{signature}/{path.replace(each, f'%{ord(each):02X}')}" for each in ":()"]
+    spellings += [f"http://evil.example/{plain}", f"//{signature[:-1]}/{path.replace(':', '%3a')}"]
+    for spelling in spellings:
+        moved = server.request(spelling)
+        assert (moved.status, moved.headers.get("location")) == (308, plain), spelling
+    refused = [f"{plain}?", f"/{signature}//{path}", f"{plain}?&", f"/{signature}/%38x8/{path[4:]}"]
+    refused += [f"/{signature}/./{path}", f"//evil.example/{path}", f"/\\evil.example/{path}"]
+    assert {server.request(each).status for each in refused} <= {400, 403}

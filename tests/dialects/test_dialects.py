@@ -257,3 +257,59 @@ def test_any_target_is_read_or_refused_and_has_a_name(target: str) -> None:
             assert str(refusal)  # noqa: PT017  reading it may as well succeed
         else:
             assert asked.transform.canonical().isprintable()
+
+
+def canonical(target: str) -> str:
+    return GRAMMAR.canonical(target, GRAMMAR.read(target), None)
+
+
+@pytest.mark.parametrize(
+    ("target", "spelling"),
+    [
+        ("//300x0/a", "/300x0/a"),
+        ("///unsafe///300x0/a", "/unsafe/300x0/a"),
+        ("/unsafe//a", "/unsafe/a"),
+        ("/300x0/%61%2Db%7e%5F1", "/300x0/a-b~_1"),
+        ("/a?", "/a"),
+        ("/a?&&", "/a"),
+        ("/a?&w=3&&h=%33&", "/a?w=3&h=3"),
+        ("/meta/%61", "/meta/a"),
+        ("http://host//300x0/a", "/300x0/a"),
+        # they say nothing else, or it would mean another image
+        ("/300x0/a", "/300x0/a"),
+        ("http://host/300x0/a", "http://host/300x0/a"),
+        ("/a?w=3", "/a?w=3"),
+        ("/%66it-in/a", "/%66it-in/a"),
+        ("/%33x3/a", "/%33x3/a"),
+        ("/%6deta/a", "/%6deta/a"),
+        ("/a%20b%2Fc%C3%A9%2c", "/a%20b%2Fc%C3%A9%2c"),
+        ("/b64%3AYQ", "/b64%3AYQ"),
+    ],
+)
+def test_canonical_drops_what_says_nothing_and_keeps_the_meaning(target: str, spelling: str) -> None:
+    assert canonical(target) == spelling
+
+
+def test_canonical_of_a_signed_target_keeps_what_the_signature_covers() -> None:
+    for target in (f"/{SIGNATURE}/300x0/%61.jpg", f"//{SIGNATURE}=/300x0/%61.jpg"):
+        asked = GRAMMAR.read(target)
+        assert GRAMMAR.canonical(target, asked, SIGNATURE) == f"/{SIGNATURE}/300x0/%61.jpg"
+
+
+@given(
+    st.lists(st.sampled_from([*PIECES, "//", "\\", "%5C", "%2F", "evil.example"]), max_size=8).map("".join)
+)
+def test_canonical_is_on_this_host_and_says_the_same(target: str) -> None:
+    try:
+        asked = GRAMMAR.read(target)
+    except AskerError:
+        return
+    if asked.answer == "params" or asked.signature is not None:
+        return
+    spelling = GRAMMAR.canonical(target, asked, None)
+    if spelling != target:
+        assert spelling[0] == "/"
+        assert spelling[1:2] not in ("/", "\\")
+        again = GRAMMAR.read(spelling)
+        assert (again.transform, again.source, again.answer) == (asked.transform, asked.source, asked.answer)
+        assert GRAMMAR.canonical(spelling, again, None) == spelling

@@ -66,8 +66,19 @@ def test_padding_may_be_missing_and_nothing_else(algorithm: Algorithm) -> None:
     assert not signer.verify(stripped.swapcase(), PATH)
 
 
+@pytest.mark.parametrize("algorithm", ["sha1", "sha256", "sha512"])
+@pytest.mark.parametrize("truncate", [0, 28])
+def test_canonical_is_the_signature_that_sign_gives(algorithm: Algorithm, truncate: int) -> None:
+    old = Signer(("old",), algorithm, truncate)
+    both = Signer(("new", "old"), algorithm, truncate)
+    for written in (old.sign(PATH), both.sign(PATH)):
+        for spelling in (written, written.rstrip("="), f"{written}=", f"{written}==="):
+            assert both.canonical(spelling, PATH) == written
+
+
 @pytest.mark.parametrize("signature", ["", "=", "====", "ä", "\udcff", "A" * 10_000])
 def test_nonsense_is_no_signature(signature: str) -> None:
+    assert Signer(("secret",)).canonical(signature, PATH) is None
     assert not Signer(("secret",)).verify(signature, PATH)
 
 

@@ -334,6 +334,69 @@ async def test_needless_escapes_are_undone_once(edge: Edge) -> None:
     assert answer.headers["Content-Type"] == "image/webp"
 
 
+async def test_a_signature_is_one_entry_in_caches_and_its_other_spellings_are_redirected(
+    make_edge: MakeEdge,
+) -> None:
+    signer = Signer(("new", "old"), "sha1")
+    edge = await make_edge(signer=signer, unsigned=False)
+    await edge.store("photo.jpg")
+    path = "filters:format(webp):fill(red)/photo.jpg"
+    for written in (signer.sign(path), Signer(("old",), "sha1").sign(path)):
+        assert written.endswith("=")  # thumbor, imagor and `imgproxy sign` give it so
+        plain = f"/{written}/{path}"
+        assert (await edge.get(plain)).status == 200
+        for spelling in (
+            f"/{written.rstrip('=')}/{path}",
+            f"/{written}=/{path}",
+            f"/{written.replace('=', '%3D')}/{path}",
+            f"//{written}/{path}",
+            f"////{written.rstrip('=')}/{path}",
+            f"/{written}/{path.replace(':', '%3A')}",
+            f"/{written}/{path.replace('(', '%28').replace(')', '%29')}",
+        ):
+            moved = await edge.get(spelling)
+            assert (moved.status, moved.headers["Location"]) == (308, plain)
+            assert moved.headers["Cache-Control"] == "public, max-age=3600, s-maxage=300"
+            assert (await edge.get(spelling, method="HEAD")).status == 308
+    covered = "300x0/%70hoto.jpg"  # the signature covers the needless escape
+    assert (await edge.get(f"/{signer.sign(covered)}/{covered}")).status == 200
+
+
+async def test_a_wrong_signature_is_not_redirected(make_edge: MakeEdge) -> None:
+    edge = await make_edge(signer=Signer(("new",)), unsigned=False)
+    for target in ("//" + "a" * 43 + "/photo.jpg", "//evil.example/photo.jpg", "//photo.jpg"):
+        assert (await edge.get(target)).status == 403
+
+
+@pytest.mark.parametrize(
+    ("target", "location"),
+    [
+        ("//photo.jpg", "/photo.jpg"),
+        ("/unsafe//300x0/photo.jpg", "/unsafe/300x0/photo.jpg"),
+        ("/300x0/%70hoto.jpg", "/300x0/photo.jpg"),
+        ("/photo.jpg?&w=3&", "/photo.jpg?w=3"),
+        ("//evil.example/photo.jpg", "/evil.example/photo.jpg"),
+        ("////evil.example/%2570", None),
+        ("//%5Cevil.example", None),
+        ("/%2F/evil.example", None),
+    ],
+)
+async def test_other_spellings_of_unsigned_urls_are_redirected_on_this_host(
+    edge: Edge, target: str, location: str | None
+) -> None:
+    moved = await edge.get(target)
+    assert moved.headers.get("Location") == location
+    assert moved.status == (308 if location else 400)
+
+
+async def test_a_long_folder_without_secrets_is_not_redirected_to_unsafe(make_edge: MakeEdge) -> None:
+    edge = await make_edge()
+    await edge.store("a-folder-of-twenty-letters/photo.jpg")
+    assert (await edge.get("/a-folder-of-twenty-letters/photo.jpg")).status == 200
+    moved = await edge.get("//a-folder-of-twenty-letters/photo.jpg")
+    assert moved.headers["Location"] == "/a-folder-of-twenty-letters/photo.jpg"
+
+
 async def test_only_signed_urls_pass_where_only_they_may(make_edge: MakeEdge) -> None:
     signer = Signer(("new", "old"))
     edge = await make_edge(signer=signer, unsigned=False)
