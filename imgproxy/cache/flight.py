@@ -11,12 +11,15 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from imgproxy.clients import Waiters
+
 Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
 class _Flight(Generic[Result]):
     task: asyncio.Task[Result]
+    waiters: Waiters
     waiting: int = 0
 
 
@@ -26,13 +29,26 @@ class Flights(Generic[Result]):
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight[Result]] = {}
 
-    async def run(self, key: Hashable, work: Callable[[], Awaitable[Result]]) -> tuple[Result, bool]:
-        """Join the work on `key`, or begin it; also tell whether it was joined."""
+    def join(self, key: Hashable, waiters: Waiters) -> None:
+        """Tell the work on `key`, if it is under way, who else waits for it."""
+        if flight := self._flights.get(key):
+            flight.waiters.join(waiters)
+
+    async def run(
+        self, key: Hashable, work: Callable[[], Awaitable[Result]], waiters: Waiters | None = None
+    ) -> tuple[Result, bool]:
+        """Join the work on `key`, or begin it; also tell whether it was joined.
+
+        `waiters` are joined by those of who joins the work.
+        """
+        waiters = waiters or Waiters()
         flight = self._flights.get(key)
         joined = flight is not None
         if flight is None:
-            flight = _Flight(asyncio.create_task(self._land(key, work)))
+            flight = _Flight(asyncio.create_task(self._land(key, work)), waiters)
             self._flights[key] = flight
+        else:
+            flight.waiters.join(waiters)
         flight.waiting += 1
         try:
             return await asyncio.shield(flight.task), joined

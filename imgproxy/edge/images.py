@@ -188,8 +188,9 @@ class Images:
         if earlier is not None:
             return self._earlier(asked, earlier)
         asked.cache = "miss"
-        with self._share.taken(self._clients.name(http)):
-            prepared, made = await self._renderer.make(prepared)
+        client = self._clients.name(http)
+        with self._share.taken(client):
+            prepared, made = await self._renderer.make(prepared, client)
         how = "; collapsed" if made.collapsed else "; stored" if made.kept else ""
         if made.entry.damaged:
             return self._damaged(made.entry, prepared, f"fwd=miss{how}")

@@ -5,9 +5,11 @@ The original is borrowed as for a picture, so that whoever asks for one next fin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from imgproxy.clients import Waiters
 from imgproxy.edge.originals import Originals, Wanted
 from imgproxy.engine.pool import Result
 from imgproxy.engine.protocol import Encoding, Job
@@ -24,7 +26,7 @@ _LONGEST = 10_000_000  # pixels; libvips knows no picture that is wider
 class Engine(Protocol):
     """Makes pictures; see `engine.pool`."""
 
-    async def run(self, job: Job, original: int | None) -> Result:
+    async def run(self, job: Job, original: int | None, layers: Sequence[int], waiters: Waiters) -> Result:
         """Do a job on a descriptor, which stays the caller's."""
 
 
@@ -47,7 +49,12 @@ class Inspector:
         try:
             async with self._originals.borrow([Wanted(key, version)]) as (original,):
                 job = replace(self._job, name=f"inspect {key}@{version}")
-                rendered = (await self._engine.run(job, original.descriptor)).rendered
+                rendered = (await self._engine.run(job, original.descriptor, (), _turn_of(key))).rendered
         except SourceTooLarge:
             return None
         return rendered.width, rendered.height
+
+
+def _turn_of(key: Key) -> Waiters:
+    """Name a line by the tenant's folder, which a key begins with (`files.names`)."""
+    return Waiters("/".join(key.split("/")[:2]))

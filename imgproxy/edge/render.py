@@ -21,6 +21,7 @@ from typing import NamedTuple, Protocol
 from imgproxy.cache.flight import Flights
 from imgproxy.cache.key import Ingredient, ResultKey, result_key
 from imgproxy.cache.tiers import Entry, Found, Tiers
+from imgproxy.clients import Waiters
 from imgproxy.dialects import ImageRequest
 from imgproxy.edge.admission import Admission, Permit
 from imgproxy.edge.errands import Errands
@@ -42,7 +43,7 @@ _TRIES = 3  # an original that changes more often while it is read is not served
 class Engine(Protocol):
     """Makes pictures; see `engine.pool`."""
 
-    async def run(self, job: Job, original: int | None, layers: Sequence[int]) -> Result:
+    async def run(self, job: Job, original: int | None, layers: Sequence[int], waiters: Waiters) -> Result:
         """Make one picture from descriptors, which stay the caller's."""
 
 
@@ -182,16 +183,17 @@ class Renderer:
         held = [self._admission.at_hand(permit.key) for permit in prepared.permits]
         return held == list(prepared.permits) and not any(permit.old for permit in held if permit)
 
-    async def make(self, prepared: Prepared) -> tuple[Prepared, Made]:
-        """The answer, made now or with somebody else's request.
+    async def make(self, prepared: Prepared, client: str | None = None) -> tuple[Prepared, Made]:
+        """The answer, made now or with somebody else's request, in the turn of a client or the background.
 
         An object that changed since it was permitted is prepared anew, so the key returned is the key of
         the bytes returned.
         """
+        waiters = Waiters() if client is None else Waiters(client)
         for _ in range(_TRIES):
             try:
                 (entry, found), joined = await self._flights.run(
-                    _flight(prepared), partial(self._find_or_make, prepared)
+                    _flight(prepared), partial(self._find_or_make, prepared, waiters), waiters
                 )
             except Changed:
                 for permit in prepared.permits:
@@ -260,7 +262,7 @@ class Renderer:
             return True
         return False
 
-    async def _find_or_make(self, prepared: Prepared) -> tuple[Entry, bool]:
+    async def _find_or_make(self, prepared: Prepared, waiters: Waiters) -> tuple[Entry, bool]:
         """Return the entry, and whether an earlier flight made it.
 
         A request may read the disk cache while another flight lands. Its miss is then out of date: the entry
@@ -272,13 +274,13 @@ class Renderer:
         found = self._tiers.at_hand(prepared.key)
         if found is not None:
             return found.entry, True
-        return await self._make(prepared), False
+        return await self._make(prepared, waiters), False
 
-    async def _make(self, prepared: Prepared) -> Entry:
+    async def _make(self, prepared: Prepared, waiters: Waiters) -> Entry:
         source = _blamed(prepared)
         self._memo.check(source=source, job=_name(prepared))
         try:
-            result = await self._fetch_and_run(prepared)
+            result = await self._fetch_and_run(prepared, waiters)
         except ImgproxyError as error:
             self._memo.note(error, source=source, job=_name(prepared))
             raise
@@ -286,7 +288,7 @@ class Renderer:
         self._keep(prepared, entry)
         return entry
 
-    async def _fetch_and_run(self, prepared: Prepared) -> Result:
+    async def _fetch_and_run(self, prepared: Prepared, waiters: Waiters) -> Result:
         begun = perf_counter()
         wanted = [Wanted(permit.place, permit.version, permit.size) for permit in prepared.permits]
         async with self._originals.borrow(wanted) as borrowed:
@@ -306,7 +308,7 @@ class Renderer:
                 show_damaged=self._recipe.damaged_seconds is not None,
                 name=_name(prepared),
             )
-            result = await self._engine.run(job, original, descriptors)
+            result = await self._engine.run(job, original, descriptors, waiters)
         self._metrics.rendered(
             wait=result.waited_seconds,
             decode=result.rendered.decode_seconds,

@@ -1,6 +1,7 @@
-"""Who runs where: jobs in order of arrival onto warm workers, with a bound on everything.
+"""Pool of warm workers: jobs in turns of their clients, with a bound on everything.
 
-At most `size` jobs run, at most `queue` wait; whoever comes then is refused at once. A slot is held while a
+At most `size` jobs run, at most `queue` wait. When the line is full, the client with the most jobs in it
+loses its last to one that has fewer; otherwise the newcomer is refused at once. A slot is held while a
 worker works, never while something downloads or an answer drains. There are `spare` workers more than slots,
 so a worker that dies or is recycled costs the next job nothing. What a worker says is believed as far as it
 can be checked; a job that brings its worker down takes nobody along.
@@ -17,13 +18,16 @@ import logging
 import math
 import os
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
+from imgproxy.clients import Waiters
 from imgproxy.engine import sandbox
 from imgproxy.engine.crew import Crew
+from imgproxy.engine.line import Line
 from imgproxy.engine.process import COMMAND, Answer, Ended, Reason, WorkerProcess
 from imgproxy.engine.protocol import MESSAGE_BYTES, Job, Ready, Rendered, dump_job
 from imgproxy.errors import DeadlinePassed, EngineFailed, ImgproxyError, Overloaded, TransformFailed
@@ -40,6 +44,8 @@ _INLINE_BYTES = 1024 * 1024
 _WEIGHED_EVERY = 16
 """Jobs between two looks at a worker's memory, which take 0.06 ms each."""
 _LONGEST_RETRY = 30
+_BACKGROUND = ""
+"""Stands for a client where none waits."""
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +87,7 @@ class Pool:
         self._recycle_data = memory // 2
         self._idle: list[WorkerProcess] = []  # the last to come back is the next to go: its caches are warm
         self._running: set[WorkerProcess] = set()
-        self._waiting: deque[asyncio.Future[WorkerProcess]] = deque()
+        self._waiting: Line[asyncio.Future[WorkerProcess]] = Line()
         self._mean_seconds = 0.05
         self._closing = False
         self.outcomes: Counter[str] = Counter()
@@ -137,8 +143,14 @@ class Pool:
         self._refuse_waiting(Overloaded("the server is shutting down"))
         await self._crew.close()
 
-    async def run(self, job: Job, original: int | None = None, layers: Sequence[int] = ()) -> Result:
-        """Make the picture of a job; raise an `ImgproxyError`.
+    async def run(
+        self,
+        job: Job,
+        original: int | None = None,
+        layers: Sequence[int] = (),
+        waiters: Waiters | None = None,
+    ) -> Result:
+        """Make the picture of a job in the turn of one who waits for it; raise an `ImgproxyError`.
 
         The descriptors are files, are read from their beginning, and stay the caller's. Cancelled while it
         waits, the job is forgotten; cancelled while it runs, it is ended after a second.
@@ -147,9 +159,10 @@ class Pool:
         message = dump_job(job)
         if len(message) > MESSAGE_BYTES:
             raise EngineFailed("the picture could not be made")
+        waiters = waiters or Waiters()
         asked = time.monotonic()
         for attempt in range(_TRIES):
-            worker = await self._take(first=attempt > 0)
+            worker = await self._take(waiters, first=attempt > 0)
             waited = time.monotonic() - asked
             try:
                 return await self._run_on(worker, message, job, (original, *layers), waited)
@@ -158,22 +171,31 @@ class Pool:
                     raise _blame(end.reason, job) from end
         raise EngineFailed("the picture could not be made")
 
-    async def _take(self, *, first: bool) -> WorkerProcess:
+    async def _take(self, waiters: Waiters, *, first: bool) -> WorkerProcess:
         """Wait in line for a slot and a worker; `first` for a job that has waited already."""
         if self._closing:
             raise Overloaded("the server is shutting down")
+        client = waiters.names[0] if waiters.names else _BACKGROUND
         if not self._waiting and (worker := self._next_worker()) is not None:
+            self._waiting.serve(client)
             return worker
         if self._crew.hopeless:
             raise EngineFailed("no worker can be started")
         if len(self._waiting) >= self._queue and not first:
-            raise Overloaded("too many pictures are being made", retry_after=self._retry_after())
-        return await self._wait(first=first)
+            last = self._waiting.give_way(client)
+            if last is None:
+                raise self._overloaded()
+            self._refuse(last)
+        place: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
+        if first:
+            self._waiting.add_first(place, client)
+        else:
+            self._waiting.add(place, waiters.names or (client,))
+        with waiters.reported_to(partial(self._waiting.join, place)):
+            return await self._wait(place)
 
-    async def _wait(self, *, first: bool) -> WorkerProcess:
+    async def _wait(self, place: asyncio.Future[WorkerProcess]) -> WorkerProcess:
         loop = asyncio.get_running_loop()
-        place: asyncio.Future[WorkerProcess] = loop.create_future()
-        (self._waiting.appendleft if first else self._waiting.append)(place)
         timer = loop.call_later(self._deadline, self._refuse, place)
         try:
             return await place
@@ -189,14 +211,13 @@ class Pool:
     def _refuse(self, place: asyncio.Future[WorkerProcess]) -> None:
         if place in self._waiting:
             self._waiting.remove(place)
-            place.set_exception(
-                Overloaded("too many pictures are being made", retry_after=self._retry_after())
-            )
+            if not place.done():
+                place.set_exception(self._overloaded())
 
-    def _retry_after(self) -> int:
-        """Whole seconds until the line has probably passed."""
+    def _overloaded(self) -> Overloaded:
+        """Return the error for a full line, to be tried again when it has probably passed."""
         seconds = math.ceil((len(self._waiting) + 1) * self._mean_seconds / self._size)
-        return min(seconds, _LONGEST_RETRY)
+        return Overloaded("too many pictures are being made", retry_after=min(seconds, _LONGEST_RETRY))
 
     async def _run_on(
         self, worker: WorkerProcess, message: bytes, job: Job, lent: Sequence[int | None], waited: float
@@ -248,8 +269,12 @@ class Pool:
             _log.log(logging.WARNING if failed else logging.DEBUG, "worker %d said: %s", worker.pid, said)
         self._release(worker)
 
+    @property
+    def _has_free_worker(self) -> bool:
+        return bool(self._idle) and len(self._running) < self._size
+
     def _next_worker(self) -> WorkerProcess | None:
-        if not self._idle or len(self._running) >= self._size:
+        if not self._has_free_worker:
             return None
         worker = self._idle.pop()
         self._running.add(worker)
@@ -275,9 +300,11 @@ class Pool:
         )
 
     def _call_up(self) -> None:
-        """Give free workers to those who wait, in their order."""
-        while self._waiting and (worker := self._next_worker()) is not None:
-            self._waiting.popleft().set_result(worker)
+        """Give free workers to those who wait, in their turn."""
+        while self._waiting and self._has_free_worker:
+            place = self._waiting.call_up()
+            if not place.done() and (worker := self._next_worker()) is not None:  # else it is just leaving
+                place.set_result(worker)
         if not self._running and not self._waiting:
             self._quiet.set()
 
@@ -299,7 +326,9 @@ class Pool:
 
     def _refuse_waiting(self, error: ImgproxyError) -> None:
         while self._waiting:
-            self._waiting.popleft().set_exception(error)
+            place = self._waiting.call_up()
+            if not place.done():
+                place.set_exception(error)
 
 
 def _outcome(answered: asyncio.Future[Answer]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 
+from imgproxy.clients import Waiters
 from imgproxy.engine.pool import Pool, Result
 from imgproxy.engine.protocol import Job
 from imgproxy.errors import EngineFailed
@@ -20,8 +21,14 @@ class Alone:
         self._listeners: dict[Kind, Listener] = {}
         self._numbers = count(1)
 
-    async def run(self, job: Job, original: int | None = None, layers: Sequence[int] = ()) -> Result:
-        return await self._pool.run(job, original, layers)
+    async def run(
+        self,
+        job: Job,
+        original: int | None = None,
+        layers: Sequence[int] = (),
+        waiters: Waiters | None = None,
+    ) -> Result:
+        return await self._pool.run(job, original, layers, waiters)
 
     async def check(self) -> None:
         require_workers(self._pool)

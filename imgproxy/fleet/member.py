@@ -6,13 +6,17 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
+from imgproxy.clients import Waiters
 from imgproxy.engine.pool import Result
 from imgproxy.engine.protocol import Job
 from imgproxy.errors import Overloaded
 from imgproxy.fleet.channel import Channel, Gone, Lent
 from imgproxy.fleet.words import (
+    Await,
     CheckWorkers,
     Drain,
     Join,
@@ -37,6 +41,7 @@ class Member:
         self._channel = Channel(end, self._answer, gone=self._orphaned)
         self._listeners: dict[Kind, Listener] = {}
         self._measure = measure
+        self._telling: set[asyncio.Task[None]] = set()
         self.dismissed = asyncio.Event()
         """Set when the parent wants us to end, or is gone."""
 
@@ -49,10 +54,18 @@ class Member:
         """Tell the parent that requests may come."""
         await self._ask(Listening())
 
-    async def run(self, job: Job, original: int | None = None, layers: Sequence[int] = ()) -> Result:
+    async def run(
+        self,
+        job: Job,
+        original: int | None = None,
+        layers: Sequence[int] = (),
+        waiters: Waiters | None = None,
+    ) -> Result:
         """As `engine.pool`; cancelled, the job goes on as long as another edge wants it."""
+        waiters = waiters or Waiters()
         descriptors = [each for each in (original, *layers) if each is not None]
-        result = await self._ask(Run(job, original is not None), descriptors)
+        with waiters.reported_to(partial(self._report, job.name)):
+            result = await self._ask(Run(job, original is not None, waiters.names), descriptors)
         assert isinstance(result, Result)  # noqa: S101
         return result
 
@@ -68,6 +81,17 @@ class Member:
     async def close(self) -> None:
         """Leave; the parent sees us end."""
         await self._channel.close()
+        await asyncio.gather(*self._telling, return_exceptions=True)
+
+    def _report(self, name: str, client: str) -> None:
+        """Tell the parent that another client waits for a job, without waiting for that."""
+        task = asyncio.create_task(self._tell(Await(name, client)))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _tell(self, what: Await) -> None:
+        with suppress(Gone):
+            await self._channel.ask(what)
 
     async def _ask(self, question: object, descriptors: Sequence[int] = ()) -> Any:
         try:

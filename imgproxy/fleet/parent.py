@@ -29,6 +29,7 @@ from imgproxy.errors import EngineFailed
 from imgproxy.fleet.channel import Gone, Handler, Lent
 from imgproxy.fleet.process import EdgeProcess, launch
 from imgproxy.fleet.words import (
+    Await,
     CheckWorkers,
     Drain,
     Join,
@@ -62,6 +63,9 @@ class Engine(Protocol):
 
     async def run(self, asked: Run, lent: Lent) -> Result:
         """Make a picture with the descriptors that were lent."""
+
+    def join(self, asked: Await) -> None:
+        """Let a job under way be called up in another client's turn, too."""
 
 
 class Parent:
@@ -214,6 +218,8 @@ class Parent:
             match question:
                 case Run():
                     return await self._engine.run(question, lent)
+                case Await():
+                    self._engine.join(question)
                 case Spread():
                     await self._spread_whole(question)
                 case CheckWorkers():

@@ -1,8 +1,8 @@
 """What an edge and its parent say to each other, and what an edge asks of a fleet, however large that is.
 
-An edge asks `Join` before it listens, tells by `Listening` that it does, and then asks `Run`, `Spread` and
-`CheckWorkers`. The parent tells every edge a `Notice`, asks for `Measure` and now and then for its `Pulse`,
-and says `Drain` at the end.
+An edge asks `Join` before it listens, tells by `Listening` that it does, and then asks `Run`, `Await`,
+`Spread` and `CheckWorkers`. The parent tells every edge a `Notice`, asks for `Measure` and now and then for
+its `Pulse`, and says `Drain` at the end.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from imgproxy.clients import Waiters
 from imgproxy.engine.pool import Result
 from imgproxy.engine.protocol import Job
 from imgproxy.image.source import Key
@@ -25,6 +26,16 @@ class Run:
 
     job: Job
     original: bool
+    clients: tuple[str, ...] = ()
+    """Those that wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Another client waits for the job of this name, which was asked for before."""
+
+    name: str
+    client: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,13 @@ Listener = Callable[[Key, int], Awaitable[None]]
 class Fleet(Protocol):
     """All processes that serve together, as one edge sees them."""
 
-    async def run(self, job: Job, original: int | None = None, layers: Sequence[int] = ()) -> Result:
+    async def run(
+        self,
+        job: Job,
+        original: int | None = None,
+        layers: Sequence[int] = (),
+        waiters: Waiters | None = None,
+    ) -> Result:
         """Make one picture, once for all edges that ask for it by one name; see `engine.pool`."""
 
     async def check(self) -> None:

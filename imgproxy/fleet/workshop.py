@@ -12,17 +12,18 @@ from contextlib import ExitStack
 from typing import Protocol
 
 from imgproxy.cache.flight import Flights
+from imgproxy.clients import Waiters
 from imgproxy.engine.pool import Result
 from imgproxy.engine.protocol import Job
 from imgproxy.errors import EngineFailed
 from imgproxy.fleet.channel import Lent
-from imgproxy.fleet.words import Run
+from imgproxy.fleet.words import Await, Run
 
 
 class Engine(Protocol):
     """What is needed of `engine.pool`."""
 
-    async def run(self, job: Job, original: int | None, layers: Sequence[int]) -> Result:
+    async def run(self, job: Job, original: int | None, layers: Sequence[int], waiters: Waiters) -> Result:
         """Make one picture from descriptors, which stay the caller's."""
 
 
@@ -35,16 +36,21 @@ class Workshop:
 
     async def run(self, asked: Run, lent: Lent) -> Result:
         """Join the job of this name, or begin it with these descriptors."""
+        waiters = Waiters(*asked.clients)
 
         async def work() -> Result:
-            return await self._begin(asked, lent)
+            return await self._begin(asked, lent, waiters)
 
         if not asked.job.name:
             return await work()
-        result, _ = await self._flights.run(asked.job.name, work)
+        result, _ = await self._flights.run(asked.job.name, work, waiters)
         return result
 
-    async def _begin(self, asked: Run, lent: Lent) -> Result:
+    def join(self, asked: Await) -> None:
+        """Let the job of this name be called up in another client's turn, too."""
+        self._flights.join(asked.name, Waiters(asked.client))
+
+    async def _begin(self, asked: Run, lent: Lent, waiters: Waiters) -> Result:
         """Keep the descriptors to the end: who lent them may leave before."""
         with ExitStack() as held:
             descriptors = lent.take()
@@ -53,4 +59,4 @@ class Workshop:
             if len(descriptors) != asked.original + len(asked.job.layers):
                 raise EngineFailed("the picture could not be made")  # who lent them left in this very moment
             original = descriptors.pop(0) if asked.original else None
-            return await self._engine.run(asked.job, original, descriptors)
+            return await self._engine.run(asked.job, original, descriptors, waiters)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from ipaddress import ip_network
 
 import pytest
 
+from tests.attack.conftest import Serve
 from tests.attack.server import Attacked, attacked
 from tests.pictures import encoded, noise
 
@@ -35,3 +39,24 @@ class TestWorkerMemory:
         layers = ":".join(["watermark(photo.jpg,0,0,0,400,400)"] * 3)
         assert tight.request(f"/5000x3000/filters:{layers}:format(jpeg)/color:red").status == 422
         assert tight.request("/50x30/filters:watermark(photo.jpg,0,0,0,40,40)/color:red").status == 200
+
+
+class TestFairness:
+    def test_first_miss_of_another_client_waits_for_one_job_of_a_flood(self, serve: Serve) -> None:
+        server = serve(unregistered="public", trusted_proxies=(ip_network("127.0.0.0/8"),), queue=8)
+        server.store("photo.jpg", encoded(noise(600, 400), ".jpg"))
+
+        def request(client: str, width: int) -> tuple[float, int]:
+            target = f"/{width}x300/filters:blur(30):format(png)/photo.jpg"
+            status = server.request(target, X_Forwarded_For=client).status
+            return time.monotonic(), status
+
+        with ThreadPoolExecutor(20) as threads:
+            flood = [threads.submit(request, "203.0.113.1", 300 + number) for number in range(20)]
+            wait(flood, return_when=FIRST_COMPLETED)  # refused, for the queue is full of the others
+            asked = time.monotonic()
+            ended, status = request("203.0.113.2", 400)
+            served = [end for end, status in (each.result() for each in flood) if status == 200]
+        assert status == 200
+        assert len(served) < len(flood)
+        assert sum(asked < end < ended for end in served) <= 2, "one at work, one that ends with ours"

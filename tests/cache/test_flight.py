@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from imgproxy.cache.flight import Flights
+from imgproxy.clients import Waiters
 
 
 class Work:
@@ -33,6 +34,21 @@ class Work:
 async def settle() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
+
+
+async def test_run_lets_those_who_join_wait_with_the_first() -> None:
+    flights, work, told = Flights[int](), Work(), list[str]()
+    first = Waiters("a")
+    callers = [asyncio.create_task(flights.run("key", work, first))]
+    await settle()
+    with first.reported_to(told.append):
+        callers += [asyncio.create_task(flights.run("key", work, Waiters(name))) for name in "abb"]
+        await settle()
+        flights.join("key", Waiters("c"))
+        flights.join("another key", Waiters("d"))
+    work.release.set()
+    await asyncio.gather(*callers)
+    assert (first.names, told) == (("a", "b", "c"), ["b", "c"])
 
 
 async def test_a_thousand_callers_share_one_piece_of_work() -> None:

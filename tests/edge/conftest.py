@@ -17,7 +17,7 @@ from yarl import URL
 
 from imgproxy.cache.memory import MemoryTier
 from imgproxy.cache.tiers import Tiers
-from imgproxy.clients import Clients
+from imgproxy.clients import Clients, Waiters
 from imgproxy.dialects import Grammar
 from imgproxy.dialects.signature import Signer
 from imgproxy.edge.admission import Admission
@@ -53,7 +53,7 @@ class CountingEngine:
         self.hold: asyncio.Event | None = None
         self.reached = asyncio.Event()
 
-    async def run(self, job: Job, original: int | None, layers: Sequence[int]) -> Result:
+    async def run(self, job: Job, original: int | None, layers: Sequence[int], waiters: Waiters) -> Result:
         self.jobs.append(job)
         self.reached.set()
         read = b"plain" if original is None else os.pread(original, 1_000, 0)

@@ -11,6 +11,7 @@ import pytest
 
 from imgproxy.cache.memory import MemoryTier
 from imgproxy.cache.tiers import Tiers
+from imgproxy.clients import Waiters
 from imgproxy.dialects import Grammar
 from imgproxy.edge.admission import Admission
 from imgproxy.edge.originals import Originals
@@ -70,8 +71,8 @@ class HeldStorage(MemoryStorage):
 class HeldEngine(CountingEngine):
     gate: Gate
 
-    async def run(self, job: Job, original: int | None, layers: Sequence[int]) -> Result:
-        result = await super().run(job, original, layers)
+    async def run(self, job: Job, original: int | None, layers: Sequence[int], waiters: Waiters) -> Result:
+        result = await super().run(job, original, layers, waiters)
         self.jobs.clear()
         await self.gate.hold("after the work")
         return result

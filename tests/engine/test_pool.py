@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from imgproxy import errors
+from imgproxy.clients import Waiters
 from imgproxy.engine import pipeline, process, vips
 from imgproxy.engine.pool import Pool, Result
 from imgproxy.engine.protocol import Job
@@ -78,10 +79,10 @@ def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
-async def ask(pool: Pool, text: str, *, job: Job = JOB) -> Result:
+async def ask(pool: Pool, text: str, *, job: Job = JOB, client: str | None = None) -> Result:
     """Run a job that does what `text` says."""
     with original(text) as descriptor:
-        return await pool.run(job, descriptor)
+        return await pool.run(job, descriptor, (), Waiters(client) if client else None)
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -253,6 +254,74 @@ async def test_jobs_run_in_the_order_they_came_and_not_more_at_once_than_may() -
 
         await asyncio.gather(*(one(number) for number in range(8)))
     assert order == list(range(8))
+
+
+async def test_run_for_a_newcomer_waits_for_no_more_than_one_job_of_another_client() -> None:
+    async with running(2, 20) as pool:
+        order: list[str] = []
+
+        async def one(client: str, number: int) -> None:
+            await ask(pool, "spin 0.02", client=client)
+            order.append(f"{client}{number}")
+
+        greedy = [asyncio.create_task(one("a", number)) for number in range(8)]
+        await until(lambda: pool.waiting == 6)
+        await asyncio.gather(one("b", 1), one("c", 1), *greedy)
+    assert set(order[:4]) == {"a0", "a1", "b1", "c1"}
+
+
+async def test_run_for_work_in_the_background_has_a_turn_of_its_own() -> None:
+    async with running(1, 20) as pool:
+        first = asyncio.create_task(ask(pool, "sleep 0.1"))
+        await until(lambda: pool.running == 1)
+        order: list[str | None] = []
+
+        async def one(client: str | None) -> None:
+            await ask(pool, "echo", client=client)
+            order.append(client)
+
+        await asyncio.gather(*(one(client) for client in (None, None, "a", "a")), first)
+    assert order == ["a", None, "a", None]
+
+
+async def test_run_that_another_client_joins_is_called_up_in_its_turn() -> None:
+    async with running(1, 20) as pool:
+        order: list[int] = []
+        waiters = [Waiters("a") for _ in range(6)]
+
+        async def one(number: int) -> None:
+            with original("spin 0.01") as descriptor:
+                await pool.run(JOB, descriptor, (), waiters[number])
+            order.append(number)
+
+        jobs = [asyncio.create_task(one(number)) for number in range(6)]
+        await until(lambda: pool.waiting == 5)
+        waiters[5].join(Waiters("b"))
+        await asyncio.gather(*jobs)
+    assert order == [0, 5, 1, 2, 3, 4]
+
+
+async def test_run_with_a_full_queue_refuses_the_last_of_the_client_with_the_most() -> None:
+    async with running(1, 3) as pool:
+        greedy = [asyncio.create_task(ask(pool, "sleep 0.1", client="a")) for _ in range(4)]
+        await until(lambda: pool.waiting == 3)
+        assert (await ask(pool, "echo", client="b")).body == b"echo"
+        with pytest.raises(errors.Overloaded):
+            await greedy[3]
+        assert len(await asyncio.gather(*greedy[:3])) == 3
+
+
+async def test_run_that_is_cancelled_as_a_worker_is_free_leaves_it_to_the_next() -> None:
+    async with running(1, 5) as pool:
+        first = asyncio.create_task(ask(pool, "sleep 0.3"))
+        await until(lambda: pool.running == 1)
+        second, third = (asyncio.create_task(ask(pool, "echo")) for _ in range(2))
+        await until(lambda: pool.waiting == 2)
+        second.cancel()
+        pool._size += 1
+        pool._call_up()  # in the very moment
+        assert (await third).body == b"echo"
+        await first
 
 
 async def test_whoever_comes_when_the_queue_is_full_is_refused_at_once() -> None:

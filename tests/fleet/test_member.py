@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 
 from imgproxy import errors
+from imgproxy.clients import Waiters
 from imgproxy.engine.pool import Pool, Result
 from imgproxy.engine.protocol import Job
 from imgproxy.fleet.alone import Alone, require_workers
 from imgproxy.fleet.channel import Channel, Lent
 from imgproxy.fleet.member import Member
-from imgproxy.fleet.words import CheckWorkers, Drain, Fleet, Join, Measure, Notice, Run, Spread
+from imgproxy.fleet.words import Await, CheckWorkers, Drain, Fleet, Join, Measure, Notice, Run, Spread
 from imgproxy.fleet.workshop import Workshop
 from imgproxy.image.source import Key
 from tests.engine import stand_in
@@ -45,6 +46,8 @@ class Parent:
         match question:
             case Run():
                 return await self._workshop.run(question, lent)
+            case Await():
+                self._workshop.join(question)
             case CheckWorkers():
                 require_workers(self._pool)
             case Join():
@@ -99,6 +102,36 @@ async def test_a_job_comes_back_with_its_bytes(running: Running) -> None:
         result = await ask(fleet, "echo hello")
     assert (result.body, result.rendered.size) == (b"echo hello", 10)
     assert result.worked_seconds > 0
+
+
+async def test_run_that_another_client_joins_is_called_up_in_its_turn(running: Running) -> None:
+    async with running(1, 20) as fleet:
+        order: list[int] = []
+        waiters = [Waiters("a") for _ in range(5)]
+
+        async def one(number: int) -> None:
+            with original("spin 0.05") as descriptor:
+                await fleet.run(replace(JOB, name=f"job {number}"), descriptor, (), waiters[number])
+            order.append(number)
+
+        jobs = [asyncio.create_task(one(number)) for number in range(5)]
+        await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
+        waiters[4].join(Waiters("b"))
+        await asyncio.gather(*jobs)
+    assert order == [0, 1, 4, 2, 3]
+
+
+async def test_run_takes_clients_in_turns(running: Running) -> None:
+    async with running(1, 20) as fleet:
+        order: list[str] = []
+
+        async def one(client: str) -> None:
+            with original("spin 0.01") as descriptor:
+                await fleet.run(JOB, descriptor, (), Waiters(client))
+            order.append(client)
+
+        await asyncio.gather(*(one(client) for client in "aaaab"))
+    assert order == list("abaaa")
 
 
 async def test_layers_follow_the_original(running: Running) -> None:

@@ -19,7 +19,7 @@ from imgproxy.errors import EngineFailed
 from imgproxy.fleet import parent as parent_module
 from imgproxy.fleet.channel import Lent
 from imgproxy.fleet.parent import Parent
-from imgproxy.fleet.words import Run
+from imgproxy.fleet.words import Await, Run
 from imgproxy.image.source import Key
 from tests.fleet import stand_in
 from tests.fleet.processes import exists, nothing_left, until
@@ -32,6 +32,9 @@ class Idle:
     """An engine that nobody asks."""
 
     async def run(self, asked: Run, lent: Lent) -> Result:
+        raise EngineFailed("nobody asks")
+
+    def join(self, asked: Await) -> None:
         raise EngineFailed("nobody asks")
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from imgproxy.clients import Waiters
 from imgproxy.engine.pool import Result
 from imgproxy.engine.protocol import Job, Rendered
 from imgproxy.errors import EngineFailed, Overloaded
@@ -31,7 +32,7 @@ class Engine:
         self.go_on = asyncio.Event()
         self.error: Exception | None = None
 
-    async def run(self, job: Job, original: int | None, layers: Sequence[int]) -> Result:
+    async def run(self, job: Job, original: int | None, layers: Sequence[int], waiters: Waiters) -> Result:
         self.runs += 1
         try:
             await self.go_on.wait()
