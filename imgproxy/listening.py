@@ -21,7 +21,7 @@ from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import LineTooLong
 
 from imgproxy.api import problems as api_problems
-from imgproxy.api.problems import NO_MEDIA, TABLE, Told
+from imgproxy.api.problems import NO_EXPECTATION, NO_MEDIA, TABLE, Told
 from imgproxy.connections import Bounds, Connections, unsent_in_kernel
 from imgproxy.edge import problems
 from imgproxy.errors import BodyTooLarge
@@ -160,9 +160,10 @@ class _Protocol(web.RequestHandler):
         start_time: float | None,
         request_handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
     ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
-        """Answer a request, or refuse its body before any handler sees it."""
-        if (request.body_exists or "Content-Encoding" in request.headers) and _refused(request) is not None:
-            request_handler = _refuse
+        """Answer a request, or refuse it by its head before any handler sees it."""
+        headers = request.headers
+        if request.body_exists or "Content-Encoding" in headers or "Expect" in headers:
+            request_handler = _refuse if _refused(request) is not None else request_handler
         return super()._handle_request(request, start_time, request_handler)
 
     def handle_error(
@@ -292,19 +293,21 @@ def bind(host: str, port: int, *, edges: int) -> list[list[socket.socket]]:
 
 
 def _refused(request: web.BaseRequest) -> tuple[Told, str] | None:
-    """Return what is wrong with a request's body by its head alone."""
+    """Return what is wrong with a request by its head alone."""
     if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         return NO_MEDIA, _CODED
+    if request.headers.get("Expect", "100-continue").lower() != "100-continue":
+        return NO_EXPECTATION, _DETAILS[417]
     if request.method in _BODILESS and (request.content_length or 0) > _UNREAD_BYTES:
         return TABLE[BodyTooLarge], _BODY
     return None
 
 
 async def _refuse(request: web.BaseRequest) -> web.StreamResponse:
-    """Refuse a body, in the words of the part of the server that is asked."""
+    """Refuse a request, in the words of the part of the server that is asked."""
     told, detail = _refused(request) or (NO_MEDIA, _CODED)
     id_ = request_id(request.headers)
-    _log.info("%s a body was refused: %s", id_, detail)
+    _log.info("%s refused: %s", id_, detail)
     if not request.raw_path.startswith(_API):
         return problems.problem(told.status, detail, request_id=id_)
     accept = request.headers.get("Accept", "")

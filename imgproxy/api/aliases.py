@@ -10,13 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from urllib.parse import urljoin
 
+from multidict import MultiDict
 from pydantic import Field
 
 from imgproxy import errors
 from imgproxy.api.answers import Body, Instant
 from imgproxy.api.endpoints import Answer, Call, Endpoint, Group
+from imgproxy.api.read import read_query
 from imgproxy.api.schema import NewUpload, Query
-from imgproxy.api.text import KeyText
+from imgproxy.api.text import KeyText, Line, Name
 from imgproxy.api.uploads import OF_DECLARING, OF_STORAGE, wish_of
 from imgproxy.files.collections import DEFAULTS
 from imgproxy.files.principal import Kind
@@ -31,6 +33,14 @@ class Entities:
 
     uploads: Uploads
     reading: Reading
+
+
+class _EntityPath(Query):
+    """The path of an entity's field."""
+
+    collection: Name
+    entity: Line
+    field: Name
 
 
 class EntityFile(Query):
@@ -59,7 +69,8 @@ class EntityDownload(Body):
 
 async def _upload(entities: Entities, call: Call[NewUpload]) -> Answer:
     wish = wish_of(call.given)
-    category = wish.category or _category(call.path["collection"], call.path["field"])
+    path = read_query(_EntityPath, MultiDict(call.path))
+    category = wish.category or _category(path.collection, path.field)
     issued = await entities.uploads.issue(call.principal, replace(wish, category=category))
     url, key = urljoin(call.base, issued.url), issued.upload.key
     return Answer(EntityUpload(upload_url=url, file_key=key, url=url, key=key, expires_in=issued.expires_in))

@@ -73,7 +73,7 @@ class _PartAsked(MultipartAsked):
 class CompanionParts(Body):
     """The parts that make the file, in their order."""
 
-    parts: list[UploadedPart] = Field(min_length=1, max_length=10_000)
+    parts: list[UploadedPart] = Field(fail_fast=True, min_length=1, max_length=10_000)
 
 
 class CompanionUpload(BaseModel):

@@ -31,7 +31,6 @@ _log = logging.getLogger(__name__)
 
 _EXPOSED = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Location, X-Request-Id"
 _NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1024}")
-_NO_EXPECTATION = Told("common/expectation-failed", 417)
 _DEFECT = "the request could not be answered"
 
 
@@ -86,7 +85,7 @@ class Gateway:
         """Ask for the body of a PUT that will be taken, and refuse any other without it."""
         try:
             if http.headers["Expect"].lower() != "100-continue":
-                raise Refusal(_NO_EXPECTATION, "100-continue is all that can be expected")
+                raise Refusal(problems.NO_EXPECTATION, "100-continue is all that can be expected")
             ticket = self._tickets.read(http.method, http.raw_path)
             check(ticket, http)
         except (Refusal, NotSigned) as error:

@@ -67,6 +67,7 @@ TABLE: dict[type[errors.ImgproxyError], Told] = {
 NO_ENDPOINT = Told("common/not-found", 404)
 NO_METHOD = Told("common/method-not-allowed", 405)
 NO_MEDIA = Told("common/unsupported-media-type", 415)
+NO_EXPECTATION = Told("common/expectation-failed", 417)
 DEFECT = Told("common/internal-error", 500)
 
 _ELSEWHERE = {

@@ -90,7 +90,7 @@ class MultipartComplete(Body):
 
     upload_id: UploadIdText
     key: KeyText
-    parts: list[UploadedPart] = Field(min_length=1, max_length=10_000)
+    parts: list[UploadedPart] = Field(fail_fast=True, min_length=1, max_length=10_000)
 
 
 class Registration(Body):
@@ -187,7 +187,7 @@ class ShareGiven(Body):
 class SharesGiven(Body):
     """All whom a file is shared with from now on."""
 
-    shares: list[ShareGiven] = Field(max_length=500)
+    shares: list[ShareGiven] = Field(fail_fast=True, max_length=500)
 
 
 class ShareRemoved(Query):

@@ -9,29 +9,29 @@ from __future__ import annotations
 import json
 import math
 import re
-import unicodedata
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
+
+from imgproxy.files.storable import is_one_line, is_storable
 
 MOST = 2**53 - 1
 MAX_KEY_BYTES = 512
 MAX_METADATA_BYTES = 16 * 1024
 _MAX_DEPTH = 8
 _ANY_BYTES = "application/octet-stream"
-_LAYOUT = "\n\t\r"
 
 _TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]*/[A-Za-z0-9][\w!#$&^.+-]*(\s*;\s*[\w-]+=[^;]*)*", re.ASCII)
 
 
 def _plain(text: str) -> str:
-    if any(unicodedata.category(each) == "Cc" and each not in _LAYOUT for each in text):
+    if not is_storable(text):
         raise ValueError("no control characters are expected")
     return text
 
 
 def _one_line(text: str) -> str:
-    if any(unicodedata.category(each) in ("Cc", "Zl", "Zp") for each in text):
+    if not is_one_line(text):
         raise ValueError("one line without control characters is expected")
     return text
 
@@ -48,6 +48,7 @@ def _file_name(text: str) -> str:
 def _mime_type(text: str) -> str:
     if not text:  # what a browser's File.type is of a file that it does not know
         return _ANY_BYTES
+    _one_line(text)
     if not _TYPE.fullmatch(text):
         raise ValueError("a MIME type is expected, such as image/jpeg")
     return text
@@ -119,7 +120,9 @@ PartNumber = Annotated[int, Field(ge=1, le=10_000, examples=[1])]
 Line = Annotated[str, Field(max_length=255), AfterValidator(_one_line)]
 Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)]
 Prose = Annotated[str, Field(max_length=2000), AfterValidator(_plain)]
-Tags = Annotated[list[Name], Field(max_length=50, examples=[["cat", "summer"]]), AfterValidator(_tags)]
+Tags = Annotated[
+    list[Name], Field(max_length=50, fail_fast=True, examples=[["cat", "summer"]]), AfterValidator(_tags)
+]
 Metadata = Annotated[
     dict[str, Any],
     Field(examples=[{"camera": "X100"}], description=f"An object of at most {MAX_METADATA_BYTES} bytes."),

@@ -27,7 +27,7 @@ class Purge:
     async def handle(self, http: web.BaseRequest) -> web.Response:
         """Purge the key that the path is; when this answers, it is done in every tier."""
         scheme, _, given = http.headers.get("Authorization", "").partition(" ")
-        fits = hmac.compare_digest(given.strip().encode(), self._secret.encode())
+        fits = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._secret.encode())
         if scheme.lower() != "bearer" or not fits:
             raise NotSigned("PURGE wants the secret of this deployment: Authorization: Bearer …")
         key = parse_key(decode_name(http.raw_path.partition("?")[0].removeprefix("/"))[0])

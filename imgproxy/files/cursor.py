@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from imgproxy.errors import InvalidRequest
+from imgproxy.files.storable import is_one_line, is_storable
 
 _LONGEST = 4096
 
@@ -54,7 +55,9 @@ def decode(text: str, *, sort: Sort, descending: bool) -> Place:
     except (binascii.Error, ValueError, RecursionError):
         found = None
     match found:
-        case [str(named), int(direction), int() | str() as value, str(id_)] if _is_of(sort, value):
+        case [str(named), int(direction), int() | str() as value, str(id_)] if _is_of(
+            sort, value
+        ) and is_one_line(id_):
             if (named, bool(direction)) == (sort.value, descending):
                 return Place(value, id_)
             raise InvalidRequest("the cursor was made for another sort or direction")
@@ -63,5 +66,5 @@ def decode(text: str, *, sort: Sort, descending: bool) -> Place:
 
 def _is_of(sort: Sort, value: int | str) -> bool:
     if sort in _TEXTS:
-        return isinstance(value, str) and "\0" not in value
+        return isinstance(value, str) and is_storable(value)
     return type(value) is int and -_BIGGEST <= value < _BIGGEST

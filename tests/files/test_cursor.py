@@ -13,8 +13,9 @@ from imgproxy.errors import InvalidRequest
 from imgproxy.files.cursor import Place, Sort, decode, encode
 
 _NUMBERS = st.integers(-(2**63), 2**63 - 1)
-_TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=200)
-_IDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+_PLAIN = st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])
+_TEXTS = st.text(_PLAIN, max_size=200)
+_IDS = st.text(_PLAIN, max_size=40)
 _PLACES = st.one_of(
     st.tuples(st.sampled_from([Sort.CREATED_AT, Sort.UPDATED_AT, Sort.SIZE]), _NUMBERS, _IDS),
     st.tuples(st.sampled_from([Sort.ORIGINAL_NAME, Sort.MIME_TYPE]), _TEXTS, _IDS),
