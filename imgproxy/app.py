@@ -31,6 +31,7 @@ from imgproxy.edge.originals import Originals
 from imgproxy.edge.purge import Purge
 from imgproxy.edge.render import Recipe, Renderer
 from imgproxy.edge.share import Share
+from imgproxy.edge.stripper import Stripper
 from imgproxy.engine.memo import FailureMemo
 from imgproxy.engine.pool import Pool
 from imgproxy.engine.protocol import Encoding
@@ -104,6 +105,7 @@ async def assemble_edge(
         tickets=tickets if is_proxied(settings, storage) else None,
         inspector=Inspector(originals, fleet, ceiling=recipe(settings).ceiling),
         tell=partial(fleet.spread, "record"),
+        stripper=make_stripper(settings, originals, fleet),
     )
     try:
         access_log.start()
@@ -214,6 +216,13 @@ def make_images(
 def is_proxied(settings: Settings, storage: Storage) -> bool:
     """Whether downloads go through us: because they are to, or because nobody else reaches the storage."""
     return settings.downloads == "proxy" or isinstance(storage, LocalStorage | MemoryStorage)
+
+
+def make_stripper(settings: Settings, originals: Originals, fleet: Fleet) -> Stripper | None:
+    """What removes personal metadata of uploads, if it is to be removed."""
+    if settings.upload_metadata == "keep":
+        return None
+    return Stripper(originals, fleet, ceiling=recipe(settings).ceiling)
 
 
 def gateway_routes(

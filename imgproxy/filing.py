@@ -43,7 +43,7 @@ from imgproxy.files.keyring import Keyring
 from imgproxy.files.model import Upload
 from imgproxy.files.multipart import Arrived, MultipartUploads, nobody_waits
 from imgproxy.files.names import Lots, Names
-from imgproxy.files.objects import Inspector
+from imgproxy.files.objects import Inspector, Stripper
 from imgproxy.files.outbox import Outbox, keepers
 from imgproxy.files.promised import Promised
 from imgproxy.files.publisher import Publisher
@@ -68,6 +68,8 @@ class Around:
     """What signs URLs of downloads through us; None if they are storage's."""
     inspector: Inspector
     tell: Tell
+    stripper: Stripper | None = None
+    """Removes personal metadata of images that are uploaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,13 @@ def make_incoming(settings: Settings, database: Database, around: Around) -> Inc
     terms = Terms(database, clock=milliseconds)
     examiner = Examiner(objects, around.inspector)
     freezer = Freezer(
-        database=database, objects=objects, examiner=examiner, terms=terms, names=names, tell=around.tell
+        database=database,
+        objects=objects,
+        examiner=examiner,
+        terms=terms,
+        names=names,
+        tell=around.tell,
+        stripper=around.stripper,
     )
     publisher = Publisher(database=database, objects=objects, terms=terms, names=names, freezer=freezer)
     return Incoming(

@@ -332,6 +332,11 @@ class Settings(BaseSettings):
         description="who makes an upload a file: its client, which must `register` it, or we, `auto`, as "
         "soon as its bytes are there, where its collection is public",
     )
+    upload_metadata: Literal["keep", "strip"] = Field(
+        "keep",
+        description="personal metadata of uploaded images: kept, or, if `strip`, removed when an upload "
+        "becomes a file (EXIF but the orientation, GPS, XMP, IPTC, comments)",
+    )
     download_ttl: Seconds = Field(
         3600, ge=1, le=604_800, description="lifetime of a download URL; no client gets a longer one"
     )

@@ -23,6 +23,7 @@ from imgproxy.settings import Settings
 from imgproxy.storage import MIN_PART_BYTES, Storage
 from imgproxy.storage.address import LocalAddress, StorageAddress
 from imgproxy.storage.s3 import S3Options
+from tests.engine.strip.samples import SAMPLES, SECRET
 from tests.files.uploading import everything
 from tests.pictures import encoded, gradient, oriented
 from tests.services import SeaweedFS
@@ -171,6 +172,49 @@ async def test_parts_sent_in_any_order_become_one_file(site: Site) -> None:
     status, file = await site.register(upload["key"], size=len(body))
     assert (status, file["width"]) == (201, 64)
     assert await site.body(upload["key"]) == body
+
+
+async def everything_stored(site: Site) -> list[str]:
+    """Objects and unfinished uploads."""
+    objects = [key async for key, _ in site.storage.list()]
+    return [*objects, *[each.key async for each in site.storage.multipart.list()]]
+
+
+async def test_put_over_the_collections_limit_is_refused_at_once_or_removed_at_registration(
+    site: Site,
+) -> None:
+    told = await site.presign(category="avatars")
+    body = JPEG.ljust(2 * 1024**2 + 1, b"\0")
+    status, _ = await site.put(told, body)
+    assert status == (200 if isinstance(site.settings.storage, S3Options) else 413)
+    assert (await site.register(told["key"], size=len(body)))[0] in (400, 404)
+    assert await everything_stored(site) == []
+
+
+async def test_parts_over_the_declared_size_are_refused_at_once_or_removed_at_completion(site: Site) -> None:
+    wish = {"filename": "cat.jpg", "contentType": "image/jpeg", "fileSize": 1000}
+    _, upload = await site.post("/v1/files/multipart/init", wish)
+    named = {"uploadId": upload["uploadId"], "key": upload["key"]}
+    _, told = await site.post("/v1/files/multipart/presigned-url", {**named, "partNumber": 1})
+    status, etag = await site.put(told, JPEG.ljust(1001, b"\0"))
+    if isinstance(site.settings.storage, S3Options):
+        parts = [{"partNumber": 1, "etag": etag}]
+        status, problem = await site.post("/v1/files/multipart/complete", {**named, "parts": parts})
+        assert (status, problem["error"]["code"]) == (400, "file/file-too-large")
+        assert await everything_stored(site) == []
+    else:
+        assert status == 413
+
+
+async def test_stripped_image_is_what_its_file_says(place: StorageAddress, tmp_path: Path) -> None:
+    _, body = SAMPLES["jpeg"]
+    async with running(place, tmp_path, upload_metadata="strip") as site:
+        told = await site.presign(fileSize=len(body))
+        assert (await site.put(told, body))[0] == 200
+        status, file = await site.register(told["key"], size=len(body))
+        assert status == 201
+        stored = await site.body(told["key"])
+        assert (SECRET in stored, len(stored)) == (False, file["size"])
 
 
 async def send(site: Site, body: bytes) -> tuple[int, dict[str, Any]]:

@@ -49,12 +49,12 @@ class Inspector:
         try:
             async with self._originals.borrow([Wanted(key, version)]) as (original,):
                 job = replace(self._job, name=f"inspect {key}@{version}")
-                rendered = (await self._engine.run(job, original.descriptor, (), _turn_of(key))).rendered
+                rendered = (await self._engine.run(job, original.descriptor, (), turn_of(key))).rendered
         except SourceTooLarge:
             return None
         return rendered.width, rendered.height
 
 
-def _turn_of(key: Key) -> Waiters:
-    """Name a line by the tenant's folder, which a key begins with (`files.names`)."""
-    return Waiters("/".join(key.split("/")[:2]))
+def turn_of(key: Key) -> Waiters:
+    """Name a line by the tenant, the second part of a key's path (`files.names`), staged or not."""
+    return Waiters("/".join(("files", *key.split("/")[1:2])))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from imgproxy.engine import encode, readers, sandbox, steps, vips
+from imgproxy.engine import encode, readers, sandbox, steps, strip, vips
 from imgproxy.engine.layers import Layers
 from imgproxy.engine.protocol import Job, Rendered
 from imgproxy.engine.steps import Work
@@ -56,6 +56,8 @@ def render(
     `layers` are descriptors in the order of `job.layers`. `stop` is handed each image that can be stopped
     by `set_kill`. Raise an `ImgproxyError` for whatever is wrong, nothing of libvips's own.
     """
+    if job.strip:
+        return strip.render(original, result)
     below = dict(zip(job.layers, layers, strict=True))
     further = Layers(below, job.ceiling, imagor=job.encoding.imagor)
     work = Work(job, original, result, further, stop)

@@ -60,6 +60,8 @@ class Job:
     """The names of further pictures, whose descriptors follow the original's."""
     meta: bool = False
     """Describe the result instead of writing it."""
+    strip: bool = False
+    """Write the original without its personal metadata instead; nothing is decoded."""
     show_damaged: bool = False
     """Show what decodes of a damaged original, instead of failing."""
     seconds: float = 15

@@ -51,11 +51,14 @@ class Examiner:
     async def examine(self, key: Key, head: Head, claimed: Claimed, collection: Collection) -> Found:
         """What an object is; raise a `FilesError` for lies and for what the collection does not take."""
         check_weight(head.size, claimed, collection)
-        first = await self._first_bytes(key)
-        kind = await type_of(first, claimed)
+        kind = await self.kind(key, claimed)
         check_type(collection, kind)
         width, height = await self._sides(key, head.version, kind)
         return Found(head.size, head.version, kind, width, height)
+
+    async def kind(self, key: Key, claimed: Claimed) -> str:
+        """Return the type of an object; raise `InvalidFormat` for a lie."""
+        return await type_of(await self._first_bytes(key), claimed)
 
     async def _first_bytes(self, key: Key) -> bytes:
         # whatever streams can be closed: only the type of `read` does not say so

@@ -1,7 +1,7 @@
 """Freezing: from bytes that a client may still overwrite to a file whose bytes nobody can.
 
 claim     see `hold`
-copy      within storage, to a place that no client ever held a URL for
+copy      within storage, to a place that no client ever held a URL for; images without personal metadata
 examine   the copy: size, type, sides
 publish   the file is there; what lies at the place that clients can write to is to be removed
 """
@@ -9,20 +9,31 @@ publish   the file is there; what lies at the place that clients can write to is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from imgproxy.errors import FileNotFound, FilesError, ImgproxyError, NotFound, StorageSlow
+from imgproxy.errors import (
+    Conflict,
+    FileNotFound,
+    FilesError,
+    FileTooLarge,
+    ImageError,
+    ImgproxyError,
+    InvalidFormat,
+    NotFound,
+    SourceTooLarge,
+    StorageSlow,
+)
 from imgproxy.files import promises
 from imgproxy.files.database import Database
 from imgproxy.files.examine import Claimed, Examiner, Found, check_weight
 from imgproxy.files.hold import LEASE_MS, Hold, give_back, publish
-from imgproxy.files.model import File, FileState, Upload, UploadState, Visibility
+from imgproxy.files.model import Collection, File, FileState, Upload, UploadState, Visibility
 from imgproxy.files.names import Names
-from imgproxy.files.objects import Objects
+from imgproxy.files.objects import Head, Objects, Stripper
 from imgproxy.files.terms import Terms, size_limit
 from imgproxy.image.source import Key
 
@@ -58,13 +69,20 @@ class Freezer:
         terms: Terms,
         names: Names,
         tell: Tell,
+        stripper: Stripper | None = None,
     ) -> None:
+        """Personal metadata of images stays unless there is a `stripper`."""
         self._database = database
         self._objects = objects
         self._examiner = examiner
         self._terms = terms
         self._names = names
         self._tell = tell
+        self._stripper = stripper
+
+    def strips(self, mime_type: str) -> bool:
+        """Whether personal metadata of files of a type is removed."""
+        return self._stripper is not None and self._stripper.takes(mime_type)
 
     async def freeze(
         self, upload: Upload, hold: Hold, facts: Facts, claimed: Claimed, *, to: UploadState
@@ -84,7 +102,11 @@ class Freezer:
 
     async def publish(self, upload: Upload, hold: Hold, file: File, *, to: UploadState) -> None:
         """Make the file be there, for edges too."""
-        rest = tuple(promises.clear_staging(self._names, upload)) if upload.kind != "stream" else ()
+        rest = (
+            tuple(promises.clear_staging(self._names, upload))
+            if upload.staging_key != file.object_key
+            else ()
+        )
         await self._database.write(partial(publish, upload=upload, hold=hold, file=file, to=to, then=rest))
         with suppress(ImgproxyError):  # it is there, whoever could not be told of it
             await self._tell(file.key)
@@ -97,17 +119,47 @@ class Freezer:
                 with suppress(ImgproxyError):  # then it goes when the upload ends
                     await self._objects.delete(upload.staging_key)
             check_weight(staged.size, claimed, collection)
-            head = await self._objects.copy(upload.staging_key, hold.object_key)
+            return await self.copied(upload.staging_key, staged, hold.object_key, claimed, collection)
         except NotFound:
             raise FileNotFound(
                 "nothing was uploaded for this key: PUT the file to its URL, then register"
             ) from None
-        return await self._examiner.examine(hold.object_key, head, claimed, collection)
+
+    async def copied(
+        self, source: Key, staged: Head, target: Key, claimed: Claimed, collection: Collection
+    ) -> Found:
+        """Copy an object to where nobody can write, and return what the copy is.
+
+        Sizes that were claimed are those of the object with its metadata; the caller has compared them.
+        """
+        kind = await self._examiner.kind(source, claimed) if self._stripper else ""
+        if self._stripper is not None and self._stripper.takes(kind):
+            body = await _stripped(self._stripper, source, staged.version)
+            head = await self._objects.put(target, _one(body), content_type=kind)
+            return await self._examiner.examine(target, head, replace(claimed, sizes=()), collection)
+        head = await self._objects.copy(source, target)
+        found = await self._examiner.examine(target, head, claimed, collection)
+        if self.strips(found.mime_type):
+            raise Conflict("the upload was replaced while it was registered: try again")
+        return found
 
     async def _give_back(self, upload: Upload, hold: Hold, *, over: bool) -> None:
         now = self._names.clock()
         with suppress(ImgproxyError):  # then the hold ends by itself
             await self._database.write(partial(give_back, upload=upload, hold=hold, over=over, now=now))
+
+
+async def _stripped(stripper: Stripper, key: Key, version: str) -> bytes:
+    try:
+        return await stripper.strip(key, version)
+    except ImageError as error:
+        raise InvalidFormat(f"the file's metadata cannot be removed: {error}") from error
+    except SourceTooLarge as error:
+        raise FileTooLarge(f"the file is too large for its metadata to be removed: {error}") from error
+
+
+async def _one(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 def made(upload: Upload, hold: Hold, facts: Facts, found: Found, *, now: int) -> File:

@@ -92,10 +92,15 @@ def give_back(connection: Connection, upload: Upload, hold: Hold, *, over: bool,
         hasten_task(connection, hold.promise.id, now=now)
 
 
-def begin(connection: Connection, upload: Upload, hold: Hold) -> None:
-    """Add an upload that is held from its first moment: nobody but us ever writes to its place."""
+def begin(connection: Connection, upload: Upload, hold: Hold, *, staged: Task | None = None) -> None:
+    """Add an upload that is held from its first moment: nobody but us ever writes to its place.
+
+    What is staged there is promised to go when the hold would have ended, whatever becomes of the upload.
+    """
     insert_upload(connection, upload)
     add_task(connection, hold.promise)
+    if staged is not None:
+        add_task(connection, staged)
 
 
 def drop(connection: Connection, upload: Upload, hold: Hold, *, over: bool, now: int) -> None:

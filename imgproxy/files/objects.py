@@ -104,3 +104,16 @@ class Inspector(Protocol):
 
         Raise an `ImageError` for what is no picture, or a broken one.
         """
+
+
+class Stripper(Protocol):
+    """Removes personal metadata of images, where a stranger's bytes can do no harm."""
+
+    def takes(self, mime_type: str) -> bool:
+        """Whether metadata of images of a type can be removed."""
+
+    async def strip(self, key: Key, version: str) -> bytes:
+        """Return an object's bytes without personal metadata.
+
+        Raise an `ImageError` if they are no such image or a broken one, `SourceTooLarge`, or an `OurError`.
+        """

@@ -7,6 +7,7 @@ registered it (`IMGPROXY_PUBLISH=auto`) is registered as it is, and gets the fac
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,9 +55,10 @@ class Registrar:
         """Make an upload a file; raise a `FilesError`, or a `SourceError` when storage fails."""
         hold = draw_hold(self._names, principal.tenant)
         now = self._names.clock()
+        strips = self._freezer.strips
         purge = promises.forget_in_front(self._names, principal.tenant, said.key)
         upload, file = await self._database.write(
-            partial(_begin, principal=principal, said=said, hold=hold, purge=purge, now=now)
+            partial(_begin, principal=principal, said=said, hold=hold, purge=purge, strips=strips, now=now)
         )
         if file is not None:
             with suppress(ImgproxyError):  # it is registered, whoever could not be told
@@ -68,7 +70,14 @@ class Registrar:
 
 
 def _begin(
-    connection: Connection, *, principal: Principal, said: Registration, hold: Hold, purge: Task, now: int
+    connection: Connection,
+    *,
+    principal: Principal,
+    said: Registration,
+    hold: Hold,
+    purge: Task,
+    strips: Callable[[str], bool],
+    now: int,
 ) -> tuple[Upload, File | None]:
     """Take the upload, or its file if it is one already; `purge` has whoever is in front forget that."""
     upload = upload_by_key(connection, principal.tenant, said.key)
@@ -82,11 +91,19 @@ def _begin(
         case UploadState.ABORTED | UploadState.EXPIRED:
             raise UploadExpired("the upload was given up, or never came: ask for a new URL")
         case UploadState.PUBLISHED:
-            return upload, _adopt(connection, upload, said, purge=purge, now=now)
+            return upload, _adopt(connection, upload, said, purge=purge, strips=strips, now=now)
     return claim(connection, upload, hold, now=now), None
 
 
-def _adopt(connection: Connection, upload: Upload, said: Registration, *, purge: Task, now: int) -> File:
+def _adopt(
+    connection: Connection,
+    upload: Upload,
+    said: Registration,
+    *,
+    purge: Task,
+    strips: Callable[[str], bool],
+    now: int,
+) -> File:
     """Give a file that is there already what it is said to be."""
     mine = claim_upload(
         connection,
@@ -99,7 +116,9 @@ def _adopt(connection: Connection, upload: Upload, said: Registration, *, purge:
     file = lock_file(connection, upload.tenant, upload.file_id) if mine and upload.file_id else None
     if file is None or file.state is not FileState.READY:
         raise KeyExists("this key is registered already")
-    agree(file, mime_type=said.mime_type, size=said.size)
+    # A client knows the size that it sent, and metadata is part of that.
+    size = min(said.size, file.size) if strips(file.mime_type) else said.size
+    agree(file, mime_type=said.mime_type, size=size)
     after = update_file(connection, file, _adopted(file, said, now))
     if after.generation != file.generation:
         add_task(connection, purge)

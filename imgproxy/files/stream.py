@@ -1,6 +1,7 @@
 """Uploading through us: the bytes go to storage as they arrive, and never lie in memory as a whole.
 
-No client ever holds a URL for the place, so nothing needs to be frozen: the object is written where it stays.
+No client ever holds a URL for the place, so nothing needs to be frozen: the object is written where it stays,
+or where uploads are staged if its metadata is then removed.
 Its row and the promise to remove it come first; what breaks off leaves the promise alone, and soon nothing.
 """
 
@@ -13,11 +14,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from imgproxy.errors import BodyTooLarge, FilesError, ImgproxyError, StorageSlow
+from imgproxy.files import promises
 from imgproxy.files.database import Database
 from imgproxy.files.examine import Claimed, Examiner, type_of
 from imgproxy.files.freeze import Facts, Freezer, made
 from imgproxy.files.hold import Hold, begin, draw_hold, drop
-from imgproxy.files.model import Collection, File, Upload, UploadState, Visibility
+from imgproxy.files.model import Collection, File, Task, Upload, UploadState, Visibility
 from imgproxy.files.names import Names
 from imgproxy.files.objects import Objects
 from imgproxy.files.principal import Principal
@@ -79,7 +81,8 @@ class Streams:
         _refuse_above(at_least, collection)
         hold = draw_hold(self._names, principal.tenant, patience_ms=_SECONDS * 1000)
         upload = self._drawn(principal, replace(wish, mime_type=kind), collection, hold)
-        await self._database.write(partial(begin, upload=upload, hold=hold))
+        staged = self._staged(upload, hold)
+        await self._database.write(partial(begin, upload=upload, hold=hold, staged=staged))
         try:
             async with asyncio.timeout(_SECONDS):
                 file = await self._stored(upload, hold, _bounded(first, chunks, collection), details)
@@ -98,28 +101,40 @@ class Streams:
         chunks: AsyncIterator[bytes],
         details: Callable[[], Details],
     ) -> File:
-        head = await self._objects.put(hold.object_key, chunks, content_type=upload.declared_type)
+        head = await self._objects.put(upload.staging_key, chunks, content_type=upload.declared_type)
         said = details()
         facts = replace(said.facts, visibility=said.visibility or upload.visibility)
         collection = await self._terms.named(upload.tenant, upload.collection)
         claimed = Claimed(upload.declared_name, (upload.declared_type or "",))
-        found = await self._examiner.examine(hold.object_key, head, claimed, collection)
+        if upload.staging_key == hold.object_key:
+            found = await self._examiner.examine(hold.object_key, head, claimed, collection)
+        else:
+            found = await self._freezer.copied(upload.staging_key, head, hold.object_key, claimed, collection)
         return made(upload, hold, facts, found, now=self._names.clock())
 
     def _drawn(self, principal: Principal, wish: Wish, collection: Collection, hold: Hold) -> Upload:
-        """An upload that we are completing already, to the place where the file will be."""
+        """An upload that we are completing already, to where the file will be, or to be stripped first."""
         upload = draw_upload(self._names, principal, wish, collection, kind="stream", seconds=_SECONDS)
         return replace(
             upload,
-            staging_key=hold.object_key,
+            staging_key=upload.staging_key if self._freezer.strips(wish.mime_type) else hold.object_key,
             state=UploadState.COMPLETING,
             file_id=hold.file_id,
             claimed_at=upload.created_at,
         )
 
+    def _staged(self, upload: Upload, hold: Hold) -> Task | None:
+        """The promise to remove what is staged, if anything is."""
+        if upload.staging_key == hold.object_key:
+            return None
+        at = hold.promise.not_before
+        return promises.delete_object(self._names, upload.tenant, upload.staging_key, at=at)
+
     async def _drop(self, upload: Upload, hold: Hold, *, over: bool) -> None:
         now = self._names.clock()
-        with suppress(ImgproxyError):  # then the promise is kept later, and the row swept
+        with suppress(ImgproxyError):  # then the promises are kept later, and the row swept
+            if over and upload.staging_key != hold.object_key:
+                await self._objects.delete(upload.staging_key)
             await self._database.write(partial(drop, upload=upload, hold=hold, over=over, now=now))
 
 

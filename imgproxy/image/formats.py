@@ -92,6 +92,19 @@ TRAITS: dict[Format, Traits] = {
     Format.PDF: _read_only("application/pdf", "pdf", vector=True),
 }  # fmt: skip
 
+STRIPPED = (
+    Format.JPEG,
+    Format.PNG,
+    Format.WEBP,
+    Format.GIF,
+    Format.TIFF,
+    Format.AVIF,
+    Format.HEIC,
+    Format.JP2,
+    Format.JXL,
+)
+"""Types whose personal metadata can be removed without touching a pixel (`engine.strip`)."""
+
 READERS: dict[str, tuple[Format, ...]] = {
     "libvips": (Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF, Format.SVG),
     "heic": (Format.HEIC,),

@@ -44,7 +44,7 @@ def test_put_over_the_collections_limit_is_413_before_a_byte_is_sent(acme: Tenan
     raw = head(target(presigned), method="PUT", Content_Type="image/jpeg", Content_Length=str(120 * MB))
     refused = acme.server.send(raw)
     assert (refused.status, refused.json()["error"]["code"]) == (413, "file/file-too-large")
-    assert objects(acme.server) == before
+    assert objects(acme.server) <= before
 
 
 def test_put_over_the_collections_limit_is_not_asked_for(acme: Tenant) -> None:
@@ -60,7 +60,7 @@ def test_put_without_a_length_is_refused_and_leaves_nothing(acme: Tenant) -> Non
     presigned = acme.presign(fileSize=None, category="avatars")
     raw = head(target(presigned), method="PUT", Content_Type="image/jpeg", Transfer_Encoding="chunked")
     assert acme.server.send(raw + b"100000\r\n" + bytes(MB)).status == 411
-    assert objects(acme.server) == before
+    assert objects(acme.server) <= before
 
 
 def test_put_of_the_collections_limit_is_taken(acme: Tenant) -> None:
@@ -74,7 +74,7 @@ def test_part_over_the_declared_size_is_413_before_a_byte_is_sent(acme: Tenant) 
     raw = head(part_target(acme, begun, 1), method="PUT", Content_Length=str(30 * MB))
     refused = acme.server.send(raw)
     assert (refused.status, refused.json()["error"]["code"]) == (413, "file/file-too-large")
-    assert objects(acme.server) == before
+    assert objects(acme.server) <= before
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,9 @@ def test_concurrent_parts_sum_up_to_no_more_than_declared(acme: Tenant) -> None:
         thread.join()
     for wire in wires:
         wire.close()
-    assert {each.status for each in responses} == {200, 413}
-    assert len([each for each in responses if each.status == 200]) <= 2
+    taken = [each.status for each in responses].count(200)
+    assert taken <= 2
+    assert [each.status for each in responses].count(413) == len(targets) - taken
     assert sum(path.stat().st_size for path in objects(acme.server) - before) <= 1000
 
 
@@ -133,4 +134,4 @@ def test_form_over_the_collections_limit_is_413_when_its_file_begins(acme: Tenan
     )
     refused = acme.server.send(raw + field.encode() + file.encode() + b"\xff\xd8\xff\xe0" + bytes(256 * 1024))
     assert (refused.status, refused.json()["error"]["code"]) == (413, "common/body-too-large")
-    assert objects(acme.server) == before
+    assert objects(acme.server) <= before

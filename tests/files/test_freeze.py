@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from imgproxy.errors import (
+    BrokenImage,
     Conflict,
     EngineFailed,
     FilesError,
+    FileTooLarge,
     InvalidFormat,
     Overloaded,
+    SourceTooLarge,
     StorageFailed,
     StorageSlow,
     Unavailable,
@@ -27,7 +30,7 @@ from imgproxy.files.promises import AFTER_URL_MS
 from imgproxy.image.source import Key
 from imgproxy.storage import Storage
 from tests.files.samples import upload as an_upload
-from tests.files.uploading import JPEG, NOW, OTHER_JPEG, TEXT, TTL, Desk
+from tests.files.uploading import JPEG, NOW, OTHER_JPEG, PLACE, TEXT, TTL, Desk
 from tests.storage.broken import BrokenStorage
 
 
@@ -312,3 +315,81 @@ async def test_what_went_wrong_is_told_though_the_record_is_gone_too(here: Desk)
     upload = await here.uploaded(TEXT)
     with pytest.raises(InvalidFormat):
         await Desk(_Dying(here.database, 1), here.storage).register(upload, size=len(TEXT))  # type: ignore[arg-type]
+
+
+PLACED = JPEG + PLACE
+
+
+@pytest.fixture
+def stripping(desk: Desk) -> Desk:
+    """Where metadata of images is removed."""
+    return Desk(desk.database, desk.storage, desk.clock, strips=True)
+
+
+async def test_freeze_strips_an_image_whose_size_was_told_with_its_metadata(stripping: Desk) -> None:
+    upload = await stripping.uploaded(PLACED, size=len(PLACED))
+    file = await stripping.register(upload, size=len(PLACED))
+    assert await stripping.body(file.object_key) == JPEG
+    head = await stripping.storage.head(file.object_key)
+    assert (file.size, file.etag) == (len(JPEG), head.version)
+    await stripping.settle()
+    assert await stripping.stored() == [file.object_key]
+
+
+async def test_freeze_compares_the_size_that_was_sent(stripping: Desk) -> None:
+    upload = await stripping.uploaded(PLACED)
+    with pytest.raises(FileTooLarge):
+        await stripping.register(upload, size=len(JPEG))
+
+
+async def test_freeze_leaves_other_types_alone(stripping: Desk) -> None:
+    upload = await stripping.uploaded(TEXT + PLACE, name="a.txt", mime_type="text/plain")
+    file = await stripping.register(upload, mime_type="text/plain", size=len(TEXT + PLACE))
+    assert await stripping.body(file.object_key) == TEXT + PLACE
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (BrokenImage("the JPEG has no pixels"), InvalidFormat),
+        (SourceTooLarge("more than 50 MB"), FileTooLarge),
+        (Overloaded("busy"), Overloaded),
+    ],
+)
+async def test_freeze_publishes_nothing_that_cannot_be_stripped(
+    stripping: Desk, error: Exception, kind: type[Exception]
+) -> None:
+    upload = await stripping.uploaded(PLACED)
+    stripping.erase.error = error  # type: ignore[assignment]
+    with pytest.raises(kind):
+        await stripping.register(upload, size=len(PLACED))
+    assert await stripping.file(upload.key) is None
+    stripping.erase.error = None
+    assert (await stripping.register(upload, size=len(PLACED))).size == len(JPEG)
+
+
+async def test_freeze_copies_no_image_that_comes_in_place_of_what_it_looked_at(
+    stripping: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = TEXT.ljust(len(PLACED), b".")
+    upload = await stripping.uploaded(text, mime_type="application/octet-stream")
+    copy = stripping.storage.copy
+
+    async def late(source: Key, target: Key) -> Any:
+        await stripping.put(source, PLACED)
+        return await copy(source, target)
+
+    monkeypatch.setattr(stripping.storage, "copy", late)
+    with pytest.raises(Conflict):
+        await stripping.register(upload, mime_type="application/octet-stream", size=len(text))
+
+
+async def test_freeze_published_and_stripped_is_registered_with_the_size_that_was_sent(
+    stripping: Desk,
+) -> None:
+    upload = await stripping.uploaded(PLACED)
+    assert await stripping.publisher.publish(upload.key)
+    with pytest.raises(FilesError):
+        await stripping.register(upload, size=len(JPEG) - 1)
+    file = await stripping.register(upload, size=len(PLACED))
+    assert await stripping.body(file.object_key) == JPEG

@@ -10,6 +10,7 @@ import pytest
 
 from imgproxy.errors import (
     BodyTooLarge,
+    BrokenImage,
     FileNotFound,
     FileTooSmall,
     InvalidFormat,
@@ -30,7 +31,7 @@ from imgproxy.files.uploads import Wish
 from imgproxy.image.source import Key
 from imgproxy.storage import Head
 from imgproxy.storage.memory import MemoryStorage
-from tests.files.uploading import ACME, ANN, BROKEN_JPEG, JPEG, TEXT, Desk, bytes_of
+from tests.files.uploading import ACME, ANN, BROKEN_JPEG, JPEG, PLACE, TEXT, Desk, bytes_of
 from tests.storage.broken import BrokenStorage
 
 FOREVER = 10**15
@@ -231,3 +232,33 @@ async def test_the_upload_has_ended_as_a_file(here: Desk) -> None:
         lambda record: record.exec_driver_sql("SELECT state, file_id, kind FROM uploads").all()
     )
     assert states == [(UploadState.CONSUMED, file.id, "stream")]
+
+
+@pytest.fixture
+def stripping(desk: Desk) -> Desk:
+    """Where metadata of images is removed."""
+    return Desk(desk.database, desk.storage, desk.clock, strips=True)
+
+
+async def test_store_strips_an_image_and_leaves_nothing_else(stripping: Desk) -> None:
+    file = await store(stripping, bytes_of(JPEG + PLACE))
+    assert (file.size, await stripping.body(file.object_key)) == (len(JPEG), JPEG)
+    await stripping.settle()
+    assert await left(stripping) == ([file.object_key], 0, 0)
+
+
+async def test_store_of_an_image_that_cannot_be_stripped_leaves_nothing(stripping: Desk) -> None:
+    stripping.erase.error = BrokenImage("the JPEG has no pixels")
+    with pytest.raises(InvalidFormat):
+        await store(stripping, bytes_of(JPEG + PLACE))
+    assert await stripping.stored() == []
+    await stripping.settle()
+    assert await left(stripping) == ([], 0, 0)
+
+
+async def test_store_that_dies_before_stripping_leaves_nothing(stripping: Desk) -> None:
+    stripping.erase.error = Overloaded("busy")
+    with pytest.raises(Overloaded):
+        await store(stripping, bytes_of(JPEG + PLACE))
+    await stripping.settle()
+    assert await left(stripping) == ([], 0, 0)

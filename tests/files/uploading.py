@@ -36,6 +36,7 @@ NOBODY = Principal(ACME, Kind.ANONYMOUS)
 
 JPEG = b"\xff\xd8\xff\xe0 40x20 of a picture"
 OTHER_JPEG = b"\xff\xd8\xff\xe0 40x20 of another"
+PLACE = b" taken at 48.858 N, 2.294 E"
 BROKEN_JPEG = b"\xff\xd8\xff\xe0 broken"
 TEXT = b"Once upon a time."
 TTL = 900
@@ -72,6 +73,23 @@ class Measure:
         return 40, 20
 
 
+class Erase:
+    """Removes `PLACE` from made-up JPEGs, and fails when told."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.error: ImgproxyError | None = None
+
+    def takes(self, mime_type: str) -> bool:
+        return mime_type == "image/jpeg"
+
+    async def strip(self, key: Key, version: str) -> bytes:
+        assert (await self.storage.head(key)).version == version
+        if self.error is not None:
+            raise self.error
+        return (await everything(self.storage.read(key))).replace(PLACE, b"")
+
+
 async def everything(chunks: AsyncIterator[bytes]) -> bytes:
     return b"".join([chunk async for chunk in chunks])
 
@@ -89,16 +107,19 @@ class Desk:
     storage: Storage
     clock: Clock = field(default_factory=Clock)
     told: list[Key] = field(default_factory=list)
+    strips: bool = False
 
     def __post_init__(self) -> None:
         self.names = Names(self.clock, os.urandom)
         self.measure = Measure(self.storage)
         self.terms = terms = Terms(self.database, clock=self.clock)
+        self.erase = Erase(self.storage)
+        erase = self.erase if self.strips else None
         examiner = Examiner(self.storage, self.measure)
 
         same: dict[str, Any] = {"database": self.database, "names": self.names}
         stored: dict[str, Any] = {**same, "objects": self.storage}
-        self.freezer = Freezer(**stored, examiner=examiner, terms=terms, tell=self.tell)
+        self.freezer = Freezer(**stored, examiner=examiner, terms=terms, tell=self.tell, stripper=erase)
         self.uploads = Uploads(**stored, terms=terms, ttl=TTL)
         self.multipart = MultipartUploads(**stored, terms=terms, ttl=TTL)
         self.registrar = Registrar(**same, freezer=self.freezer, tell=self.tell)
