@@ -59,8 +59,11 @@ class Files:
 
     async def find(self, ticket: Ticket) -> Key:
         """Return where the bytes lie; raise `NotSigned` if the file is not what it was."""
-        record = await self.access.look(ticket.key)
-        if record is None or record.deleted or record.generation != ticket.generation:
+        wanted, record = ticket.generation or 0, await self.access.look(ticket.key)
+        if record is None or record.generation < wanted:
+            self.access.changed(ticket.key)  # another machine has signed a newer one, and word is under way
+            record = await self.access.look(ticket.key)
+        if record is None or record.deleted or record.generation != wanted:
             raise NotSigned("the URL has ended: the file has been changed or deleted since")
         return record.object_key or record.key
 

@@ -72,6 +72,9 @@ class Access(Protocol):
     def at_hand(self, key: Key) -> Word | None:
         """What memory knows of a key, at once; None means that `look` must be asked."""
 
+    def changed(self, key: Key) -> None:
+        """Forget a key that has changed."""
+
 
 class MemoryAccess:
     """Records in a dict, for tests."""
@@ -84,6 +87,9 @@ class MemoryAccess:
 
     def at_hand(self, key: Key) -> Word | None:
         return self._records.get(key, UNREGISTERED)
+
+    def changed(self, key: Key) -> None:
+        """Forget nothing: this is all there is."""
 
     def register(
         self,

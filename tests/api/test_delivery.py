@@ -11,7 +11,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from imgproxy.errors import NotFound
-from imgproxy.files.access import MemoryAccess
+from imgproxy.files.access import MemoryAccess, Record
 from imgproxy.files.model import Visibility
 from imgproxy.image.source import Key
 from imgproxy.storage.memory import MemoryStorage
@@ -382,3 +382,33 @@ async def test_deliver_of_a_range_of_a_file_reads_pieces_of_it(storage: Noted, a
         async with asking(server, "GET", file_url(storage), headers=headers) as answer:
             assert await answer.read() == data[100 : 2 * MIB + 201]
     assert storage.reads == [(100, MIB + 100), (MIB + 100, 2 * MIB + 100), (2 * MIB + 100, 2 * MIB + 201)]
+
+
+class Stale(MemoryAccess):
+    """Remembers a file as it was until it is told of a change, as another machine does."""
+
+    def __init__(self, *, forgets: bool) -> None:
+        super().__init__()
+        self.asked = 0
+        self._old: Record | None = None
+        self._forgets = forgets
+        self._is_told = False
+
+    async def look(self, key: Key) -> Record | None:
+        self.asked += 1
+        return await super().look(key) if self._is_told else self._old
+
+    def changed(self, key: Key) -> None:
+        self._is_told = self._forgets
+
+
+@pytest.mark.parametrize(("forgets", "expected"), [(True, 200), (False, 403)])
+async def test_deliver_of_a_file_newer_than_what_is_known_of_it_asks_once_more(
+    storage: Noted, forgets: bool, expected: int
+) -> None:
+    await stored(storage)
+    access = Stale(forgets=forgets)
+    flip(access)
+    url = file_url(storage)
+    async with listening(storage, access=access) as server, asking(server, "HEAD", url) as answer:
+        assert (answer.status, access.asked) == (expected, 2)
