@@ -170,7 +170,9 @@ class DownloadUrl(Body):
 
     url: str
     filename: str
-    content_type: str
+    content_type: str = Field(
+        description="The file's own; what a browser could run is sent as `application/octet-stream`."
+    )
     size: int
     expires_at: Instant
     download_url: str = Field(description="The same as `url`.")

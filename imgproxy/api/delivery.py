@@ -73,8 +73,8 @@ class Files:
             key = await self.find(ticket)
             end = min(start + _PIECE, span.end)
             for chunk in [chunk async for chunk in self.storage.read(key, start=start, end=end)]:
+                await self.find(ticket)  # now, for reading and sending what went before took its time
                 yield chunk
-                await self.find(ticket)
 
 
 async def deliver(

@@ -359,7 +359,7 @@ async def test_deliver_of_a_file_ends_in_its_midst_when_the_file_changes(access:
     async with listening(storage, access=access) as server:
         answer = await raw(server, get(file_url(storage)))
     assert status(answer) == 200
-    assert MIB < len(answer) < 2 * MIB
+    assert MIB < len(answer) < MIB + 2000  # what was read while the file changed is not sent
     assert storage.reads == [(0, MIB), (MIB, 2 * MIB)]
 
 
