@@ -6,7 +6,7 @@ Order of construction is order of dependency; closing goes backwards. No logic.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +24,8 @@ from imgproxy.clients import Clients
 from imgproxy.connections import Bounds
 from imgproxy.edge.admission import Admission
 from imgproxy.edge.answer import Freshness
+from imgproxy.edge.answered_targets import AnsweredTargets, TargetPurge
+from imgproxy.edge.caches import Caches
 from imgproxy.edge.health import Health, metrics_route
 from imgproxy.edge.images import Images, Policy
 from imgproxy.edge.inspector import Inspector
@@ -99,6 +101,7 @@ async def assemble_edge(
         "imgproxy_sources_held_bytes", "Bytes of sources reserved, in use and kept.", lambda: originals.held
     )
     purge = Purge(partial(fleet.spread, "purge"), secret=settings.purge_secret)
+    answered = AnsweredTargets()
     access_log = AccessLog()
     around = Around(
         objects=storage,
@@ -112,9 +115,13 @@ async def assemble_edge(
         async with (
             assemble_files(settings, around, metrics=metrics, access_log=access_log) as filing,
             open_access(filing) as access,
-            open_renderer(settings, access, storage, originals, disk, fleet, metrics) as renderer,
+            open_target_purge(filing.front, answered) as target_purge,
+            open_renderer(
+                settings, access, storage, originals, disk, fleet, metrics, target_purge.begin
+            ) as renderer,
         ):
-            images = make_images(settings, renderer, metrics, access_log, purge)
+            told = answered if filing.front.forgets_by_url else None
+            images = make_images(settings, renderer, metrics, access_log, purge, told)
             health = Health(
                 {"storage": storage.check, "database": filing.database.check, "workers": fleet.check}
             )
@@ -151,6 +158,16 @@ async def open_access(filing: Filing) -> AsyncIterator[DatabaseAccess]:
 
 
 @asynccontextmanager
+async def open_target_purge(front: Caches, answered: AnsweredTargets) -> AsyncIterator[TargetPurge]:
+    """What has caches in front forget the URLs of a key."""
+    purge = TargetPurge(front, answered)
+    try:
+        yield purge
+    finally:
+        await purge.close()
+
+
+@asynccontextmanager
 async def open_renderer(
     settings: Settings,
     access: DatabaseAccess,
@@ -159,8 +176,9 @@ async def open_renderer(
     disk: DiskTier | None,
     fleet: Fleet,
     metrics: Metrics,
+    forget: Callable[[Key], None],
 ) -> AsyncIterator[Renderer]:
-    """What makes and keeps pictures, told of what happens to keys."""
+    """What makes and keeps pictures, told of what happens to keys; `forget` is told after it."""
     renderer = Renderer(
         admission=Admission(
             access,
@@ -178,13 +196,21 @@ async def open_renderer(
         metrics=metrics,
     )
 
+    def review(key: Key) -> None:
+        renderer.review(key)
+        forget(key)
+
     async def changed(key: Key, _number: int) -> None:
         access.changed(key)
-        renderer.review(key)
+        review(key)
 
-    fleet.subscribe("purge", renderer.purge)
+    async def purged(key: Key, number: int) -> None:
+        await renderer.purge(key, number)
+        forget(key)
+
+    fleet.subscribe("purge", purged)
     fleet.subscribe("record", changed)
-    access.when_changed(renderer.review)
+    access.when_changed(review)
     try:
         yield renderer
     finally:
@@ -192,7 +218,12 @@ async def open_renderer(
 
 
 def make_images(
-    settings: Settings, renderer: Renderer, metrics: Metrics, access_log: AccessLog, purge: Purge
+    settings: Settings,
+    renderer: Renderer,
+    metrics: Metrics,
+    access_log: AccessLog,
+    purge: Purge,
+    answered: AnsweredTargets | None,
 ) -> Images:
     """The edge's handler."""
     return Images(
@@ -210,6 +241,7 @@ def make_images(
         purge=purge if settings.purge_secret else None,
         clients=Clients(settings.trusted_proxies),
         share=Share(settings.client_misses),
+        answered=answered,
     )
 
 

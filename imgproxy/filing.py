@@ -100,6 +100,8 @@ class Filing:
     routes: Sequence[web.RouteDef]
     publisher: Publisher | None
     """What publishes files that nobody registers, if anything does."""
+    front: Caches
+    """The caches in front."""
 
     @property
     def arrived(self) -> Arrived:
@@ -142,6 +144,7 @@ async def assemble_files(
             database,
             [*about.routes(GROUPS), *door.routes(endpoints(incoming, standing))],
             publisher,
+            front,
         )
     finally:
         await door.close()

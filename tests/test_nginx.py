@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import subprocess
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -19,6 +20,7 @@ from imgproxy.edge import answer, problems
 from imgproxy.edge.admission import Permit
 from imgproxy.image.source import parse_key
 from tests import pictures
+from tests.services import _free_ports
 from tests.web import (
     CONFIG,
     Answer,
@@ -608,6 +610,94 @@ def test_a_purge_forgets_one_url_for_one_kind_of_client(site: Site) -> None:
     assert caches() == [MISS, HIT, HIT]
     assert [purge(kind) for kind in ("avif", "webp", "legacy")] == [200] * 3
     assert caches() == [MISS] * 3
+
+
+@pytest.fixture
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """An edge that tells nginx what to forget."""
+    (purge_port,) = _free_ports(1)
+    settings = {
+        "IMGPROXY_PURGE_SECRET": SECRET,
+        "IMGPROXY_PURGE_URLS": f"http://127.0.0.1:{purge_port}/{{key}}",
+        "IMGPROXY_SIGNING_SECRETS": SECRET,
+        "IMGPROXY_JWT_SECRET": SECRET,
+    }
+    with ExitStack() as stack:
+        behind = stack.enter_context(edge(tmp_path_factory.mktemp("edge"), **settings))
+        web = stack.enter_context(
+            nginx(tmp_path_factory.mktemp("nginx"), behind.client.port, purge_port=purge_port)
+        )
+        yield Site(web, behind)
+
+
+def spellings(key: str) -> list[str]:
+    """URLs of one image in all that the grammar allows."""
+    signed = f"fit-in/300x0/{key}"
+    return [
+        f"/{key}",
+        f"/300x0/{key}",
+        f"/unsafe/300x0/{key}",
+        f"/300x0/{key.replace('/', '%2F')}",
+        f"/meta/{key}",
+        f"/{key}?w=300",
+        f"/{key}?h=200&w=300",
+        f"/filters:format%28png%29/{key}",
+        f"/b64:{urlsafe_b64encode(key.encode()).decode().rstrip('=')}",
+        f"/8x8/filters:watermark({key.replace('/', '%2F')},0,0,0)/other.jpg",
+        f"/{Signer(secrets=(SECRET,)).sign(signed)}/{signed}",
+    ]
+
+
+def test_a_purge_of_a_key_reaches_every_spelling_that_nginx_keeps(told: Site) -> None:
+    key = "folder/photo.jpg"
+    for each in (key, "other.jpg"):
+        told.put(each)
+    targets = spellings(key)
+    for target in targets:
+        assert [told.web.get(target, CHROME).cache for _ in range(2)] == [MISS, HIT], target
+    told.web.get("/8x8/other.jpg", CHROME)
+    told.edge.run("purge", key, "--server", f"http://127.0.0.1:{told.edge.client.port}")
+    for target in targets:
+        assert eventually(lambda target=target: told.web.get(target, CHROME), MISS).status == 200
+    assert told.web.get("/8x8/other.jpg", CHROME).cache == HIT  # another's image stays
+
+
+def test_a_file_taken_private_is_gone_from_nginx_in_every_size(told: Site) -> None:
+    key = re.search(r"pk_\w+", told.edge.run("key", "create", "--kind", "pk"))
+    assert key
+    olga = {"X_API_Key": key[0], "Authorization": f"Bearer {told.edge.run('token', '--sub', 'olga')}"}
+    body = pictures.encoded(pictures.quadrants(480, 320), ".jpg")
+    place = called(told, "/v1/files/presigned-url", olga, {"filename": "a.jpg", "contentType": "image/jpeg"})
+    path = place["url"].removeprefix(f"http://127.0.0.1:{told.web.port}")
+    assert told.web.ask("PUT", path, body=body, Content_Type="image/jpeg").status == 200
+    said = {"s3Key": place["key"], "originalName": "a.jpg", "mimeType": "image/jpeg", "size": len(body)}
+    file = called(told, "/v1/files", olga, said)
+    targets = [f"/{file['key']}", f"/300x0/{file['key']}", f"/{file['key']}?w=60"]
+    for target in targets:
+        assert [told.web.get(target).cache for _ in range(2)] == [MISS, HIT]
+    change = json.dumps({"visibility": "private"}).encode()
+    path = f"/v1/files/{file['id']}"
+    assert told.web.ask("PATCH", path, body=change, Content_Type="application/json", **olga).status == 200
+    for target in targets:
+        assert eventually(lambda target=target: told.web.get(target), MISS).status == 404
+
+
+def test_other_spellings_of_a_url_are_redirected_and_not_kept_as_images(told: Site) -> None:
+    told.put("photo.jpg")
+    signed = "300x0/photo.jpg"
+    signature = Signer(secrets=(SECRET,)).sign(signed)
+    moved = {
+        "//300x0/photo.jpg": "/300x0/photo.jpg",
+        "/unsafe//300x0/photo.jpg": "/unsafe/300x0/photo.jpg",
+        "/300x0/%70hoto.jpg": "/300x0/photo.jpg",
+        "/300x0/photo.jpg?": "/300x0/photo.jpg",
+        f"/{signature.rstrip('=')}/{signed}": f"/{signature}/{signed}",
+        f"//{signature}/{signed}": f"/{signature}/{signed}",
+    }
+    for target, location in moved.items():
+        found = told.web.get(target)
+        assert (found.status, found.headers["location"]) == (308, location)
+    assert told.web.get("/300x0//photo.jpg").status == 400
 
 
 def test_only_this_machine_purges_and_only_by_the_word(site: Site) -> None:

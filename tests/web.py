@@ -235,9 +235,12 @@ def puppet() -> Iterator[Puppet]:
 
 
 @contextmanager
-def nginx(folder: Path, edge_port: int, changes: Mapping[str, str] | None = None) -> Iterator[Front]:
+def nginx(
+    folder: Path, edge_port: int, changes: Mapping[str, str] | None = None, *, purge_port: int = 0
+) -> Iterator[Front]:
     """Run nginx before an edge. `changes` are texts of nginx.conf and what stands there instead."""
     port, purge = _free_ports(2)
+    purge = purge_port or purge
     text = configuration(folder, ports=(port, purge, edge_port), changes=changes or {})
     (folder / "nginx.conf").write_text(text)
     command = nginx_command(folder)

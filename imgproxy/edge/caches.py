@@ -1,8 +1,8 @@
 """Caches in front of us, and how they are told to forget a file: over HTTP, each in its own way.
 
-What a cache can be told differs: a CDN forgets by tag, so every size at once; nginx by exact URL, so the file
-as it was uploaded, for each kind of client that our nginx.conf tells apart. Sizes that lie in such a cache
-stay until `s-maxage` ends, and nobody can call back what lies in browsers.
+What a cache can be told differs: a CDN forgets by tag, so every size at once; nginx by exact URL, for each
+kind of client that our nginx.conf tells apart. So it is told the URL of the file as it was uploaded, and
+those that were answered (`edge/answered_targets.py`). Nobody can call back what lies in browsers.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+from yarl import URL
 
 from imgproxy.edge.answer import tag_of
 from imgproxy.edge.target import Target
@@ -43,6 +44,20 @@ class Caches:
             if isinstance(outcome, BaseException):
                 raise outcome
 
+    @property
+    def forgets_by_url(self) -> bool:
+        """Whether one of them is told URLs, and not tags that stand for all of a file's."""
+        return any(map(_is_by_url, self._targets))
+
+    async def forget_targets(self, targets: Sequence[str]) -> None:
+        """Have the caches that know URLs alone forget raw request targets; raise `Unavailable`."""
+        for cache in filter(_is_by_url, self._targets):
+            for target in targets:
+                url = URL(cache.url.replace("{key}", target.removeprefix("/")), encoded=True)
+                await asyncio.gather(
+                    *(self._send("PURGE", url, {"Pictures": each}, None) for each in _CLASSES)
+                )
+
     async def close(self) -> None:
         """Give back connections."""
         if self._session is not None:
@@ -57,7 +72,9 @@ class Caches:
         for each in _CLASSES:
             await self._send("PURGE", url, {"Pictures": each}, None)
 
-    async def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> None:
+    async def _send(
+        self, method: str, url: str | URL, headers: Mapping[str, str], body: bytes | None
+    ) -> None:
         if self._session is None:
             self._session = ClientSession(timeout=ClientTimeout(total=_SECONDS), cookie_jar=DummyCookieJar())
         try:
@@ -69,6 +86,10 @@ class Caches:
             raise Unavailable("a cache in front cannot be reached") from error
         if not 200 <= status < 300 and status not in _NOTHING_THERE:
             raise Unavailable(f"a cache in front answered {status} to a purge")
+
+
+def _is_by_url(target: Target) -> bool:
+    return target.method == "PURGE" and "{key}" in target.url and "{tag}" not in target.url
 
 
 def _filled(text: str, name: str, key: Key) -> str:

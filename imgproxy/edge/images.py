@@ -19,6 +19,7 @@ from imgproxy.dialects import Grammar, ImageRequest
 from imgproxy.dialects.signature import Signer
 from imgproxy.edge import answer, problems
 from imgproxy.edge.answer import Freshness
+from imgproxy.edge.answered_targets import AnsweredTargets
 from imgproxy.edge.purge import Purge
 from imgproxy.edge.render import Hit, Prepared, Renderer
 from imgproxy.edge.share import Share
@@ -79,7 +80,9 @@ class Images:
         purge: Purge | None = None,
         clients: Clients = DIRECT,
         share: Share | None = None,
+        answered: AnsweredTargets | None = None,
     ) -> None:
+        """`answered` is told of every target that is answered with an image, if a cache in front needs it."""
         self._grammar = grammar
         self._signer = signer
         self._policy = policy
@@ -90,6 +93,7 @@ class Images:
         self._purge = purge
         self._clients = clients
         self._share = share or Share()
+        self._answered = answered
         self._read = lru_cache(_TARGETS)(self._read_once)
         self._warm = Memory()
         self._date = DateLine()
@@ -134,11 +138,13 @@ class Images:
             if not self._renderer.still_at_hand(warm.prepared):
                 return None
             asked.cache = "hit"
+            self._note(warm.prepared, http)
             return Written(304, warm.unchanged + common + b"\r\n", b"", send_body=False)
         hit = self._renderer.at_hand(warm.prepared)
         if hit is None or hit.found.entry.damaged:  # what was written says nothing of an early end
             return None
         asked.cache = "hit"
+        self._note(warm.prepared, http)
         body = hit.found.entry.body
         ok = overridden(warm.ok, self._hasty(warm.prepared)) if hit.old else warm.ok
         head = b"%b%bContent-Length: %d\r\n\r\n" % (ok, common, len(body))
@@ -174,6 +180,7 @@ class Images:
             prepared, hit = await self._renderer.look(request, output)
         else:  # who asks by a tag has a picture to show meanwhile, and wants storage's word of now
             prepared = await self._renderer.prepare(request, output)
+        self._note(prepared, http)
         headers = self._headers(prepared, "hit; detail=validator")
         if answer.not_modified(prepared, tags, since):
             asked.cache = "hit"
@@ -195,6 +202,11 @@ class Images:
         if made.entry.damaged:
             return self._damaged(made.entry, prepared, f"fwd=miss{how}")
         return _picture(made.entry, self._headers(prepared, ""), prepared, f"fwd=miss{how}")
+
+    def _note(self, prepared: Prepared, http: web.BaseRequest) -> None:
+        if self._answered is not None:
+            for permit in prepared.permits:
+                self._answered.note(permit.key, http.raw_path)
 
     def _hit(self, asked: _Asked, hit: Hit, headers: dict[str, str]) -> web.Response:
         asked.cache = "hit"

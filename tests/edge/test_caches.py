@@ -102,3 +102,17 @@ async def test_one_that_is_away_keeps_no_other_from_being_told(front: tuple[InFr
 async def test_where_there_is_none_nothing_is_done() -> None:
     async with asyncio.timeout(5):
         await forget()
+
+
+async def test_raw_targets_are_forgotten_as_they_are_by_caches_that_know_urls_alone(
+    front: tuple[InFront, str],
+) -> None:
+    cache, base = front
+    names = (f"{base}/{{key}}", f"{base}/x/{{tag}}", f"POST {base}/tags")
+    caches = Caches([parse(name) for name in names])
+    assert caches.forgets_by_url
+    target = "/8x8/filters:fill(red)/b%2Fa%c3%b6.jpg?w=3&x=%20"
+    await caches.forget_targets([target])
+    await caches.close()
+    assert cache.told == [("PURGE", target, "")] * 3
+    assert not Caches([parse(f"POST {base}/tags")]).forgets_by_url

@@ -1,0 +1,84 @@
+"""Targets by key, and caches that are told to forget them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from imgproxy.edge.answered_targets import AnsweredTargets, TargetPurge
+from imgproxy.edge.caches import Caches
+from imgproxy.errors import Unavailable
+from imgproxy.image.source import Key
+
+A, B = Key("a.jpg"), Key("b.jpg")
+
+
+class FakeCaches(Caches):
+    """Remembers what it was told, and fails as often as it is told to."""
+
+    def __init__(self, failures: int = 0) -> None:
+        super().__init__([])
+        self.failures = failures
+        self.told: list[str] = []
+        self.done = asyncio.Event()
+
+    async def forget_targets(self, targets: object) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise Unavailable("away")
+        assert isinstance(targets, list)
+        self.told += targets
+        self.done.set()
+
+
+def test_answered_targets_knows_each_target_once_by_every_key() -> None:
+    targets = AnsweredTargets()
+    for key, target in ((A, "/a.jpg"), (A, "/8x8/a.jpg"), (A, "/a.jpg"), (B, "/8x8/a.jpg")):
+        targets.note(key, target)
+    assert targets.of(A) == ["/8x8/a.jpg", "/a.jpg"]
+    assert targets.of(B) == ["/8x8/a.jpg"]
+    targets.forget(A, "/a.jpg", "/8x8/a.jpg", "/unknown")
+    assert (targets.of(A), targets.of(B)) == ([], ["/8x8/a.jpg"])
+
+
+def test_answered_targets_drops_the_least_recently_answered() -> None:
+    targets = AnsweredTargets(2)
+    targets.note(A, "/1")
+    targets.note(A, "/2")
+    targets.note(A, "/1")
+    targets.note(B, "/3")
+    assert (targets.of(A), targets.of(B)) == (["/1"], ["/3"])
+
+
+async def test_target_purge_tells_all_targets_and_forgets_them() -> None:
+    targets, caches = AnsweredTargets(), FakeCaches()
+    purge = TargetPurge(caches, targets)
+    targets.note(A, "/1")
+    targets.note(B, "/2")
+    purge.begin(A)
+    targets.note(A, "/new")
+    await asyncio.wait_for(caches.done.wait(), 5)
+    await purge.close()
+    assert (caches.told, targets.of(A), targets.of(B)) == (["/1"], ["/new"], ["/2"])
+
+
+async def test_target_purge_tries_again() -> None:
+    targets, caches = AnsweredTargets(), FakeCaches(failures=2)
+    purge = TargetPurge(caches, targets, pauses=(0, 0))
+    targets.note(A, "/1")
+    purge.begin(A)
+    await asyncio.wait_for(caches.done.wait(), 5)
+    await purge.close()
+    assert caches.told == ["/1"]
+
+
+async def test_target_purge_that_fails_for_good_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    targets, caches = AnsweredTargets(), FakeCaches(failures=9)
+    purge = TargetPurge(caches, targets, pauses=())
+    targets.note(A, "/1")
+    purge.begin(A)
+    for _ in range(9):
+        await asyncio.sleep(0)
+    await purge.close()
+    assert "1 URLs of 'a.jpg' may stay in a cache in front: away" in caplog.text
