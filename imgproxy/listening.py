@@ -190,6 +190,8 @@ class _Protocol(web.RequestHandler):
         """Answer; what aiohttp has refused by itself, in our words."""
         if isinstance(resp, web.HTTPException):
             resp = _problem(request, resp.status, None)
+        if request._message.upgrade:  # aiohttp loses what follows in the same segment (3.14.5)
+            resp.force_close()
         if not request.content.is_eof():
             return self._finish_unread(request, resp, start_time)
         return self._finish(request, resp, start_time)
