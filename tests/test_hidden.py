@@ -127,6 +127,29 @@ async def test_another_server_of_the_same_record_hears_of_it(record: DatabaseAdd
             assert {await edge(there, PICTURE + key) for _ in range(5)} == {status}
 
 
+async def test_a_download_url_ends_on_another_server_of_the_same_record_and_begins_there_at_once(
+    record: DatabaseAddress, tmp_path: Path
+) -> None:
+    objects, same = LocalAddress(tmp_path / "objects"), {"database": record, "secret": "the same for both"}
+    async with (
+        running(objects, tmp_path / "here", **same) as here,
+        running(objects, tmp_path / "there", **same) as there,
+    ):
+        _, id_ = await registered(here)
+
+        async def url(site: Site) -> str:
+            headers = {"X-API-Key": here.key}
+            async with site.client.get(f"/v1/files/{id_}/download-url", headers=headers) as answer:
+                return "/" + (await answer.json())["url"].split("/", 3)[3]
+
+        old = await url(there)
+        assert await edge(there, old) == 200
+        assert await change(here, id_, "PATCH", body={"visibility": "private"}) == 200
+        new = await url(there)
+        assert (await edge(here, old), await edge(there, new), await edge(here, new)) == (403, 200, 200)
+        assert await edge(there, old) == 403  # it was told by the newer one, if by nobody else
+
+
 def test_every_edge_has_heard_of_it_when_the_api_answers(tmp_path: Path) -> None:
     with serving(tmp_path, "--demo", "--edges", "2") as served:
         words = "".join(served.words)
@@ -136,6 +159,10 @@ def test_every_edge_has_heard_of_it_when_the_api_answers(tmp_path: Path) -> None
         _, _, listed = served.get("/v1/files?search=logo.png", **headers)
         (file,) = json.loads(listed)["items"]
         target = "/fit-in/20x20/demo/logo.png"
+        download = f"/v1/files/{file['id']}/download-url"
+        old = json.loads(served.get(download, **headers)[2])["url"].removeprefix(
+            f"http://127.0.0.1:{served.port}"
+        )
         visitors = [http.client.HTTPConnection("127.0.0.1", served.port, timeout=30) for _ in range(24)]
         try:
             for visibility, status in (("private", 404), ("public", 200)) * 5:
@@ -151,6 +178,11 @@ def test_every_edge_has_heard_of_it_when_the_api_answers(tmp_path: Path) -> None
                     answer.read()
                     seen.append(answer.status)
                 assert set(seen) == {status}
+            for each in visitors:
+                each.request("GET", old)
+                answer = each.getresponse()
+                answer.read()
+                assert answer.status == 403
         finally:
             for each in visitors:
                 each.close()
