@@ -282,14 +282,21 @@ def gateway_routes(
     return gateway.routes()
 
 
-def make_pool(settings: Settings, *, size: int | None = None, spare: int = 1) -> Pool:
-    """The workers, not started yet; `size` of them, or as many as the settings say."""
+def make_pool(settings: Settings, *, size: int | None = None, spare: int | None = None) -> Pool:
+    """The workers, not started yet; `size` of them, or as many as the settings say.
+
+    One spare is enough where one worker at a time is replaced. Where each job takes one, there are as many
+    spares as slots.
+    """
+    size = size or settings.workers
     return Pool(
-        size or settings.workers,
+        size,
         settings.queue,
         settings.deadline,
-        spare=spare,
+        spare=spare if spare is not None else size if settings.worker_jobs == 1 else 1,
+        recycle_jobs=settings.worker_jobs,
         memory=settings.worker_memory,
+        require_locks=settings.sandbox == "require",
     )
 
 

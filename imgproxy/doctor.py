@@ -17,6 +17,7 @@ from typing import Literal
 from aiohttp import http_parser
 
 from imgproxy import app, file_modes
+from imgproxy.engine import sandbox
 from imgproxy.engine.protocol import Ready
 from imgproxy.errors import ImgproxyError
 from imgproxy.files import migrations
@@ -28,7 +29,6 @@ from imgproxy.settings import Settings
 from imgproxy.storage.address import LocalAddress, make
 from imgproxy.storage.uploads import PRIVATE_FOLDERS
 
-_LOCKS = ("no-new-privileges", "rlimits", "landlock", "seccomp")
 _FILES = 4_096  # each connection takes one, each job three
 
 
@@ -68,10 +68,10 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
 
 async def _workers(settings: Settings) -> list[Finding]:
     """Start one worker, and hear what it says of itself."""
-    pool = app.make_pool(settings, size=1, spare=0)
+    pool = app.make_pool(settings.model_copy(update={"sandbox": "prefer"}), size=1, spare=0)
     try:
         await pool.start()
-        return [_codecs(pool.ready), _readers(settings), _sandbox(pool.ready)]
+        return [_codecs(pool.ready), _readers(settings), _sandbox(settings, pool.ready)]
     except ImgproxyError as error:
         return [Finding("FAIL", "workers", str(error))]
     finally:
@@ -92,16 +92,12 @@ def _readers(settings: Settings) -> Finding:
     return Finding("ok", "readers", on + (f"; off by IMGPROXY_READERS: {', '.join(off)}" if off else ""))
 
 
-def _sandbox(ready: Ready) -> Finding:
-    missing = [name for name in _LOCKS if name not in ready.locks]
-    if missing:
-        return Finding(
-            "note",
-            "sandbox",
-            f"without {', '.join(missing)}: use Linux 5.13 or newer and install libseccomp2; "
-            f"held by {', '.join(ready.locks) or 'nothing'}",
-        )
-    return Finding("ok", "sandbox", f"full: {', '.join(ready.locks)}")
+def _sandbox(settings: Settings, ready: Ready) -> Finding:
+    if lack := sandbox.shortcoming(ready.locks):
+        level: Literal["note", "FAIL"] = "FAIL" if settings.sandbox == "require" else "note"
+        return Finding(level, "sandbox", f"{lack}; held by {', '.join(ready.locks) or 'nothing'}")
+    memory = settings.worker_memory // 1024**2
+    return Finding("ok", "sandbox", f"full: {', '.join(ready.locks)}; {memory} MiB of memory a worker")
 
 
 async def _storage(settings: Settings) -> Finding:

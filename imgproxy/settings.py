@@ -392,6 +392,14 @@ class Settings(BaseSettings):
         default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, le=256,
         description="processes that make pictures; the default is one a core",
     )  # fmt: skip
+    worker_jobs: int = Field(
+        10_000, ge=1, description="Images that one worker makes before it is replaced; 1 shares none"
+    )
+    sandbox: Literal["prefer", "require"] = Field(
+        "prefer",
+        description="Landlock and seccomp of workers: `prefer` warns where one is missing, `require` refuses "
+        "to serve",
+    )
     worker_memory: ByteSize = Field(
         ByteSize(768 * 1024**2), ge=128 * 1024**2,
         description="Memory of one worker at most; an image that needs more is 422",

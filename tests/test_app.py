@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from imgproxy import app
 from imgproxy.app import recipe
 from imgproxy.image.colour import BLACK, Colour
 from imgproxy.image.source import Key
@@ -137,3 +139,20 @@ def test_recipe_damaged_changes_the_key_and_the_lifetime_of_damaged_images() -> 
     shown, refused = recipe(Settings(shared_ttl=120)), recipe(Settings(shared_ttl=120, damaged="refuse"))
     assert (shown.damaged_seconds, refused.damaged_seconds) == (120, None)
     assert shown.encoder != refused.encoder
+
+
+@pytest.mark.parametrize(
+    ("chosen", "spare"), [({}, 1), ({"worker_jobs": 1}, 3), ({"worker_jobs": 2, "sandbox": "require"}, 1)]
+)
+def test_make_pool_follows_worker_jobs_and_sandbox(
+    chosen: dict[str, Any], spare: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, object] = {}
+    monkeypatch.setattr(app, "Pool", lambda *_, **settings: told.update(settings))
+    app.make_pool(Settings(workers=3, worker_memory=300 * 1024**2, **chosen))
+    assert told == {
+        "spare": spare,
+        "recycle_jobs": chosen.get("worker_jobs", 10_000),
+        "memory": 300 * 1024**2,
+        "require_locks": chosen.get("sandbox") == "require",
+    }

@@ -119,6 +119,7 @@ def test_every_variable_is_known() -> None:
     names = {name for stage in STAGES for text in texts(stage, "ENV") for name in re.findall(r"(\w+)=", text)}
     assert names <= KNOWN
     assert "MALLOC_ARENA_MAX=2" in step("imgproxy", "ENV").text
+    assert "IMGPROXY_SANDBOX=require" in step("imgproxy", "ENV").text
 
 
 def test_the_edge_is_not_root_and_owns_what_it_writes() -> None:

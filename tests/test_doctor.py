@@ -78,13 +78,17 @@ async def test_a_sound_deployment_is_told_in_one_line_each(settings: Settings, w
     assert lines["readers"].startswith(
         "ok    readers      libvips: jpeg png webp avif gif tiff svg; heic: heic"
     )
-    assert lines["sandbox"] == "ok    sandbox      full: no-new-privileges, rlimits, landlock, seccomp"
+    full = "full: no-new-privileges, rlimits, landlock, seccomp; 768 MiB of memory a worker"
+    assert lines["sandbox"] == f"ok    sandbox      {full}"
     assert workers.closed
 
 
 @pytest.mark.parametrize(
     ("held", "without", "by"),
-    [(LOCKS[:3], "seccomp:", "no-new-privileges, rlimits, landlock"), ((), ", ".join(LOCKS), "nothing")],
+    [
+        (LOCKS[:3], "seccomp: seccomp needs libseccomp.so.2", "no-new-privileges, rlimits, landlock"),
+        ((), ", ".join(LOCKS), "nothing"),
+    ],
 )
 async def test_locks_that_are_missing_are_named_and_do_not_fail(
     settings: Settings, workers: Workers, held: tuple[str, ...], without: str, by: str
@@ -92,8 +96,19 @@ async def test_locks_that_are_missing_are_named_and_do_not_fail(
     workers.ready = Ready("libvips 8.18.7", held, tuple(TRAITS))
     status, lines = await examined(settings)
     assert status == 0
-    assert lines["sandbox"].startswith(f"note  sandbox      without {without}")
+    assert lines["sandbox"].startswith(f"note  sandbox      the sandbox of workers lacks {without}")
     assert lines["sandbox"].endswith(f"held by {by}")
+
+
+async def test_locks_that_are_missing_fail_where_imgproxy_sandbox_requires_them(
+    settings: Settings, workers: Workers
+) -> None:
+    workers.ready = Ready("libvips 8.18.7", (*LOCKS[:2], "seccomp"), tuple(TRAITS))
+    status, lines = await examined(settings.model_copy(update={"sandbox": "require"}))
+    assert status == 1
+    assert lines["sandbox"].startswith(
+        "FAIL  sandbox      the sandbox of workers lacks landlock: landlock needs Linux"
+    )
 
 
 async def test_types_that_cannot_be_read_are_named_and_do_not_fail(

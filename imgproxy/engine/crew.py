@@ -15,6 +15,7 @@ from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
+from imgproxy.engine import sandbox
 from imgproxy.engine.process import Ended, WorkerProcess, launch
 from imgproxy.engine.protocol import Ready
 from imgproxy.errors import EngineFailed
@@ -44,12 +45,20 @@ class Crew:
     """`target` workers, started by `command`, each given `start_seconds` to be ready."""
 
     def __init__(
-        self, target: int, *, command: Sequence[str], start_seconds: float, watcher: Watcher
+        self,
+        target: int,
+        *,
+        command: Sequence[str],
+        start_seconds: float,
+        watcher: Watcher,
+        require_locks: bool = False,
     ) -> None:
+        """With `require_locks`, a worker whose sandbox lacks one is not ready."""
         self._target = target
         self._command = command
         self._start_seconds = start_seconds
         self._watcher = watcher
+        self._require_locks = require_locks
         self._threads = ThreadPoolExecutor(2, "imgproxy-crew")  # its own, because they must live as long
         self._alive: set[WorkerProcess] = set()
         self._at_work: set[WorkerProcess] = set()
@@ -144,6 +153,9 @@ class Crew:
             return None
         if not isinstance(word, Ready):
             worker.end("garbage")
+        elif self._require_locks and (lack := sandbox.shortcoming(word.locks)):
+            worker.end("unlocked")
+            return EngineFailed(f"{lack}; IMGPROXY_SANDBOX=prefer serves without")
         return word
 
     def _failed(self) -> None:

@@ -75,6 +75,7 @@ class Pool:
         recycle_jobs: int = 10_000,
         recycle_seconds: float = 3600,
         memory: int = sandbox.MEMORY,
+        require_locks: bool = False,
         command: Sequence[str] = COMMAND,
         start_seconds: float = 30,
     ) -> None:
@@ -94,7 +95,11 @@ class Pool:
         """How many jobs workers were given, by what came of them."""
         self._quiet = asyncio.Event()
         self._crew = Crew(
-            size + spare, command=(*command, str(memory)), start_seconds=start_seconds, watcher=self
+            size + spare,
+            command=(*command, str(memory)),
+            start_seconds=start_seconds,
+            watcher=self,
+            require_locks=require_locks,
         )
 
     @property
@@ -131,6 +136,8 @@ class Pool:
         except BaseException:
             await self._crew.close()
             raise
+        if lack := sandbox.shortcoming(ready.locks):
+            _log.warning("%s; IMGPROXY_SANDBOX=require would not serve so", lack)
         _log.info("workers are ready: libvips %s, locked in by %s", ready.libvips, ", ".join(ready.locks))
 
     async def close(self, seconds: float = 10) -> None:
@@ -293,6 +300,8 @@ class Pool:
 
     def _is_worn(self, worker: WorkerProcess) -> bool:
         """Whether to replace it; one at a time, so that the spare can take its place."""
+        if self._recycle_jobs == 1:
+            return True
         return not self._crew.hiring and (
             worker.jobs >= self._recycle_jobs
             or worker.age >= self._recycle_seconds

@@ -42,8 +42,9 @@ ENVIRONMENT = {
 _LONGEST_COMPLAINT = 4_000
 
 Answer = Rendered | Ready | ImgproxyError
-Reason = Literal["crash", "deadline", "abandoned", "garbage", "retired", "closed"]
-"""Why a worker ended: by itself, too slow, nobody waits any more, talks nonsense, has served, we close."""
+Reason = Literal["crash", "deadline", "abandoned", "garbage", "unlocked", "retired", "closed"]
+"""Why a worker ended: by itself, too slow, nobody waits any more, talks nonsense, lacks a lock, has served,
+we close."""
 
 
 class Ended(Exception):

@@ -15,6 +15,7 @@ import os
 import resource
 import signal
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 from imgproxy.engine import landlock, seccomp
@@ -27,6 +28,13 @@ FONTS = (
     "/usr/share/fontconfig",
 )
 """Pango opens a face when text first needs it, so these stay readable."""
+
+LOCKS = ("no-new-privileges", "rlimits", "landlock", "seccomp")
+_REMEDIES = {
+    "landlock": "Linux 5.13 or newer with landlock among its security modules, and a container runtime that "
+    "allows its system calls",
+    "seccomp": "libseccomp.so.2, as in Debian's package libseccomp2, and a kernel with seccomp filters",
+}
 
 MEMORY = 768 * 1024**2
 """A worker's own memory, in bytes."""
@@ -73,6 +81,13 @@ def lock(
             seccomp.restrict(library, files="landlock" in locks)
             locks.append("seccomp")
     return tuple(locks)
+
+
+def shortcoming(locks: Sequence[str]) -> str:
+    """Return which locks are missing and what they need, or an empty text if none is."""
+    missing = [name for name in LOCKS if name not in locks]
+    needs = "; ".join(f"{name} needs {_REMEDIES[name]}" for name in missing if name in _REMEDIES)
+    return f"the sandbox of workers lacks {', '.join(missing)}: {needs}" if missing else ""
 
 
 def allows(size: int) -> bool:

@@ -182,7 +182,6 @@ def start(
     """Lock this process in, warm up, say so, and serve."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # meant for the server, which first lets running jobs end
-    _give_way()
     try:
         prepare()
     except EngineFailed as error:  # nothing would go well: let whoever started us say why
@@ -218,6 +217,7 @@ def _peer(channel: socket.socket) -> int:
 
 def main() -> None:
     """Run a worker; the last arguments are its limit of memory in bytes and the descriptor of its socket."""
+    _give_way()
     from imgproxy.engine import (  # here: the server imports this module too, and no libvips
         pipeline,
         readers,

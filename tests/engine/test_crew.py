@@ -140,6 +140,24 @@ async def test_a_refused_start_is_an_error_at_once_in_the_workers_words(
     assert "try 3" not in caplog.text
 
 
+@pytest.mark.parametrize("required", [True, False])
+async def test_start_without_a_lock_is_refused_where_locks_are_required(
+    make_crew: MakeCrew, required: bool
+) -> None:
+    witness = Witness()
+    locks = READY.replace('"locks": []', '"locks": ["no-new-privileges", "rlimits", "landlock"]')
+    crew = make_crew(witness, command=says(locks), require_locks=required)
+    if not required:
+        assert (await crew.start()).locks == ("no-new-privileges", "rlimits", "landlock")
+        return
+    with pytest.raises(
+        EngineFailed, match=r"lacks seccomp: seccomp needs libseccomp\.so\.2.*IMGPROXY_SANDBOX"
+    ):
+        await crew.start()
+    assert witness.arrivals == []
+    assert crew.deaths == {"unlocked": 1}
+
+
 @pytest.mark.parametrize(
     ("command", "settings"),
     [(NEVER, {}), (says(NONSENSE), {}), (says(""), {}), (("/bin/sleep", "60"), {"start_seconds": 0.05})],

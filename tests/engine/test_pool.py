@@ -18,7 +18,7 @@ import pytest
 
 from imgproxy import errors
 from imgproxy.clients import Waiters
-from imgproxy.engine import pipeline, process, vips
+from imgproxy.engine import pipeline, process, sandbox, vips
 from imgproxy.engine.pool import Pool, Result
 from imgproxy.engine.protocol import Job
 from imgproxy.image.formats import Format
@@ -423,6 +423,50 @@ async def test_a_worker_is_replaced_after_its_number_of_jobs_and_nobody_waits() 
         assert (await ask(pool, "echo")).waited_seconds < 0.01
         await until(lambda: pool.idle == 2)
         assert len(_children() - before) == 1
+
+
+async def test_a_worker_makes_one_job_alone_where_recycle_jobs_is_1_and_the_next_finds_a_spare() -> None:
+    async with running(2, recycle_jobs=1, spare=2) as pool:
+        pids: list[int] = []
+        for _ in range(2):
+            before = _children()
+            await asyncio.gather(*(ask(pool, "echo") for _ in range(2)))
+            await until(lambda: pool.idle == 4)
+            pids += before - _children()
+        assert len(set(pids)) == 4
+        results = await asyncio.gather(*(ask(pool, "echo") for _ in range(10)))
+        assert len(results) == 10
+        await until(lambda: pool.deaths == {"retired": 14} and pool.idle == 4)
+        assert len(_children()) == 4
+
+
+async def test_kills_under_load_of_workers_for_one_job_lose_no_job_that_was_not_begun() -> None:
+    async with running(2, 50, recycle_jobs=1, spare=2) as pool:
+        jobs = [asyncio.create_task(ask(pool, "spin 0.01")) for _ in range(20)]
+        kills = 0
+        while not all(job.done() for job in jobs) and kills < 3:
+            await until(lambda: pool.idle or all(job.done() for job in jobs))
+            if children := _children():
+                os.kill(min(children), signal.SIGKILL)
+            kills += 1
+            assert len(_children()) <= 12  # those that are being reaped counted
+        results = await asyncio.gather(*jobs, return_exceptions=True)
+        await until(lambda: pool.idle == 4)
+    failed = [result for result in results if isinstance(result, BaseException)]
+    assert len(failed) <= kills
+
+
+async def test_start_without_a_lock_warns_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "shortcoming", lambda _: "the sandbox lacks landlock")
+    async with running(2):
+        pass
+    warned = [each.getMessage() for each in caplog.records if "landlock" in each.getMessage()]
+    assert warned == ["the sandbox lacks landlock; IMGPROXY_SANDBOX=require would not serve so"]
+    with pytest.raises(errors.EngineFailed, match="lacks landlock"):
+        async with running(2, require_locks=True):
+            pass
 
 
 async def test_a_worker_that_keeps_memory_is_replaced() -> None:
