@@ -29,7 +29,7 @@ CMD ["nginx", "-g", "daemon off;"]
 
 FROM python:3.12-slim-bookworm AS build
 
-COPY pyproject.toml README.md requirements.lock requirements-build.lock /source/
+COPY pyproject.toml README.md LICENSE requirements.lock requirements-build.lock /source/
 COPY imgproxy /source/imgproxy
 # Nothing is installed whose hash is not in a lock (`make lock`). Every dependency comes as a wheel but pyvips,
 # which is built without a compiler, as we are: by what the second lock names, and pip fetches nothing else.
