@@ -9,12 +9,15 @@ from __future__ import annotations
 import hmac
 import os
 import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, ByteSize, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from imgproxy.clients import Network
@@ -505,12 +508,53 @@ _SECRET = (  # may hold credentials: never shown
 
 def read() -> Settings:
     """Read the environment; raise `SettingsError`."""
+    _require_known(os.environ)
     try:
         settings = Settings()
     except ValidationError as error:
         raise SettingsError(_line(error)) from None
     _check_together(settings)
     return settings
+
+
+_OF_KUBERNETES = re.compile(r"IMGPROXY_(SERVICE_.+|PORT(_.+)?)")
+"""Written into every container where a service is called `imgproxy`."""
+
+_OF_THE_OTHER = frozenset(
+    f"{PREFIX}{name}"
+    for name in (
+        *("KEY", "SALT", "BIND", "NETWORK", "TIMEOUT", "CONCURRENCY", "MAX_CLIENTS", "KEEP_ALIVE_TIMEOUT"),
+        *("SIGNATURE_SIZE", "TRUSTED_SIGNATURES", "ALLOWED_SOURCES", "BASE_URL", "LOCAL_FILESYSTEM_ROOT"),
+        *("USE_S3", "S3_REGION", "S3_ENDPOINT", "USE_GCS", "GCS_KEY", "USE_ABS", "FORMAT_QUALITY"),
+        *("MAX_SRC_RESOLUTION", "MAX_SRC_FILE_SIZE", "MAX_ANIMATION_FRAMES", "DOWNLOAD_TIMEOUT"),
+        *("AUTO_WEBP", "AUTO_AVIF", "ENFORCE_WEBP", "ENFORCE_AVIF", "ENABLE_WEBP_DETECTION", "USE_ETAG"),
+        *("AUTO_ROTATE", "STRIP_METADATA", "WATERMARK_DATA", "WATERMARK_PATH", "WATERMARK_URL"),
+        *("PROMETHEUS_BIND", "LOG_FORMAT", "LOG_LEVEL", "ALLOW_ORIGIN", "USER_AGENT", "SO_REUSEPORT"),
+    )
+)
+"""Variables of the server of imgproxy.net that its users bring along."""
+
+
+def _require_known(environment: Mapping[str, str]) -> None:
+    """Raise `SettingsError` for a variable that is not ours: a misspelt limit would not hold."""
+    aliases = {str(name) for field in Settings.model_fields.values() for name in _aliases(field)}
+    known = {*variables(), *aliases}
+    for name in sorted(environment):
+        upper = name.upper()
+        if not upper.startswith(PREFIX) or upper in known or _OF_KUBERNETES.fullmatch(upper):
+            continue
+        if upper in _OF_THE_OTHER:
+            raise SettingsError(
+                f"{name}: is a setting of imgproxy.net's server, which this is not; unset it, and see the "
+                "settings in the README"
+            )
+        near = get_close_matches(upper.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known], 1)
+        hint = f"; the nearest is {PREFIX}{near[0]}" if near else ""
+        raise SettingsError(f"{name}: is no setting{hint}")
+
+
+def _aliases(field: FieldInfo) -> Sequence[object]:
+    return field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else ()
 
 
 def _check_together(settings: Settings) -> None:

@@ -9,6 +9,7 @@ import argparse
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -53,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
         + "\n".join(f"  {name:32} {text}" for name, text in variables().items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("--version", action="version", version=f"%(prog)s {version('imgproxy')}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     run = _command(commands, "serve", "serve pictures over HTTP until told to stop")
     run.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -31,6 +32,10 @@ def runs(of: argparse.ArgumentParser) -> Iterator[str]:
 def test_help_lists_every_command_and_setting(tmp_path: Path) -> None:
     done = run("--help", cwd=tmp_path)
     assert all(word in done.stdout for word in ("serve", "sign", "transform", "doctor", "IMGPROXY_STORAGE"))
+
+
+def test_version_is_that_of_the_package(tmp_path: Path) -> None:
+    assert run("--version", cwd=tmp_path).stdout == f"imgproxy {version('imgproxy')}\n"
 
 
 @pytest.mark.parametrize("name", [*runs(parser())])
