@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from imgproxy.clients import Waiters
-from imgproxy.edge.originals import Originals, Wanted
+from imgproxy.edge.originals import Changed, Originals, Wanted
 from imgproxy.engine.pool import Result
 from imgproxy.engine.protocol import Encoding, Job
-from imgproxy.errors import SourceTooLarge
+from imgproxy.errors import SourceTooLarge, StorageFailed
 from imgproxy.image.negotiate import Output
 from imgproxy.image.options import Options
 from imgproxy.image.plan import Ceiling
@@ -41,17 +41,19 @@ class Inspector:
         self._engine = engine
         self._job = Job(first_frame, Output(), Encoding(), as_it_is, meta=True)
 
-    async def inspect(self, key: Key, version: str) -> tuple[int, int] | None:
+    async def inspect(self, key: Key, version: str, size: int) -> tuple[int, int] | None:
         """Width and height as a person sees it; None if it has more bytes than we read of an original.
 
         Raise an `ImageError`, or an `OurError` when no worker can tell.
         """
         try:
-            async with self._originals.borrow([Wanted(key, version)]) as (original,):
+            async with self._originals.borrow([Wanted(key, version, size)]) as (original,):
                 job = replace(self._job, name=f"inspect {key}@{version}")
                 rendered = (await self._engine.run(job, original.descriptor, (), turn_of(key))).rendered
         except SourceTooLarge:
             return None
+        except Changed:
+            raise StorageFailed("the object is larger than storage said") from None
         return rendered.width, rendered.height
 
 

@@ -53,7 +53,7 @@ class Examiner:
         check_weight(head.size, claimed, collection)
         kind = await self.kind(key, claimed)
         check_type(collection, kind)
-        width, height = await self._sides(key, head.version, kind)
+        width, height = await self._sides(key, head, kind)
         return Found(head.size, head.version, kind, width, height)
 
     async def kind(self, key: Key, claimed: Claimed) -> str:
@@ -66,11 +66,11 @@ class Examiner:
         async with aclosing(stream) as chunks:
             return b"".join([chunk async for chunk in chunks])
 
-    async def _sides(self, key: Key, version: str, kind: str) -> tuple[int | None, int | None]:
+    async def _sides(self, key: Key, head: Head, kind: str) -> tuple[int | None, int | None]:
         if kind not in _MEASURED:
             return None, None
         try:
-            return await self._inspector.inspect(key, version) or (None, None)
+            return await self._inspector.inspect(key, head.version, head.size) or (None, None)
         except ImageError as error:
             raise InvalidFormat(f"the file cannot be read as {kind}: {error}") from error
 

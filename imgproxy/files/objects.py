@@ -99,8 +99,8 @@ class Objects(Protocol):
 class Inspector(Protocol):
     """Looks into pictures, where a stranger's bytes can do no harm."""
 
-    async def inspect(self, key: Key, version: str) -> tuple[int, int] | None:
-        """Width and height of an object as a person sees it; None if it is larger than what we read.
+    async def inspect(self, key: Key, version: str, size: int) -> tuple[int, int] | None:
+        """Width and height of an object of `size` bytes, as a person sees it; None if we read no such size.
 
         Raise an `ImageError` for what is no picture, or a broken one.
         """

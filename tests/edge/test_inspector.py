@@ -9,7 +9,7 @@ import pytest
 from imgproxy.edge.inspector import Inspector
 from imgproxy.edge.originals import Originals
 from imgproxy.engine.pool import Pool
-from imgproxy.errors import BrokenImage, ImageError, ImageTooLarge
+from imgproxy.errors import BrokenImage, ImageError, ImageTooLarge, StorageFailed
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.source import Key
 from imgproxy.storage.memory import MemoryStorage
@@ -35,7 +35,7 @@ async def inspected(pool: Pool, body: bytes) -> tuple[int, int] | None:
     storage = MemoryStorage()
     head = await storage.put(KEY, chunks())
     originals = Originals(storage, limit=LIMIT)
-    return await Inspector(originals, pool, ceiling=CEILING).inspect(KEY, head.version)
+    return await Inspector(originals, pool, ceiling=CEILING).inspect(KEY, head.version, head.size)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,14 @@ async def test_what_cannot_be_shown_is_refused(pool: Pool, body: bytes, kind: ty
 
 async def test_what_is_larger_than_an_original_may_be_is_not_measured(pool: Pool) -> None:
     assert await inspected(pool, bytes(LIMIT + 1)) is None
+
+
+async def test_inspect_of_an_object_that_is_larger_than_said_is_storages_fault(pool: Pool) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"x" * 10
+
+    storage = MemoryStorage()
+    head = await storage.put(KEY, chunks())
+    inspector = Inspector(Originals(storage, limit=LIMIT), pool, ceiling=CEILING)
+    with pytest.raises(StorageFailed):
+        await inspector.inspect(KEY, head.version, 9)

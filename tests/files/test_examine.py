@@ -126,7 +126,7 @@ async def test_what_is_no_picture_is_looked_into_by_nobody(
 async def test_a_picture_larger_than_what_we_read_is_kept_without_its_sides(
     storage: Noted, measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def nothing(key: Key, version: str) -> None:
+    async def nothing(*_: object) -> None:
         return None
 
     monkeypatch.setattr(measure, "inspect", nothing)

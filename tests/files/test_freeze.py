@@ -183,10 +183,10 @@ async def test_who_was_taken_for_dead_and_comes_back_makes_no_second_file(here: 
     reached, released = asyncio.Event(), asyncio.Event()
     inspect = here.measure.inspect
 
-    async def held(key: Any, version: str) -> Any:
+    async def held(*asked: Any) -> Any:
         reached.set()
         await released.wait()
-        return await inspect(key, version)
+        return await inspect(*asked)
 
     here.measure.inspect = held  # type: ignore[method-assign]
     first = asyncio.create_task(here.register(upload))
@@ -206,8 +206,8 @@ async def test_who_comes_after_his_promise_was_kept_makes_no_file(here: Desk) ->
     upload = await here.uploaded()
     inspect = here.measure.inspect
 
-    async def late(key: Any, version: str) -> Any:
-        found = await inspect(key, version)
+    async def late(*asked: Any) -> Any:
+        found = await inspect(*asked)
         here.clock.now += 2 * LEASE_MS
         await here.drain()
         return found
@@ -224,7 +224,7 @@ async def test_who_is_stopped_half_way_leaves_it_to_be_tried_again(here: Desk) -
     reached = asyncio.Event()
     inspect = here.measure.inspect
 
-    async def held(key: Any, version: str) -> Any:
+    async def held(*asked: Any) -> Any:
         reached.set()
         await asyncio.Event().wait()
 

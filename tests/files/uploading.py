@@ -63,11 +63,12 @@ class Measure:
         self.seen: list[Key] = []
         self.error: ImgproxyError | None = None
 
-    async def inspect(self, key: Key, version: str) -> tuple[int, int] | None:
+    async def inspect(self, key: Key, version: str, size: int) -> tuple[int, int] | None:
         self.seen.append(key)
         if self.error is not None:
             raise self.error
-        assert (await self.storage.head(key)).version == version
+        head = await self.storage.head(key)
+        assert (head.version, head.size) == (version, size)
         if b"broken" in await everything(self.storage.read(key)):
             raise BrokenImage("the picture ends too early")
         return 40, 20

@@ -70,8 +70,9 @@ class Measure:
     def __init__(self, storage: DoubtfulStorage) -> None:
         self._storage = storage
 
-    async def inspect(self, key: Key, version: str) -> tuple[int, int] | None:
-        assert (await self._storage.head(key)).version == version
+    async def inspect(self, key: Key, version: str, size: int) -> tuple[int, int] | None:
+        head = await self._storage.head(key)
+        assert (head.version, head.size) == (version, size)
         found = _SIDES.search(await everything(self._storage.read(key, end=100)))
         if found is None:
             raise BrokenImage("the picture ends too early")
