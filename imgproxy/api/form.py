@@ -6,18 +6,17 @@ depends on its collection, and so does when to stop reading; so `category` must 
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, TypeVar
 
-from aiohttp import BodyPartReader, MultipartReader, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import BodyPartReader, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from imgproxy.api.fingerprint import Fingerprint
+from imgproxy.api.form_reader import FormReader
 from imgproxy.api.intake import MAX_BYTES
 from imgproxy.api.read import refusal
 from imgproxy.api.text import FileName, Line, Metadata, MimeType, Name, Prose, Tags
@@ -27,13 +26,10 @@ from imgproxy.files.model import Visibility
 from imgproxy.files.stream import Details
 from imgproxy.files.uploads import Wish
 
-_CHUNK = 64 * 1024
 _FIELD_BYTES = 64 * 1024  # of all fields but the file
-_SILENCE_SECONDS = 30.0
 _UNKNOWN = "application/octet-stream"
 _JSON_FIELDS = ("metadata", "tags")
 
-Read = TypeVar("Read")
 Model = TypeVar("Model", bound=BaseModel)
 _Bytes = Annotated[str, WithJsonSchema({"type": "string", "format": "binary"})]
 
@@ -74,10 +70,10 @@ class _Fields:
         self.fingerprint = fingerprint
         self._size = 0
 
-    async def keep(self, part: BodyPartReader) -> None:
+    async def keep(self, reader: FormReader, part: BodyPartReader) -> None:
         """Read a field; of two of one name the last counts. Raise `BodyTooLarge` or `InvalidRequest`."""
         read = b""
-        async for chunk in _body(part, self.fingerprint):
+        async for chunk in _body(reader, part, self.fingerprint):
             read += chunk
             if self._size + len(read) > _FIELD_BYTES:
                 raise BodyTooLarge(f"fields of at most {_FIELD_BYTES} bytes are expected beside the file")
@@ -89,7 +85,7 @@ class _Fields:
 class Form:
     """One form under way: `chunks` once, then `details`."""
 
-    def __init__(self, reader: MultipartReader, fields: _Fields, part: BodyPartReader) -> None:
+    def __init__(self, reader: FormReader, fields: _Fields, part: BodyPartReader) -> None:
         self._reader = reader
         self._fields = fields
         self._part = part
@@ -101,22 +97,22 @@ class Form:
     @classmethod
     async def open(cls, http: web.Request, fingerprint: Fingerprint | None = None) -> Form:
         """Read up to the file; raise `InvalidRequest` if there is none. Add what is read to a fingerprint."""
-        reader, fields = await _reader(http), _Fields(fingerprint)
-        while (part := await _next(reader)) is not None:
+        reader, fields = FormReader(http), _Fields(fingerprint)
+        while (part := await reader.next()) is not None:
             if part.name == "file":
                 return cls(reader, fields, part)
-            await fields.keep(part)
+            await fields.keep(reader, part)
         raise InvalidRequest("a field `file` that holds a file is expected")
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The file's bytes as they arrive; at the end, read the fields that follow."""
-        async for chunk in _body(self._part, self._fields.fingerprint):
+        async for chunk in _body(self._reader, self._part, self._fields.fingerprint):
             if chunk:
                 yield chunk
-        while (part := await _next(self._reader)) is not None:
+        while (part := await self._reader.next()) is not None:
             if part.name in ("file", "category"):
                 raise InvalidRequest(f"{part.name}: one is expected, and category before file")
-            await self._fields.keep(part)
+            await self._fields.keep(self._reader, part)
 
     def details(self) -> Details:
         """What the fields say, once all of them are here."""
@@ -143,7 +139,9 @@ async def read(http: web.Request, fingerprint: Fingerprint) -> None:
             raise BodyTooLarge(f"file: must have at most {MAX_BYTES} bytes")
 
 
-async def _body(part: BodyPartReader, fingerprint: Fingerprint | None) -> AsyncIterator[bytes]:
+async def _body(
+    reader: FormReader, part: BodyPartReader, fingerprint: Fingerprint | None
+) -> AsyncIterator[bytes]:
     """Yield what a part holds, and add the part to a fingerprint.
 
     The boundary is left out, as clients draw another one for each try. The digest takes 0.1 ms a chunk.
@@ -151,40 +149,12 @@ async def _body(part: BodyPartReader, fingerprint: Fingerprint | None) -> AsyncI
     head = json.dumps([part.name, part.filename, part.headers.get("Content-Type")]).encode()
     digest = hashlib.sha256(b"%d %b" % (len(head), head))
     while not part.at_eof():
-        chunk = await _patiently(part.read_chunk(_CHUNK))
+        chunk = await reader.chunk(part)
         if fingerprint is not None:
             digest.update(chunk)
         yield chunk
     if fingerprint is not None:
         fingerprint.add(digest.digest())
-
-
-async def _reader(http: web.Request) -> MultipartReader:
-    try:
-        return await http.multipart()
-    except (AssertionError, KeyError, ValueError):
-        raise InvalidRequest("the form names no boundary") from None
-
-
-async def _next(reader: MultipartReader) -> BodyPartReader | None:
-    part = await _patiently(reader.next())
-    if part is None or isinstance(part, BodyPartReader):
-        return part
-    raise InvalidRequest("a form without forms in it is expected")
-
-
-async def _patiently(reading: Awaitable[Read]) -> Read:
-    """Read some more of the body; raise `InvalidRequest` when it does not come, or is no form."""
-    try:
-        async with asyncio.timeout(_SILENCE_SECONDS):
-            return await reading
-    except TimeoutError:
-        raise InvalidRequest("the body came too slowly") from None
-    except (OSError, web.RequestPayloadError) as error:
-        raise InvalidRequest("the body broke off") from error
-    except (AssertionError, LookupError, RuntimeError, ValueError, HttpProcessingError) as error:
-        # whatever a parser says of a stranger's bytes
-        raise InvalidRequest("the body is not a whole multipart/form-data") from error
 
 
 def _value(name: str, raw: bytes) -> Any:

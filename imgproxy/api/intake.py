@@ -23,7 +23,8 @@ from imgproxy.storage import Head, Part
 from imgproxy.storage.ticket import Ticket
 
 MAX_BYTES = 5 * 1024**3  # of one PUT: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-_SLOWEST = 1024  # bytes a second, on the average; who sends less holds a place for days
+SLOWEST = 1024
+"""Lowest rate of a body in bytes a second, on the average: slower ones hold a place for days."""
 
 DENIED = Told("file/access-denied", 403)
 _MALFORMED = Told("common/invalid-request", 400)
@@ -113,7 +114,7 @@ async def _body(http: web.Request, length: int, patience: float) -> AsyncIterato
     md5 = hashlib.md5(usedforsecurity=False)
     received = 0
     begun = asyncio.get_running_loop().time()
-    while chunk := await _next(http, patience, begun + patience + received / _SLOWEST):
+    while chunk := await _next(http, patience, begun + patience + received / SLOWEST):
         received += len(chunk)
         if received > length:
             raise Refusal(_TOO_LARGE, f"the body has more than the {length} bytes it announced")
