@@ -43,6 +43,7 @@ from imgproxy.filing import Around, Filing, assemble_files
 from imgproxy.fleet.alone import Alone
 from imgproxy.fleet.words import Fleet
 from imgproxy.image.source import Key
+from imgproxy.rates import WrongCredentials
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
 from imgproxy.storage.address import make
@@ -100,7 +101,12 @@ async def assemble_edge(
     metrics.gauge(
         "imgproxy_sources_held_bytes", "Bytes of sources reserved, in use and kept.", lambda: originals.held
     )
-    purge = Purge(partial(fleet.spread, "purge"), secret=settings.purge_secret)
+    purge = Purge(
+        partial(fleet.spread, "purge"),
+        secret=settings.purge_secret,
+        clients=Clients(settings.trusted_proxies),
+        wrong=WrongCredentials(settings.wrong_credentials),
+    )
     answered = AnsweredTargets()
     access_log = AccessLog()
     around = Around(

@@ -35,7 +35,8 @@ secret or library. HTTP statuses are not here: see `edge/problems.py` and `api/p
     │   ├── InvalidPartNumber
     │   ├── InvalidParts            parts that make no file
     │   ├── BodyTooLarge            than what may be sent to us
-    │   ├── AuthenticationRequired  missing, expired, or not a credential of ours
+    │   ├── AuthenticationRequired  missing or expired
+    │   │   └── WrongCredential     shown, and not one of ours
     │   ├── AccessDenied            known, and not allowed this
     │   ├── FileNotFound            unknown, deleted, or another tenant's: all alike
     │   ├── UploadNotFound          unknown, aborted, or another's
@@ -191,6 +192,10 @@ class BodyTooLarge(FilesError):
 
 class AuthenticationRequired(FilesError):
     """Authentication is missing, expired, or not of ours."""
+
+
+class WrongCredential(AuthenticationRequired):
+    """A key or token that was shown is not of ours; it counts against the address."""
 
 
 class AccessDenied(FilesError):

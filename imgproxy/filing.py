@@ -25,7 +25,6 @@ from imgproxy.api.groups import GROUPS
 from imgproxy.api.idempotency import Once
 from imgproxy.api.jwks import Download, KeySet
 from imgproxy.api.keys import Keys
-from imgproxy.api.limits import Rate
 from imgproxy.api.multipart import MULTIPART, PartsIntake
 from imgproxy.api.routes import Door
 from imgproxy.api.seal import Seal
@@ -54,6 +53,7 @@ from imgproxy.files.retention import Retention
 from imgproxy.files.stream import Streams
 from imgproxy.files.terms import Terms
 from imgproxy.files.uploads import Uploads
+from imgproxy.rates import Rate, WrongCredentials
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
 from imgproxy.telemetry import AccessLog, Metrics
@@ -128,6 +128,7 @@ async def assemble_files(
         clock=time.time,
         public_url=settings.public_url,
         clients=Clients(settings.trusted_proxies),
+        wrong=WrongCredentials(settings.wrong_credentials),
     )
     front = make_front(settings)
     outbox = make_outbox(database, around, front, metrics)

@@ -374,6 +374,10 @@ class Settings(BaseSettings):
     client_misses: int = Field(
         0, ge=0, le=100_000, description="pictures that one client may wait for at once; 0: any number"
     )
+    wrong_credentials: int = Field(
+        30, ge=0, le=100_000,
+        description="maximum of wrong keys, tokens, and purge secrets a minute from one address; 0: any",
+    )  # fmt: skip
     write_timeout: Seconds = Field(
         30, description="longest wait for a client that takes nothing of a response; 0: any"
     )

@@ -18,7 +18,7 @@ from jwt.algorithms import Algorithm, ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.exceptions import PyJWTError
 
 from imgproxy.cache.flight import Flights
-from imgproxy.errors import AuthenticationRequired, Unavailable
+from imgproxy.errors import Unavailable, WrongCredential
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class KeySet:
             await self._refresh()
             found = self._named(name)
         if found is None:
-            raise AuthenticationRequired("the token is signed by a key that is not known here")
+            raise WrongCredential("the token is signed by a key that is not known here")
         return found
 
     async def close(self) -> None:

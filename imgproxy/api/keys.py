@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 from cachetools import TTLCache
 
 from imgproxy.cache.flight import Flights
-from imgproxy.errors import AuthenticationRequired
+from imgproxy.errors import AuthenticationRequired, WrongCredential
 from imgproxy.files.model import ApiKey
 
 BELIEVED_SECONDS = 5.0
@@ -47,10 +47,10 @@ class Keys:
     async def find(self, text: str) -> ApiKey:
         """The key that a client shows; raise `AuthenticationRequired` if it is none, or no longer one."""
         if not _KEY.fullmatch(text):
-            raise AuthenticationRequired("X-API-Key: pk_ or sk_ and 64 hexadecimal digits are expected")
+            raise WrongCredential("X-API-Key: pk_ or sk_ and 64 hexadecimal digits are expected")
         key = await self._look(sha256_of(text))
         if key is None or key.revoked_at is not None or not text.startswith(key.kind):
-            raise AuthenticationRequired("X-API-Key: this key is not known, or revoked")
+            raise WrongCredential("X-API-Key: this key is not known, or revoked")
         if key.expires_at is not None and key.expires_at <= self._clock():
             raise AuthenticationRequired("X-API-Key: this key has expired")
         return key

@@ -38,6 +38,7 @@ TABLE: dict[type[errors.ImgproxyError], Told] = {
     errors.InvalidPartNumber: Told("file/invalid-part-number-range", 400),
     errors.InvalidParts: Told("file/invalid-parts-array", 400),
     errors.AuthenticationRequired: Told("common/authentication-required", 401),
+    errors.WrongCredential: Told("common/authentication-required", 401),
     errors.AccessDenied: Told("file/access-denied", 403),
     errors.FileNotFound: Told("file/not-found", 404),
     errors.UploadNotFound: Told("file/upload-not-found", 404),

@@ -25,12 +25,13 @@ from imgproxy.api.cors import Cors
 from imgproxy.api.endpoints import FORM, JSON, MAX_BODY_BYTES, Bound, Call
 from imgproxy.api.fingerprint import Fingerprint
 from imgproxy.api.idempotency import Once, Repeatable
-from imgproxy.api.limits import Allowance, Rate, read_body
+from imgproxy.api.limits import read_body
 from imgproxy.api.read import read_json, read_query
 from imgproxy.api.reply import Reply, reply, written
 from imgproxy.clients import DIRECT, Clients
-from imgproxy.errors import ImgproxyError, RateLimited
+from imgproxy.errors import ImgproxyError, RateLimited, WrongCredential
 from imgproxy.files.principal import Kind
+from imgproxy.rates import Allowance, Rate, WrongCredentials
 from imgproxy.telemetry import AccessLog, Line, Metrics, request_id
 
 _log = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class Door:
     public_url: str = ""
     """The origin that URLs in answers begin with; that of the request unless told."""
     clients: Clients = DIRECT
+    wrong: WrongCredentials = field(default_factory=lambda: WrongCredentials(0))
     _finishing: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def routes(self, endpoints: Iterable[Bound]) -> list[web.RouteDef]:
@@ -143,7 +145,7 @@ class _Path:
         if http.method == "OPTIONS" and self._by_method:
             return self._preflight(http)
         bound = self._choose(http)
-        caller = await door.authenticator.identify(http.headers)
+        caller = await self._identify(http)
         self._count(asked, caller)
         require(caller, bound.endpoint.needs)
         raw = b"" if bound.endpoint.media == FORM else await _json_body(http, bound)
@@ -167,6 +169,14 @@ class _Path:
         kind = http.content_type if hdrs.CONTENT_TYPE in http.headers else JSON
         streamed = next((each for each in offered if each.endpoint.media == kind == FORM), None)
         return streamed or next((each for each in offered if each.endpoint.media == JSON), offered[0])
+
+    async def _identify(self, http: web.Request) -> Caller:
+        """Return who asks; a wrong credential counts against its address, a right one is always taken."""
+        try:
+            return await self._door.authenticator.identify(http.headers)
+        except WrongCredential:
+            self._door.wrong.wrong(self._door.clients.name(http))
+            raise
 
     def _count(self, asked: _Asked, caller: Caller) -> None:
         """Whoever is nobody in particular is counted by address: a page's key is in many hands."""

@@ -15,7 +15,7 @@ import jwt
 from cachetools import LRUCache
 
 from imgproxy.api.jwks import PublicKey
-from imgproxy.errors import AuthenticationRequired
+from imgproxy.errors import AuthenticationRequired, WrongCredential
 
 LEEWAY = 30
 """Seconds by which clocks may differ."""
@@ -128,7 +128,7 @@ class Tokens:
         if claims.expires + LEEWAY <= now:
             raise AuthenticationRequired("the token has expired")
         if claims.not_before - LEEWAY > now:
-            raise _refused("it does not hold yet")
+            raise AuthenticationRequired("the token is not accepted: it does not hold yet")
         return claims
 
     def _claims(self, payload: Mapping[str, Any]) -> Claims:
@@ -143,8 +143,8 @@ class Tokens:
         )
 
 
-def _refused(reason: str) -> AuthenticationRequired:
-    return AuthenticationRequired(f"the token is not accepted: {reason}")
+def _refused(reason: str) -> WrongCredential:
+    return WrongCredential(f"the token is not accepted: {reason}")
 
 
 def _at(payload: Mapping[str, Any], claim: str) -> Any:

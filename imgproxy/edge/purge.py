@@ -12,24 +12,39 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from imgproxy.clients import DIRECT, Clients
 from imgproxy.edge.problems import SAFE_HEADERS
 from imgproxy.errors import NotSigned
 from imgproxy.image.source import Key, decode_name, parse_key
+from imgproxy.rates import WrongCredentials
 
 
 class Purge:
     """Answers the one method; the secret comes as `Authorization: Bearer …`."""
 
-    def __init__(self, forget: Callable[[Key], Awaitable[None]], *, secret: str) -> None:
+    def __init__(
+        self,
+        forget: Callable[[Key], Awaitable[None]],
+        *,
+        secret: str,
+        clients: Clients = DIRECT,
+        wrong: WrongCredentials | None = None,
+    ) -> None:
         self._forget = forget
         self._secret = secret
+        self._clients = clients
+        self._wrong = wrong or WrongCredentials(0)
 
     async def handle(self, http: web.BaseRequest) -> web.Response:
         """Purge the key that the path is; when this answers, it is done in every tier."""
+        client = self._clients.name(http)
+        self._wrong.refuse_locked(client)
         scheme, _, given = http.headers.get("Authorization", "").partition(" ")
         fits = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._secret.encode())
         if scheme.lower() != "bearer" or not fits:
+            self._wrong.wrong(client)
             raise NotSigned("PURGE wants the secret of this deployment: Authorization: Bearer …")
+        self._wrong.right(client)
         key = parse_key(decode_name(http.raw_path.partition("?")[0].removeprefix("/"))[0])
         await self._forget(key)
         return web.json_response({"purged": key}, headers={**SAFE_HEADERS, "Cache-Control": "no-store"})

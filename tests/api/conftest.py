@@ -25,7 +25,6 @@ from imgproxy.api.delivery import Files
 from imgproxy.api.gateway import Gateway
 from imgproxy.api.idempotency import Once
 from imgproxy.api.keys import Keys
-from imgproxy.api.limits import Rate
 from imgproxy.api.multipart import MULTIPART, PartsIntake
 from imgproxy.api.routes import Door
 from imgproxy.api.seal import Seal
@@ -36,6 +35,7 @@ from imgproxy.files.access import DatabaseAccess
 from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
 from imgproxy.files.reading import Reading
+from imgproxy.rates import Rate
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.telemetry import AccessLog, Metrics
 from tests.api import shell

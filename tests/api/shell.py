@@ -19,7 +19,6 @@ from imgproxy.api.cors import Cors
 from imgproxy.api.endpoints import FORM, Answer, Call, Endpoint, Group
 from imgproxy.api.idempotency import Once
 from imgproxy.api.keys import Keys, sha256_of
-from imgproxy.api.limits import Rate
 from imgproxy.api.routes import Door
 from imgproxy.api.schema import Body, Query
 from imgproxy.api.seal import Seal
@@ -28,6 +27,7 @@ from imgproxy.clients import DIRECT, Clients
 from imgproxy.errors import Changed, ImgproxyError, StorageFailed
 from imgproxy.files.model import ApiKey, Remembered, TenantId
 from imgproxy.files.principal import Kind
+from imgproxy.rates import Rate
 from imgproxy.telemetry import AccessLog, Metrics
 
 NOW = 1_800_000_000

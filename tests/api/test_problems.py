@@ -47,7 +47,7 @@ def test_the_codes_of_the_contract_have_its_statuses(status: int, code: str) -> 
 
 def test_nothing_but_authentication_is_401() -> None:
     found = [kind for kind, (_, status) in TABLE.items() if status == 401]
-    assert found == [errors.AuthenticationRequired]
+    assert found == [errors.AuthenticationRequired, errors.WrongCredential]
     assert TABLE[errors.AuthenticationRequired].code == "common/authentication-required"
 
 

@@ -145,6 +145,7 @@ def attacked(folder: Path, **chosen: Any) -> Iterator[Attacked]:
             "workers": 1,
             "admin_port": 0,
             "jwt_secret": JWT_SECRET,
+            "wrong_credentials": 0,  # all tests come from one address
             **chosen,
         }
     )
