@@ -20,6 +20,7 @@ Network = IPv4Network | IPv6Network
 _HEADER = "X-Forwarded-For"
 _SITE = 64  # bits: the least that a customer is given, and has a new address from at will (RFC 6177)
 _KNOWN = 8_192
+_LONGEST = 1_024  # characters of the header, from its end: some 20 proxies
 
 
 class Asked(Protocol):
@@ -54,6 +55,8 @@ class Clients:
 
 def _nearest(proxies: tuple[Network, ...], remote: str, forwarded: str) -> str:
     nearest = remote
+    if len(forwarded) > _LONGEST:
+        forwarded = forwarded[-_LONGEST:].partition(",")[2]
     for text in reversed(forwarded.split(",")):
         before = _parse(text)
         if before is None or not _is_within(proxies, nearest):
@@ -78,6 +81,8 @@ def _parse(text: str) -> IPv4Address | IPv6Address | None:
         address = ip_address(text)
     except ValueError:
         return None
+    if isinstance(address, IPv6Address) and address.scope_id is not None:
+        return None  # `fe80::1%anything`: text of a client's choice behind an address
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
 

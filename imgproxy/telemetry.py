@@ -8,11 +8,13 @@ import logging
 import random
 import re
 import sys
+import threading
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from json.encoder import encode_basestring_ascii as quoted
+from types import TracebackType
 from typing import NamedTuple, TextIO
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -173,9 +175,9 @@ class Line(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f'{{"time":{self.time:.3f},"id":"{self.id}","client":"{self.client}","method":"{self.method}",'
-            f'"target":{_shown(self.target)},"status":{self.status},"bytes":{self.sent},'
-            f'"cache":"{self.cache}","ms":{self.seconds * 1000:.2f}}}'
+            f'{{"time":{self.time:.3f},"id":{quoted(self.id)},"client":{quoted(self.client or "")},'
+            f'"method":{quoted(self.method)},"target":{_shown(self.target)},"status":{self.status},'
+            f'"bytes":{self.sent},"cache":{quoted(self.cache)},"ms":{self.seconds * 1000:.2f}}}'
         )
 
 
@@ -262,11 +264,21 @@ class JsonFormatter(logging.Formatter):
             "time": self.formatTime(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": masked(record.getMessage()),
+            "message": masked(_message(record)),
         }
         if record.exc_info:
             line["exception"] = masked(self.formatException(record.exc_info))
+        if record.stack_info:
+            line["stack"] = masked(record.stack_info)
         return json.dumps(line)
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Return a record's message; the plain format if its values do not fit: logging would print a trace."""
+    try:
+        return record.getMessage()
+    except Exception:
+        return str(record.msg)
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:
@@ -274,4 +286,20 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.raiseExceptions = False  # a log that cannot be written to is no reason to print a trace into it
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+    sys.unraisablehook = lambda told: _log_uncaught(told.exc_type, told.exc_value, told.exc_traceback)
+    threading.excepthook = lambda told: _log_uncaught(told.exc_type, told.exc_value, told.exc_traceback)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each look at the schema
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
+    """Log an exception that nothing has caught, as one line."""
+    found = error or kind()
+    if isinstance(found, KeyboardInterrupt):
+        sys.__excepthook__(kind, found, trace)
+        return
+    logging.getLogger(__name__).critical("uncaught: %s", kind.__name__, exc_info=(kind, found, trace))

@@ -7,6 +7,8 @@ import io
 import json
 import logging
 import select
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -135,6 +137,70 @@ def test_the_programs_own_log_is_json_with_its_exceptions() -> None:
     line = json.loads(JsonFormatter().format(record))
     assert (line["level"], line["message"]) == ("error", "it fails")
     assert "ValueError: broken" in line["exception"]
+
+
+@pytest.mark.parametrize("text", ['","admin":"yes', "a\r\nb", "\udcff\ud800", "\0", "\u2028", "é" * 10_000])
+def test_access_line_is_json_whatever_its_fields_hold(text: str) -> None:
+    written = str(Line(1.0, text[:64], text[:64], text[:64], text, 200, 1, text[:64], 0.1))
+    assert written.isascii()
+    assert "\n" not in written
+    told = json.loads(written)
+    assert (told["client"], told["method"], told["id"]) == (text[:64], text[:64], text[:64])
+
+
+def test_access_line_of_no_client_names_none() -> None:
+    assert json.loads(str(line(200)._replace(client=None)))["client"] == ""
+
+
+def test_message_that_cannot_be_made_is_logged_as_it_stands() -> None:
+    record = logging.getLogger("x").makeRecord("x", logging.ERROR, "", 0, "%d of %s", ("x",), None)
+    assert json.loads(JsonFormatter().format(record))["message"] == "%d of %s"
+
+
+_NOISY = """
+import asyncio, logging, sys, threading, warnings
+from imgproxy.telemetry import log_to_stderr
+log_to_stderr()
+warnings.warn("a warning\\nof two lines")
+logging.getLogger("x").error("%d", "no number")
+logging.getLogger("x").error("a stack", stack_info=True)
+try:
+    raise ValueError("a\\nb\\ud800")
+except ValueError:
+    logging.getLogger("x").exception("caught\\nand told")
+
+class Bad:
+    def __del__(self):
+        raise RuntimeError("in a destructor")
+
+def fail():
+    raise RuntimeError("in a thread")
+
+bad = Bad()
+del bad
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+
+async def main():
+    task = asyncio.ensure_future(asyncio.to_thread(fail))
+    await asyncio.wait([task])
+    asyncio.get_running_loop().call_soon(fail)
+    del task
+
+asyncio.run(main())
+raise KeyError("the last")
+"""
+
+
+def test_log_to_stderr_writes_every_trace_as_one_line_of_json() -> None:
+    done = subprocess.run([sys.executable, "-c", _NOISY], capture_output=True, text=True, check=False)
+    lines = [json.loads(each) for each in done.stderr.splitlines()]
+    assert len(lines) >= 8
+    traces = " ".join(each.get("exception", "") for each in lines)
+    for text in ("in a destructor", "in a thread", "the last", "ValueError"):
+        assert text in traces
+    assert "a warning" in " ".join(each["message"] for each in lines)
 
 
 def test_the_programs_own_log_masks_passwords_of_urls_in_messages_and_tracebacks() -> None:
