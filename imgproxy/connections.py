@@ -201,7 +201,8 @@ class Connections:
 
     def _close_late_heads(self, now: float) -> None:
         for connection, since in list(self._heads.items()):
-            if connection.idle_since is None:
+            idle = connection.idle_since
+            if idle is None or idle > since:  # the head was whole, and perhaps responded to since
                 del self._heads[connection]
             elif now - since >= self._bounds.head_timeout:
                 del self._heads[connection]

@@ -68,7 +68,7 @@ _log = logging.getLogger(__name__)
 class _Protocol(web.RequestHandler):
     """One connection."""
 
-    __slots__ = ("_connections", "_held", "_socket")
+    __slots__ = ("_answered", "_connections", "_held", "_socket")
 
     def __init__(self, server: _Server) -> None:
         super().__init__(
@@ -84,11 +84,14 @@ class _Protocol(web.RequestHandler):
         )
         self._connections = server.watched
         self._held: bytes | None = None
+        self._answered: float | None = None
         self._socket: asyncio.Transport | None = None
 
     @property
     def idle_since(self) -> float | None:
-        """Loop time of the last request's end while a request is awaited, else None."""
+        """Loop time of the last response while a request, or the rest of one, is awaited, else None."""
+        if self._answered is not None:
+            return self._answered
         waits = self._waiter is not None and not self._waiter.done()
         return (
             self._next_keepalive_close_time - _KEEPALIVE_SECONDS if waits or not self._request_count else None
@@ -226,11 +229,13 @@ class _Protocol(web.RequestHandler):
         if (request.content_length or 0) > most:
             resp.force_close()
         finished = await self._finish(request, resp, start_time)
+        self._answered = asyncio.get_running_loop().time()
         if self._socket is not None and not await _discard(request.content, most):
             with suppress(OSError, RuntimeError):
                 self._socket.write_eof()
                 self._socket.pause_reading()
             await asyncio.sleep(_LINGER_SECONDS)  # to close at once would reset what the client has not read
+        self._answered = None
         return finished
 
 

@@ -180,6 +180,17 @@ def test_head_timeout_counts_from_the_first_byte_of_a_head(clock: _Clock) -> Non
     assert (slow.end, done.end) == ("late", "")
 
 
+def test_head_timeout_spares_a_connection_that_has_had_its_response(clock: _Clock) -> None:
+    connections = _connections(clock, Bounds(head_timeout=5))
+    kept = _Connection(idle_since=0)
+    connections.opened(kept)
+    clock.now = 1
+    connections.head_begun(kept)
+    kept.idle_since = 1.1  # the rest came, and the response went, between two looks
+    clock.go(20)
+    assert not kept.end
+
+
 def test_connections_over_the_limit_close_the_oldest_idle_one(clock: _Clock) -> None:
     connections = _connections(clock, Bounds(connections=3))
     busy, young, old = _Connection(), _Connection(idle_since=7), _Connection(idle_since=5)

@@ -164,3 +164,29 @@ async def test_visitors_are_served_while_many_connections_are_idle() -> None:
             assert await idle[0][0].read() == b""  # the oldest was closed
         for _, writer in idle:
             writer.close()
+
+
+async def test_visitors_are_served_while_many_connections_owe_the_rest_of_an_answered_request() -> None:
+    async with _bounded(Bounds(connections=20)) as listening:
+        owing = []
+        for _ in range(60):
+            reader, writer = await asyncio.open_connection("127.0.0.1", listening.port)
+            writer.write(b"POST /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+            assert await reader.readline() == b"HTTP/1.1 405 Method Not Allowed\r\n"
+            owing.append(writer)
+        status, _, body = await listening.say(f"GET /hello HTTP/1.1\r\n{HOST}\r\n")
+        assert (status, body) == (200, b"hello")
+        for writer in owing:
+            writer.close()
+
+
+async def test_head_in_pieces_does_not_end_a_connection_that_is_kept() -> None:
+    async with _bounded(Bounds(head_timeout=0.1, every=0.05)) as listening:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listening.port)
+        for _ in range(2):
+            writer.write(b"GET /hello HTTP/1.1\r\n")
+            await asyncio.sleep(0.01)  # a segment of its own
+            writer.write(b"Host: x\r\n\r\n")
+            assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+            await asyncio.sleep(0.3)
+        writer.close()
