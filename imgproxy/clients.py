@@ -95,6 +95,10 @@ def _site(text: str) -> str:
     return str(ip_network((int(address), _SITE), strict=False))
 
 
+BACKGROUND = ""
+"""Stands for a client where none waits."""
+
+
 class Waiters:
     """Clients that wait for one result, by name; none for work in the background. Others may join them."""
 
@@ -106,6 +110,11 @@ class Waiters:
     def names(self) -> tuple[str, ...]:
         """Those that wait, in the order in which they came."""
         return tuple(self._names)
+
+    @property
+    def turns(self) -> tuple[str, ...]:
+        """Whose turns count: those of all that wait, or that of the background."""
+        return self.names or (BACKGROUND,)
 
     def join(self, others: Waiters) -> None:
         """Have others wait for the same result."""

@@ -47,7 +47,8 @@ class Inspector:
         Raise an `ImageError`, or an `OurError` when no worker can tell.
         """
         try:
-            async with self._originals.borrow([Wanted(key, version, size)]) as (original,):
+            wanted = [Wanted(key, version, size)]
+            async with self._originals.borrow(wanted, turn_of(key)) as (original,):
                 job = replace(self._job, name=f"inspect {key}@{version}")
                 rendered = (await self._engine.run(job, original.descriptor, (), turn_of(key))).rendered
         except SourceTooLarge:

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from cachetools import LRUCache
 
+from imgproxy.clients import Waiters
+from imgproxy.engine.line import Line
 from imgproxy.errors import Overloaded, SourceTooLarge
 from imgproxy.image.source import Key
 from imgproxy.storage import Original
@@ -118,7 +120,7 @@ class Originals:
         self._loans: dict[_Name, _Loan] = {}
         self._lent = 0
         self._shelf = _Shelf(min(keep, self._budget))
-        self._queue: deque[_Waiter] = deque()
+        self._queue: Line[_Waiter] = Line()
 
     @property
     def held(self) -> int:
@@ -126,13 +128,15 @@ class Originals:
         return self._lent + int(self._shelf.currsize)
 
     @asynccontextmanager
-    async def borrow(self, wanted: Sequence[Wanted]) -> AsyncIterator[list[Original]]:
-        """Lend originals, in this order, for as long as the context lasts.
+    async def borrow(
+        self, wanted: Sequence[Wanted], waiters: Waiters | None = None
+    ) -> AsyncIterator[list[Original]]:
+        """Lend originals, in this order, for as long as the context lasts, in the turn of one who waits.
 
         Raise `SourceTooLarge` for more than one request may need, `Overloaded` if there is no room for them
         in time, `Changed` if one is larger than it was said to be, and what storage raises.
         """
-        loans = await self._reserve(wanted)
+        loans = await self._reserve(wanted, waiters or Waiters())
         try:
             yield [await self._original(loan) for loan in loans]
         finally:
@@ -150,7 +154,7 @@ class Originals:
         for name in list(self._shelf):
             self._shelf.close(name)
 
-    async def _reserve(self, wanted: Sequence[Wanted]) -> list[_Loan]:
+    async def _reserve(self, wanted: Sequence[Wanted], waiters: Waiters) -> list[_Loan]:
         """Reserve the bytes of all, now or when it is this request's turn."""
         total = sum(self._sizes(wanted, but=()).values())
         if total > self._share:
@@ -158,20 +162,28 @@ class Originals:
                 f"the sources of this image have {total} bytes together: at most {self._share} are allowed"
             )
         if self._fits(wanted):
+            self._queue.serve(waiters.turns[0])
             return self._lend(wanted)
         if len(self._queue) >= _MOST_WAITING:
-            raise Overloaded("too many requests wait for the sources of others to be read")
-        return await self._turn(_Waiter(wanted))
+            last = self._queue.give_way(waiters.turns[0])
+            if last is None:
+                raise _no_place()
+            self._queue.remove(last)
+            if not last.loans.done():
+                last.loans.set_exception(_no_place())
+        waiter = _Waiter(wanted)
+        self._queue.add(waiter, waiters.turns)
+        with waiters.reported_to(partial(self._queue.join, waiter)):
+            return await self._turn(waiter)
 
     async def _turn(self, waiter: _Waiter) -> list[_Loan]:
-        self._queue.append(waiter)
         try:
             async with asyncio.timeout(self._patience):
                 return await waiter.loans
         except BaseException as error:
             if waiter in self._queue:
                 self._queue.remove(waiter)
-            elif waiter.loans.done() and not waiter.loans.cancelled():  # its turn came as it left
+            elif _has_come(waiter.loans):  # its turn came as it left
                 self._give_back(waiter.loans.result())
             self._serve_queue()  # it may have held up those behind it
             if isinstance(error, TimeoutError):
@@ -207,9 +219,9 @@ class Originals:
         return loans
 
     def _serve_queue(self) -> None:
-        """Give room to those who wait, in the order in which they came."""
-        while self._queue and self._fits(self._queue[0].wanted, first=True):
-            waiter = self._queue.popleft()
+        """Give room to those who wait, in their turn."""
+        while self._queue and self._fits(self._queue.first.wanted, first=True):
+            waiter = self._queue.call_up()
             if not waiter.loans.done():
                 waiter.loans.set_result(self._lend(waiter.wanted))
 
@@ -261,3 +273,11 @@ class Originals:
         if loan.original is not None:
             loan.original.close()
         self._serve_queue()
+
+
+def _has_come(loans: asyncio.Future[list[_Loan]]) -> bool:
+    return loans.done() and not loans.cancelled() and loans.exception() is None
+
+
+def _no_place() -> Overloaded:
+    return Overloaded("too many requests wait for the sources of others to be read")

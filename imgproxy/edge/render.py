@@ -291,7 +291,7 @@ class Renderer:
     async def _fetch_and_run(self, prepared: Prepared, waiters: Waiters) -> Result:
         begun = perf_counter()
         wanted = [Wanted(permit.place, permit.version, permit.size) for permit in prepared.permits]
-        async with self._originals.borrow(wanted) as borrowed:
+        async with self._originals.borrow(wanted, waiters) as borrowed:
             _require_versions(prepared.permits, borrowed)
             self._metrics.fetched(perf_counter() - begun, sum(each.head.size for each in borrowed))
             descriptors = [each.descriptor for each in borrowed]

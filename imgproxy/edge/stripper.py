@@ -33,7 +33,7 @@ class Stripper:
 
         Raise an `ImageError` if they are no such image or a broken one, `SourceTooLarge`, or an `OurError`.
         """
-        async with self._originals.borrow([Wanted(key, version)]) as (original,):
+        async with self._originals.borrow([Wanted(key, version)], turn_of(key)) as (original,):
             self._originals.purge(key)  # nobody reads an upload again
             job = replace(self._job, name=f"strip {key}@{version}")
             return (await self._engine.run(job, original.descriptor, (), turn_of(key))).body

@@ -67,13 +67,17 @@ class Line(Generic[Place]):
                 self._now.pop(client, None)
                 self._next.pop(client, None)
 
-    def call_up(self) -> Place:
-        """Take out the place whose turn it is."""
+    @property
+    def first(self) -> Place:
+        """The place whose turn it is."""
         if not self._now:
             self._begin_round()
-        client = next(iter(self._now))
-        place = next(iter(self._places[client]))
-        self.serve(client)
+        return next(iter(self._places[next(iter(self._now))]))
+
+    def call_up(self) -> Place:
+        """Take out the place whose turn it is."""
+        place = self.first
+        self.serve(next(iter(self._now)))
         self.remove(place)
         return place
 

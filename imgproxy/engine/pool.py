@@ -44,8 +44,6 @@ _INLINE_BYTES = 1024 * 1024
 _WEIGHED_EVERY = 16
 """Jobs between two looks at a worker's memory, which take 0.06 ms each."""
 _LONGEST_RETRY = 30
-_BACKGROUND = ""
-"""Stands for a client where none waits."""
 
 _log = logging.getLogger(__name__)
 
@@ -182,7 +180,7 @@ class Pool:
         """Wait in line for a slot and a worker; `first` for a job that has waited already."""
         if self._closing:
             raise Overloaded("the server is shutting down")
-        client = waiters.names[0] if waiters.names else _BACKGROUND
+        client = waiters.turns[0]
         if not self._waiting and (worker := self._next_worker()) is not None:
             self._waiting.serve(client)
             return worker
@@ -197,7 +195,7 @@ class Pool:
         if first:
             self._waiting.add_first(place, client)
         else:
-            self._waiting.add(place, waiters.names or (client,))
+            self._waiting.add(place, waiters.turns)
         with waiters.reported_to(partial(self._waiting.join, place)):
             return await self._wait(place)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from imgproxy.clients import Waiters
 from imgproxy.edge.originals import Changed, Originals, Wanted
 from imgproxy.errors import NotFound, Overloaded, SourceTooLarge
 from imgproxy.image.source import parse_key
@@ -169,25 +170,27 @@ class Shop:
         self.originals = Originals(self.storage, limit=50, keep=keep, budget=budget, patience=patience)
         self.may_leave = asyncio.Event()
         self.inside = 0
+        self.entered: list[str] = []
 
     async def open(self) -> Shop:
-        for name in "abcdefghij":
+        for name in "abcdefghijklmno":
             await self.storage.put(parse_key(name), bytes_of(b"0123456789"))
         return self
 
     def wanted(self, names: str) -> list[Wanted]:
         return [Wanted(parse_key(name), "v", 10) for name in names]
 
-    async def visit(self, names: str) -> None:
-        async with self.originals.borrow(self.wanted(names)) as borrowed:
+    async def visit(self, names: str, client: str = "") -> None:
+        async with self.originals.borrow(self.wanted(names), Waiters(client)) as borrowed:
             assert [os.pread(each.descriptor, 10, 0) for each in borrowed] == [b"0123456789"] * len(names)
             self.inside += 1
+            self.entered.append(client)
             await self.may_leave.wait()
         self.inside -= 1
 
-    async def enter(self, names: str) -> asyncio.Task[None]:
+    async def enter(self, names: str, client: str = "") -> asyncio.Task[None]:
         """Begin a visit, and return when it is inside or has to wait."""
-        task = asyncio.create_task(self.visit(names))
+        task = asyncio.create_task(self.visit(names, client))
         for _ in range(20):
             await asyncio.sleep(0)
         return task
@@ -232,6 +235,34 @@ async def test_those_who_wait_are_served_in_the_order_in_which_they_came() -> No
     assert (shop.inside, shop.originals.held) == (3, 80)  # there is room for two, and one was before them
     shop.may_leave.set()
     await asyncio.gather(*visits)
+
+
+async def test_borrow_takes_clients_in_turns() -> None:
+    shop = await Shop(budget=50).open()
+    shop.storage.release()
+    visits = [await shop.enter("abcde", "greedy"), await shop.enter("fghij", "greedy")]
+    visits.append(await shop.enter("klmno", "newcomer"))
+    shop.may_leave.set()
+    await asyncio.gather(*visits)
+    assert shop.entered == ["greedy", "newcomer", "greedy"]
+
+
+async def test_borrow_with_a_full_queue_refuses_the_last_of_the_client_with_the_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("imgproxy.edge.originals._MOST_WAITING", 2)
+    shop = await Shop(budget=100).open()
+    shop.storage.release()
+    inside = [await shop.enter(names) for names in ("abcde", "fghij")]
+    greedy = [await shop.enter(name, "greedy") for name in "kl"]
+    newcomer = await shop.enter("k", "newcomer")
+    with pytest.raises(Overloaded):
+        await greedy[1]
+    with pytest.raises(Overloaded):
+        await shop.visit("l", "another")
+    shop.may_leave.set()
+    await asyncio.gather(*inside, greedy[0], newcomer)
+    assert (shop.inside, shop.originals.held) == (0, 0)
 
 
 async def test_more_than_half_of_the_budget_is_refused_at_once() -> None:
