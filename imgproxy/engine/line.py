@@ -3,10 +3,14 @@
 In a round each client is called up once. A client that was called up waits for the next round with its other
 jobs, so a newcomer stands behind one job of each other client at most. A job that several clients wait for
 stands in the line of each and goes at the first turn that comes.
+
+All is in ordered dictionaries: the first key of a plain one is found in a time that grows with the number of
+keys that were deleted before it (10,000 clients: 26 µs a turn, and 2 µs so).
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
@@ -21,10 +25,10 @@ class Line(Generic[Place]):
 
     def __init__(self) -> None:
         self._clients: dict[Place, list[str]] = {}
-        self._places: dict[str, dict[Place, None]] = {}
-        self._now: dict[str, None] = {}
+        self._places: dict[str, OrderedDict[Place, None]] = {}
+        self._now: OrderedDict[str, None] = OrderedDict()
         """Clients with places whose turn in this round is to come, in order."""
-        self._next: dict[str, None] = {}
+        self._next: OrderedDict[str, None] = OrderedDict()
         """Clients with places that have had their turn."""
         self._served: set[str] = set()
         """Clients that have had their turn in this round, with places or without."""
@@ -44,16 +48,19 @@ class Line(Generic[Place]):
     def add_first(self, place: Place, client: str) -> None:
         """Put a place before all others."""
         self._clients[place] = [client]
-        self._places[client] = {place: None, **self._places.get(client, {})}
+        places = self._places.setdefault(client, OrderedDict())
+        places[place] = None
+        places.move_to_end(place, last=False)
         self._next.pop(client, None)
-        self._now = {client: None, **self._now}
+        self._now[client] = None
+        self._now.move_to_end(client, last=False)
 
     def join(self, place: Place, client: str) -> None:
         """Let a place that waits be called up in this client's turn as well."""
         if place not in self._clients or client in self._clients[place]:
             return
         self._clients[place].append(client)
-        self._places.setdefault(client, {})[place] = None
+        self._places.setdefault(client, OrderedDict())[place] = None
         if client not in self._now and client not in self._next:
             (self._next if client in self._served else self._now)[client] = None
 
@@ -95,7 +102,7 @@ class Line(Generic[Place]):
 
         It is the last of the client with the most, if possible one that nobody else waits for.
         """
-        most = max(self._places.values(), key=len, default={})
+        most = max(self._places.values(), key=len, default=OrderedDict[Place, None]())
         if len(most) <= len(self._places.get(client, ())) + 1:
             return None
         own = (place for place in reversed(most) if len(self._clients[place]) == 1)
