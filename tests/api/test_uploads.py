@@ -163,7 +163,7 @@ async def test_a_key_that_nothing_was_put_for_is_not_found(counter: Counter) -> 
     "headers",
     [
         shell.user(sub="bob"),
-        {**shell.user(), "X-API-Key": shell.ELSEWHERE},
+        {**shell.user(tenant="other"), "X-API-Key": shell.ELSEWHERE},
     ],
 )
 async def test_somebody_else_s_upload_is_not_found(counter: Counter, headers: dict[str, str]) -> None:
