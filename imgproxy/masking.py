@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 _MASK = "***"
-_USERINFO = re.compile(r"://[^\s/]*@")
+_USERINFO = re.compile(r"://(?!\[USER)[^\s/]*@")  # not of `postgresql://[USER[:PASSWORD]@]HOST`, which we say
 _BEFORE_HOST = re.compile(r"[^'\"]*@")
+_QUOTED = re.compile(r"'[^']*@")
 _QUERY = re.compile(r"([?&][^\s=&?]+=)[^\s&]+")
 
 
@@ -24,3 +25,8 @@ def masked_setting(text: str) -> str:
     Its URL may be written wrongly, so everything before an `@` goes, and every value of a query.
     """
     return _QUERY.sub(rf"\1{_MASK}", _BEFORE_HOST.sub(f"{_MASK}@", text))
+
+
+def masked_message(text: str) -> str:
+    """Return what a check says of a setting; the words that it quotes are the setting's."""
+    return _QUOTED.sub(f"'{_MASK}@", text)

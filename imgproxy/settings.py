@@ -31,7 +31,7 @@ from imgproxy.image.colour import BLACK, WHITE, Colour, parse_colour
 from imgproxy.image.formats import READERS, Format, parse_format
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.transform import Limits
-from imgproxy.masking import masked_setting
+from imgproxy.masking import masked_message, masked_setting
 from imgproxy.storage.address import StorageAddress, parse
 from imgproxy.storage.hidden import HIDDEN_PREFIXES
 
@@ -604,4 +604,4 @@ def _line(error: ValidationError) -> str:
     name = place if place.startswith(PREFIX) else f"{PREFIX}{place.upper()}"
     held = "" if name.removeprefix(PREFIX).lower() in _SECRET else f"={masked_setting(str(first['input']))}"
     expected = first["msg"].removeprefix("Value error, ")
-    return f"{name}{held}: {masked_setting(expected[0].lower() + expected[1:])}"
+    return f"{name}{held}: {masked_message(expected[0].lower() + expected[1:])}"
