@@ -65,6 +65,12 @@ _LATE = b"HTTP/1.1 408 Request Timeout\r\nServer: imgproxy\r\nContent-Length: 0\
 _log = logging.getLogger(__name__)
 
 
+# every request calls these: `super()` would take 0.3 µs of its 20
+_data_received = web.RequestHandler.data_received
+_handle_request = web.RequestHandler._handle_request
+_finish_response = web.RequestHandler.finish_response
+
+
 class _Protocol(web.RequestHandler):
     """One connection."""
 
@@ -133,7 +139,7 @@ class _Protocol(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Parse; note when a head has begun and not ended."""
-        super().data_received(data)
+        _data_received(self, data)
         waiter = self._waiter
         if waiter is not None and data and not waiter.done():
             self._connections.head_begun(self)
@@ -167,7 +173,7 @@ class _Protocol(web.RequestHandler):
         headers = request.headers
         if request.body_exists or "Content-Encoding" in headers or "Expect" in headers:
             request_handler = _refuse if _refused(request) is not None else request_handler
-        return super()._handle_request(request, start_time, request_handler)
+        return _handle_request(self, request, start_time, request_handler)
 
     def handle_error(
         self,
@@ -195,29 +201,25 @@ class _Protocol(web.RequestHandler):
             resp = _problem(request, resp.status, None)
         if request._message.upgrade:  # aiohttp loses what follows in the same segment (3.14.5)
             resp.force_close()
-        if not request.content.is_eof():
+        if request.body_exists and not request.content.is_eof():
             return self._finish_unread(request, resp, start_time)
-        return self._finish(request, resp, start_time)
-
-    def _finish(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
         body = getattr(resp, "body", None)
         if type(body) is bytes and len(body) > SHARED_BYTES:
-            return self._finish_large(request, resp, start_time, body)
-        return super().finish_response(request, resp, start_time)
+            return self._finish_large(request, resp, start_time)
+        return _finish_response(self, request, resp, start_time)
 
     async def _finish_large(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None, body: bytes
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Answer with the body's own buffer: joined to the head, each slow client would hold a copy."""
-        self._held = body
+        body = getattr(resp, "body", None)
+        self._held = body if isinstance(body, bytes) else None
         try:
             if isinstance(resp, web.Response):
                 with suppress(ConnectionError):  # met again below
                     await resp.prepare(request)
                     request.writer.send_headers()
-            return await super().finish_response(request, resp, start_time)
+            return await _finish_response(self, request, resp, start_time)
         finally:
             self._held = None
 
@@ -228,7 +230,7 @@ class _Protocol(web.RequestHandler):
         most = _UNREAD_BYTES if request.method in _BODILESS else _REFUSED_BYTES
         if (request.content_length or 0) > most:
             resp.force_close()
-        finished = await self._finish(request, resp, start_time)
+        finished = await self._finish_large(request, resp, start_time)
         self._answered = asyncio.get_running_loop().time()
         if self._socket is not None and not await _discard(request.content, most):
             with suppress(OSError, RuntimeError):

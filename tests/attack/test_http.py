@@ -125,13 +125,14 @@ def _is_cut_off(wire: Wire) -> bool:
     return bool(poll.poll(10_000)) and len(wire.rest()) < 5_000_000
 
 
-def test_slow_readers_hold_one_buffer_and_are_closed(slow: Attacked) -> None:
+@pytest.mark.parametrize("body", [b"", b"x"], ids=["no body", "a body that nobody reads"])
+def test_slow_readers_hold_one_buffer_and_are_closed(slow: Attacked, body: bytes) -> None:
     slow.request(_LARGE)
     before = _memory()
     with ExitStack() as stack:
         wires = [stack.enter_context(slow.connect(receive_buffer=4096)) for _ in range(40)]
         for each in wires:
-            each.send(head(_LARGE))
+            each.send(head(_LARGE, body=body))
             assert each.socket.recv(15) == b"HTTP/1.1 200 OK"
         assert _memory() - before < 60_000_000  # of 40 copies of 6 MB
         assert all(map(_is_cut_off, wires))
