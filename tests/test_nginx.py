@@ -208,7 +208,7 @@ def test_and_no_longer(site: Site) -> None:
         ("/60x40/filters:max_age(0)/photo.jpg", BYPASS),
         ("/60x40/filters:expire(4102444800000)/photo.jpg", BYPASS),
         ("/photo.jpg?w=60&expire=4102444800000", BYPASS),
-        ("/photo.jpg?w=60&m%61x_age=0", MISS),
+        ("/photo.jpg?w=60&max_age%3D0", MISS),
         ("/preset:offer/60x40/photo.jpg", MISS),
     ],
 )
