@@ -85,7 +85,8 @@ def test_what_the_package_is_built_from_is_copied() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     locks = {path.name for path in ROOT.glob("*.lock")}
     readme = re.findall(r'^readme = "(.+)"', project, re.MULTILINE)
-    assert {"pyproject.toml", "imgproxy", *readme, *locks} == copied
+    licences = set(re.findall(r"^license-files = \[\"(.+)\"\]", project, re.MULTILINE))
+    assert {"pyproject.toml", "imgproxy", *readme, *licences, *locks} == copied
 
 
 def test_nothing_is_fetched_without_a_hash() -> None:
