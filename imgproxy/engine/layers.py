@@ -49,12 +49,11 @@ class Layers:
         if within is not None:
             height = image.height // count
             image = raster.resized(image, _scale(Size(image.width, height), within), size.height / height)
-        if count < frames:
-            image = image.replicate(1, -(-frames // count)).crop(
-                0, 0, image.width, image.height // count * frames
-            )
         self.budget.take(vips.size_of(image))
-        return vips.bare(image)
+        height, image = image.height // count, vips.bare(image)  # computed: it may be read once only
+        if count < frames:
+            image = image.replicate(1, -(-frames // count)).crop(0, 0, image.width, height * frames)
+        return image
 
 
 def _scale(size: Size, within: tuple[int, int]) -> float:

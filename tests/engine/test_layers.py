@@ -137,3 +137,11 @@ def test_what_else_is_in_its_file_does_not_get_into_the_result() -> None:
         to=Format.JPEG,
     )
     assert b"Cameramaker" not in made_so.data
+
+
+def test_layer_that_is_read_row_by_row_is_laid_on_every_frame() -> None:
+    """A large PNG is decoded as its rows are asked for, and can be read once only."""
+    layer = _layer(encoded(gradient(400, 2000)), frames=3)
+    pixels = array(layer)
+    assert layer.height == 6000
+    assert (pixels[:2000] == pixels[4000:]).all()
