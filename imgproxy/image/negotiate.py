@@ -70,8 +70,8 @@ def _qualities(accept: str) -> dict[str, float]:
         media, *parameters = (word.strip().lower() for word in part.split(";"))
         weight = 1.0
         for parameter in parameters:
-            name, _, value = parameter.partition("=")
-            if name.strip() == "q":
-                weight = min(float(value), 1.0) if _QUALITY.fullmatch(value.strip()) else 0.0
+            name, _, value = (word.strip() for word in parameter.partition("="))
+            if name == "q":
+                weight = min(float(value), 1.0) if _QUALITY.fullmatch(value) else 0.0
         found[media] = weight
     return found

@@ -27,6 +27,7 @@ SAFARI = "image/webp,image/avif,image/jxl,image/heic,image/png,image/svg+xml,ima
         ("", ()),
         (None, ()),
         ("image/avif;q=0.5,image/webp;q=0.9", (Format.WEBP, Format.AVIF)),
+        ("image/avif;q=\x1f0.5,image/webp;q=0.9", (Format.WEBP, Format.AVIF)),
         ("image/avif;q=0,image/webp", (Format.WEBP,)),
         ("image/webp;q=0.1,*/*", ()),
         ("image/webp;q=nonsense", ()),
