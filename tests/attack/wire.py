@@ -28,12 +28,14 @@ class Response:
 class Wire:
     """One connection."""
 
-    def __init__(self, port: int, *, receive_buffer: int = 0) -> None:
-        """`receive_buffer` limits what the kernel takes for a client that does not read."""
+    def __init__(self, port: int, *, receive_buffer: int = 0, address: str = "") -> None:
+        """Connect from an address of loopback; `receive_buffer` limits what the kernel takes meanwhile."""
         self.socket = socket.socket()
         self.socket.settimeout(_TIMEOUT_SECONDS)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if address:
+            self.socket.bind((address, 0))
         self.socket.connect(("127.0.0.1", port))
         self._file = self.socket.makefile("rb")
 
