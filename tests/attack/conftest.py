@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.attack.server import JPEG, WATCHDOGS, Attacked, Tenant, attacked
+from tests.attack.server import JPEG, WATCHDOGS, Attacked, Tenant, attacked, calm_collector
 from tests.attack.watchdog import LONGEST_SECONDS
 from tests.pictures import encoded, noise
 
@@ -18,15 +17,8 @@ Serve = Callable[..., Attacked]
 
 @pytest.fixture(scope="package", autouse=True)
 def _calm_collector() -> Iterator[None]:
-    """Have Python look for cycles as rarely as the server does, which shares its heap with all of pytest."""
-    thresholds = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-    yield
-    gc.set_threshold(*thresholds)
-    gc.unfreeze()
-    gc.collect()
+    with calm_collector():
+        yield
 
 
 @pytest.fixture(autouse=True)
