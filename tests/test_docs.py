@@ -12,10 +12,11 @@ from imgproxy.dialects.vocabulary import PARAMETERS
 from imgproxy.edge.problems import STATUSES
 from imgproxy.image.filters import FILTERS
 from imgproxy.image.formats import READERS, WRITTEN
-from imgproxy.settings import variables
+from imgproxy.settings import Settings, variables
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+SECURITY = (ROOT / "docs" / "security.md").read_text()
 
 
 @pytest.mark.parametrize("name", variables())
@@ -57,7 +58,7 @@ def test_every_command_has_a_help_worth_reading(command: str) -> None:
     assert f"imgproxy {command}" in README
 
 
-@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/security.md"])
 def test_every_file_that_the_documents_name_is_there(path: str) -> None:
     text = (ROOT / path).read_text()
     named = re.findall(r"`((?:imgproxy|tests|docs|bench)/[\w/.]+\.(?:py|md))`", text)
@@ -66,3 +67,27 @@ def test_every_file_that_the_documents_name_is_there(path: str) -> None:
         name for name in named if not (ROOT / name).exists() and not any(word in name for word in made_up)
     ]
     assert missing == []
+
+
+_UNITS = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "s": 1, "": 1}
+_LIMIT = re.compile(r"^\|[^|]+\| `IMGPROXY_(\w+)` \| (\d+) ?(KiB|MiB|GiB|s|)(?: \(any\))? \|", re.MULTILINE)
+LIMITS = {name: int(number) * _UNITS[unit] for name, number, unit in _LIMIT.findall(SECURITY)}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_default_of_a_limit_in_docs_security_is_the_settings_own(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(f"IMGPROXY_{name}", raising=False)
+    assert getattr(Settings(), name.lower()) == LIMITS[name]
+
+
+def test_docs_security_has_every_limit() -> None:
+    section = SECURITY.split("## Limits")[1].split("\n## ")[0]
+    assert len(LIMITS) == section.count("| `IMGPROXY_")
+    bounds = {name for name in variables() if re.search("_(MAX|MIN)_", name)}
+    assert bounds <= {f"IMGPROXY_{name}" for name in LIMITS}
+
+
+def test_docs_security_names_no_setting_that_is_not_there() -> None:
+    assert set(re.findall(r"IMGPROXY_[A-Z_]+", SECURITY)) <= set(variables())
