@@ -32,7 +32,7 @@ bench-peers: $(VENV)/installed-bench ## measure what one would pick instead, too
 bench-record: $(VENV)/installed-test $(VENV)/installed-bench ## measure everything, and keep it in bench/README.md
 	$(BIN)/python -m bench all --markdown bench/README.md --json bench/results.json $(BENCH)
 
-soak: $(VENV)/installed-test $(VENV)/installed-fuzz ## run for minutes and look for what grows
+soak: $(VENV)/installed-test $(VENV)/installed-fuzz ## attack at random for an hour or two, and look for what grows
 	$(BIN)/python -m pytest -m soak
 
 lock: $(VENV)/installed-supply ## write anew which versions the image installs, with their hashes

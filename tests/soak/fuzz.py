@@ -1,6 +1,6 @@
 """Parsers of what clients send, fed by a fuzzer that is guided by coverage (atheris, libFuzzer).
 
-    python -m tests.soak.fuzz url [libFuzzer's flags] [corpus]
+    python -m tests.soak.fuzz url CORPUS [libFuzzer's flags]
 
 Anything but a value or one of the project's errors that blame the client ends the fuzzing, and so does an
 input that takes a second. The input is left in a file that a second run takes as its argument.
@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
+from pathlib import Path
 
 import atheris
 
@@ -144,9 +145,13 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], tuple[bytes, ...]]] = {
 
 
 def main() -> None:
-    name, *flags = sys.argv[1:]
-    target, _ = TARGETS[name]
-    atheris.Setup([sys.argv[0], "-timeout=1", "-rss_limit_mb=1024", *flags], target)
+    name, corpus, *flags = sys.argv[1:]
+    target, seeds = TARGETS[name]
+    folder = Path(corpus)
+    folder.mkdir(exist_ok=True)
+    for number, seed in enumerate(seeds):
+        (folder / f"seed{number}").write_bytes(seed)
+    atheris.Setup([sys.argv[0], corpus, "-timeout=1", "-rss_limit_mb=1024", *flags], target)
     atheris.Fuzz()
 
 

@@ -19,12 +19,8 @@ SECONDS = int(os.environ.get("FUZZ_SECONDS", "120"))
 @pytest.mark.soak
 @pytest.mark.parametrize("name", ["url", "form", "token", "accept", "range", "cursor"])
 def test_parser_survives_fuzzing(name: str, tmp_path: Path, tell: Tell) -> None:
-    from tests.soak.fuzz import TARGETS  # needs the extra `fuzz`
-
+    pytest.importorskip("atheris", reason="the extra `fuzz` is needed, which has wheels for x86-64 alone")
     corpus = tmp_path / "corpus"
-    corpus.mkdir()
-    for number, seed in enumerate(TARGETS[name][1]):
-        (corpus / str(number)).write_bytes(seed)
     command = [sys.executable, "-m", "tests.soak.fuzz", name, str(corpus), f"-max_total_time={SECONDS}"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     ended = subprocess.run(

@@ -120,6 +120,7 @@ def test_limits_hold_for_random_urls(tmp_path: Path, tell: Tell) -> None:
     assert found.wrong == []
     assert server.watchdog.longest < LONGEST_SECONDS, server.watchdog.where
     assert found.memory <= settings.worker_memory + SHARED_BYTES
-    assert found.slowest[0] <= CLIENTS * settings.max_cost + SLACK_SECONDS
-    assert found.neighbour <= settings.max_cost + SLACK_SECONDS
+    # costs are CPU time, which takes longer where other processes run: the deadline counts time itself
+    assert found.slowest[0] <= settings.deadline + SLACK_SECONDS
+    assert found.neighbour <= settings.deadline + SLACK_SECONDS
     assert found.hit <= SLACK_SECONDS
