@@ -8,17 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.attack.server import JPEG, WATCHDOGS, Attacked, Tenant, attacked, calm_collector
+from tests.attack.server import JPEG, WATCHDOGS, Attacked, Tenant, attacked
 from tests.attack.watchdog import LONGEST_SECONDS
 from tests.pictures import encoded, noise
 
 Serve = Callable[..., Attacked]
-
-
-@pytest.fixture(scope="package", autouse=True)
-def _calm_collector() -> Iterator[None]:
-    with calm_collector():
-        yield
 
 
 @pytest.fixture(autouse=True)

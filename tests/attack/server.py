@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import queue
 import threading
@@ -133,21 +132,6 @@ class Tenant:
         registered = self.register(presigned["key"], body, visibility=visibility, **said)
         assert registered.status == 201, registered
         return dict(registered.json())
-
-
-@contextmanager
-def calm_collector() -> Iterator[None]:
-    """Have Python look for cycles as rarely as the server does, which shares its heap with all of pytest."""
-    thresholds = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
-        gc.collect()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 import pytest
@@ -30,6 +31,18 @@ def test_watchdog_sees_a_loop_that_computes_and_says_where(edge: Attacked) -> No
 
 def test_watchdog_is_silent_about_a_loop_that_is_not_run(edge: Attacked) -> None:
     edge.run(_wait(0.2))
+    edge.run(_wait(0.02))
+    assert edge.watchdog.longest < LONGEST_SECONDS
+
+
+async def _collect(seconds: float) -> None:
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        gc.collect()
+
+
+def test_watchdog_is_silent_about_a_collection_of_cycles(edge: Attacked) -> None:
+    edge.run(_collect(0.3))
     edge.run(_wait(0.02))
     assert edge.watchdog.longest < LONGEST_SECONDS
 

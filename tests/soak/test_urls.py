@@ -17,7 +17,7 @@ from random import Random
 
 import pytest
 
-from tests.attack.server import Attacked, attacked, calm_collector
+from tests.attack.server import Attacked, attacked
 from tests.attack.watchdog import LONGEST_SECONDS
 from tests.attack.wire import Response, Wire
 from tests.engine.readers.test_readers import FILES
@@ -98,7 +98,7 @@ def test_limits_hold_for_random_urls(tmp_path: Path, tell: Tell) -> None:
     drawn = {name.replace(" ", "-"): body for name, body in {**ORIGINALS, **FILES}.items()}
     images = {**drawn, "large.jpg": encoded(noise(4000, 3000), ".jpg")}
     images |= {"large.png": encoded(gradient(3000, 3000)), "damaged.jpg": ORIGINALS["jpeg"][:-200]}
-    with calm_collector(), attacked(tmp_path, unregistered="public", workers=2) as server:
+    with attacked(tmp_path, unregistered="public", workers=2) as server:
         for name, body in images.items():
             server.store(name, body)
         server.store("neighbour.jpg", encoded(noise(300, 200), ".jpg"))
