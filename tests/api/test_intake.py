@@ -49,7 +49,7 @@ async def test_what_is_not_whole_is_not_stored(
 
 
 async def test_a_body_that_drips_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "_SLOWEST", 1e9)
+    monkeypatch.setattr(intake, "SLOWEST", 1e9)
     dripping = request(1_000_000, b"x", ends=False)
     taking = asyncio.create_task(take(MemoryStorage(), Ticket("PUT", KEY, 0), dripping, patience=0.3))
     while not taking.done():  # never silent for as long as 0.3 s

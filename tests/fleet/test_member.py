@@ -125,12 +125,13 @@ async def test_run_takes_clients_in_turns(running: Running) -> None:
     async with running(1, 20) as fleet:
         order: list[str] = []
 
-        async def one(client: str) -> None:
-            with original("spin 0.01") as descriptor:
+        async def one(client: str, seconds: float) -> None:
+            with original(f"sleep {seconds}") as descriptor:
                 await fleet.run(JOB, descriptor, (), Waiters(client))
             order.append(client)
 
-        await asyncio.gather(*(one(client) for client in "aaaab"))
+        first = one("a", 0.5)  # the others stand in line before it ends
+        await asyncio.gather(first, *(one(client, 0) for client in "aaab"))
     assert order == list("abaaa")
 
 

@@ -24,7 +24,7 @@ KEYS = [
     "größe/日本語/🐈.png",
     "a b+c=d&e;f,g'(h)!~*$@[i]{j}^k|l`m.jpg",
     "question?mark#hash%41.jpg",
-    "dots/.../trailing.",
+    "dots/a.../trailing.",
 ]
 PLACES = {
     "aws": S3Options("bucket.of-ours", region="eu-central-1"),
