@@ -197,7 +197,7 @@ class _Path:
                 given = read_query(endpoint.takes, http.query)
             elif len(raw) <= MAX_BODY_BYTES:
                 given = read_json(endpoint.takes, raw)
-            else:  # 10,000 parts take 0.1 s
+            else:  # what follows the parser, such as 10,000 checks of text, lets others run
                 given = await asyncio.to_thread(read_json, endpoint.takes, raw)
         base = self._door.public_url or _origin(http)
         return Call(caller.principal, given, http.match_info, base, http, fingerprint)

@@ -221,3 +221,17 @@ def test_token_headers_of_any_form_are_401(acme: Tenant, header: str) -> None:
         token = f"{_segment(header)}.{_segment(payload)}.AAAA"
         response = acme.server.request("/v1/files", Authorization=f"Bearer {token}")
         assert response.status == 401, (header[:80], response)
+
+
+@pytest.mark.parametrize("value", ["{}", "0", '{"partNumber":1,"eTag":"x"}'])
+def test_a_list_of_more_values_than_any_needs_is_not_parsed(acme: Tenant, value: str) -> None:
+    """The parser would hold the interpreter for 0.1 s, and with it every hit."""
+    values = ",".join([value] * (2_000_000 // (len(value) + 1)))
+    response = acme.server.request(
+        "/v1/files/multipart/complete",
+        method="POST",
+        body=f'{{"parts":[{values}]}}'.encode(),
+        Content_Type="application/json",
+        X_API_Key=acme.secret_key,
+    )
+    assert response.status == 413, response
