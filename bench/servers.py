@@ -136,7 +136,6 @@ def imgproxy(
         "IMGPROXY_ADMIN_PORT": str(admin),
         "IMGPROXY_CACHE_BYTES": "0",
         "IMGPROXY_MEMORY_BYTES": "8MiB",
-        "IMGPROXY_PIXELS_BYTES": "0",
         **settings,
     }
     command = [sys.executable, "-m", "imgproxy", "serve", "--port", str(port)]
