@@ -60,4 +60,4 @@ class TestFairness:
             served = [end for end, status in (each.result() for each in flood) if status == 200]
         assert status == 200
         assert len(served) < len(flood)
-        assert sum(asked < end < ended for end in served) <= 2, "one at work, one that ends with ours"
+        assert sum(asked < end < ended for end in served) <= 3, "one at work, two that end beside ours"
