@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 FILE = 0o600
@@ -25,8 +26,13 @@ def make_folder(path: Path) -> None:
 
 
 def make_file(path: Path) -> None:
-    """Create an empty file for its owner alone, unless it exists."""
-    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, FILE))
+    """Create an empty file for its owner alone, unless it exists; it is never opened.
+
+    To close a descriptor of a file drops every lock that this process has on it (fcntl(2)). Another process
+    that closes the same SQLite file would then take itself for the last, and delete the WAL in use.
+    """
+    with suppress(FileExistsError):
+        os.mknod(path, stat.S_IFREG | FILE)
 
 
 def exposed_mode(path: Path) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -47,6 +48,19 @@ async def test_nothing_is_made_before_something_is_asked(path: Path) -> None:
 
 async def test_its_folder_is_made_when_it_is(record: SqliteDatabase) -> None:
     assert await record.read(count) == 0
+
+
+async def test_another_process_that_closes_the_file_leaves_its_log_to_us(
+    record: SqliteDatabase, path: Path
+) -> None:
+    """It would delete the WAL, and lose what is committed later, if our locks had gone with a descriptor."""
+    await asyncio.gather(*(record.read(count) for _ in range(20)))  # opens a connection a thread
+    look = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM things').fetchall()"
+    done = await asyncio.create_subprocess_exec(sys.executable, "-c", look, str(path))
+    assert await done.wait() == 0
+    assert path.with_name(f"{path.name}-wal").exists()
+    await record.write(add)
+    assert await record.read(count) == 1
 
 
 async def test_who_writes_does_not_wait_for_who_reads(record: SqliteDatabase) -> None:
