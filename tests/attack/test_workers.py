@@ -44,20 +44,20 @@ class TestWorkerMemory:
 
 class TestFairness:
     def test_first_miss_of_another_client_waits_for_one_job_of_a_flood(self, serve: Serve) -> None:
-        server = serve(unregistered="public", trusted_proxies=(ip_network("127.0.0.0/8"),), queue=8)
+        server = serve(unregistered="public", trusted_proxies=(ip_network("127.0.0.0/8"),), queue=4)
         server.store("photo.jpg", encoded(noise(600, 400), ".jpg"))
 
         def request(client: str, width: int) -> tuple[float, int]:
-            target = f"/{width}x300/filters:blur(30):format(png)/photo.jpg"
+            target = f"/{width}x1200/filters:blur(30):format(png)/photo.jpg"  # longer than to connect
             status = server.request(target, X_Forwarded_For=client).status
             return time.monotonic(), status
 
         with ThreadPoolExecutor(20) as threads:
-            flood = [threads.submit(request, "203.0.113.1", 300 + number) for number in range(20)]
+            flood = [threads.submit(request, "203.0.113.1", 1300 + number) for number in range(20)]
             wait(flood, return_when=FIRST_COMPLETED)  # refused, for the queue is full of the others
             asked = time.monotonic()
-            ended, status = request("203.0.113.2", 400)
+            ended, status = request("203.0.113.2", 1400)
             served = [end for end, status in (each.result() for each in flood) if status == 200]
         assert status == 200
         assert len(served) < len(flood)
-        assert sum(asked < end < ended for end in served) <= 3, "one at work, two that end beside ours"
+        assert sum(asked < end < ended for end in served) <= 2, "one at work, one that ends with ours"
