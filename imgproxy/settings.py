@@ -10,7 +10,6 @@ import hmac
 import os
 import re
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
 from secrets import token_urlsafe
@@ -20,6 +19,7 @@ from pydantic import AliasChoices, BeforeValidator, ByteSize, Field, ValidationE
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from imgproxy import unknown_variables
 from imgproxy.clients import Network
 from imgproxy.dialects import Grammar, presets
 from imgproxy.dialects.signature import Signer
@@ -34,8 +34,7 @@ from imgproxy.image.transform import Limits
 from imgproxy.masking import masked_message, masked_setting
 from imgproxy.storage.address import StorageAddress, parse
 from imgproxy.storage.hidden import HIDDEN_PREFIXES
-
-PREFIX = "IMGPROXY_"
+from imgproxy.unknown_variables import PREFIX
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?")
 _SECRET_LENGTH = 16  # characters
@@ -521,40 +520,12 @@ def read() -> Settings:
     return settings
 
 
-_OF_KUBERNETES = re.compile(r"IMGPROXY_(SERVICE_.+|PORT(_.+)?)")
-"""Written into every container where a service is called `imgproxy`."""
-
-_OF_THE_OTHER = frozenset(
-    f"{PREFIX}{name}"
-    for name in (
-        *("KEY", "SALT", "BIND", "NETWORK", "TIMEOUT", "CONCURRENCY", "MAX_CLIENTS", "KEEP_ALIVE_TIMEOUT"),
-        *("SIGNATURE_SIZE", "TRUSTED_SIGNATURES", "ALLOWED_SOURCES", "BASE_URL", "LOCAL_FILESYSTEM_ROOT"),
-        *("USE_S3", "S3_REGION", "S3_ENDPOINT", "USE_GCS", "GCS_KEY", "USE_ABS", "FORMAT_QUALITY"),
-        *("MAX_SRC_RESOLUTION", "MAX_SRC_FILE_SIZE", "MAX_ANIMATION_FRAMES", "DOWNLOAD_TIMEOUT"),
-        *("AUTO_WEBP", "AUTO_AVIF", "ENFORCE_WEBP", "ENFORCE_AVIF", "ENABLE_WEBP_DETECTION", "USE_ETAG"),
-        *("AUTO_ROTATE", "STRIP_METADATA", "WATERMARK_DATA", "WATERMARK_PATH", "WATERMARK_URL"),
-        *("PROMETHEUS_BIND", "LOG_FORMAT", "LOG_LEVEL", "ALLOW_ORIGIN", "USER_AGENT", "SO_REUSEPORT"),
-    )
-)
-"""Variables of the server of imgproxy.net that its users bring along."""
-
-
 def _require_known(environment: Mapping[str, str]) -> None:
     """Raise `SettingsError` for a variable that is not ours: a misspelt limit would not hold."""
     aliases = {str(name) for field in Settings.model_fields.values() for name in _aliases(field)}
-    known = {*variables(), *aliases}
-    for name in sorted(environment):
-        upper = name.upper()
-        if not upper.startswith(PREFIX) or upper in known or _OF_KUBERNETES.fullmatch(upper):
-            continue
-        if upper in _OF_THE_OTHER:
-            raise SettingsError(
-                f"{name}: is a setting of imgproxy.net's server, which this is not; unset it, and see the "
-                "settings in the README"
-            )
-        near = get_close_matches(upper.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known], 1)
-        hint = f"; the nearest is {PREFIX}{near[0]}" if near else ""
-        raise SettingsError(f"{name}: is no setting{hint}")
+    error = unknown_variables.first_error(environment, {*variables(), *aliases})
+    if error is not None:
+        raise SettingsError(error)
 
 
 def _aliases(field: FieldInfo) -> Sequence[object]:

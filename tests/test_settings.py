@@ -227,21 +227,6 @@ def test_an_unknown_variable_stops_the_start_with_the_nearest_name(monkeypatch: 
     )
 
 
-def test_a_variable_like_no_other_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert refusal(monkeypatch, XYZ="") == "IMGPROXY_XYZ: is no setting"
-
-
-@pytest.mark.parametrize("name", ["KEY", "SALT", "BIND", "USE_S3", "MAX_SRC_RESOLUTION"])
-def test_a_variable_of_the_other_imgproxy_is_told_apart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "imgproxy.net's server" in refusal(monkeypatch, **{name: "x"})
-
-
-def test_variables_of_a_kubernetes_service_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_8080_TCP_ADDR"):
-        monkeypatch.setenv(f"IMGPROXY_{name}", "tcp://10.0.0.1:8080")
-    read()
-
-
 def test_another_name_of_a_setting_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGPROXY_SIGNING_SECRETS_ALGORITHM", "sha1")
     assert read().signing_algorithm == "sha1"
