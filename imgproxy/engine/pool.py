@@ -352,7 +352,7 @@ def _blame(reason: Reason, job: Job) -> ImgproxyError:
     if reason == "deadline":
         return DeadlinePassed(f"the image took longer than {job.seconds:g} seconds")
     if reason == "crash":
-        return TransformFailed("the image brought its worker down")
+        return TransformFailed("the image brought its worker down, by too much time or memory, or a fault")
     return EngineFailed("the picture could not be made")
 
 

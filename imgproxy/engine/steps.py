@@ -195,7 +195,8 @@ def layout(work: Work) -> None:
     planning.check_size(work.plan.settled, work.frames, work.job.ceiling)
     extent = _extent(work)
     if work.job.output.negotiated and work.frames == 1:
-        affordable = tuple(each for each in work.job.output.candidates if _encodes(work, each, extent))
+        _, final = cost.effects(work.job.transform, extent, 1, work.job.ceiling)
+        affordable = tuple(each for each in work.job.output.candidates if _encodes(work, each, final))
         work.format = choose(replace(work.job.output, candidates=affordable), work.facts)
     cost.require(
         work.job.transform,
@@ -210,13 +211,12 @@ def layout(work: Work) -> None:
 
 
 def _extent(work: Work) -> Extent:
-    return Extent(*work.plan.settled, box=work.plan.box, padding=work.job.transform.padding)
+    return Extent(*work.plan.cropped, box=work.plan.box, padding=work.job.transform.padding)
 
 
-def _encodes(work: Work, format_: Format, extent: Extent) -> bool:
-    """Whether the result of a negotiated type takes no more than half of the job's time and memory."""
+def _encodes(work: Work, format_: Format, final: Extent) -> bool:
+    """Whether writing a result of this size takes no more than half of the job's time and memory."""
     ceiling = work.job.ceiling
-    final = cost.after(work.job.transform, extent)
     seconds = cost.encoding(format_, final, 1, work.job.encoding.effort.get(format_, 0))
     return (
         seconds <= ceiling.seconds / 2 and final.pixels * TRAITS[format_].encode_bytes <= ceiling.memory / 2

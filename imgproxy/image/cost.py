@@ -26,7 +26,7 @@ def require_affordable(transform: Transform, source: Source, ceiling: Ceiling) -
     """
     least = _least(transform, plain=isinstance(source, Plain))
     check_size(Size(least.width, least.height), 1, ceiling)
-    seconds = effects(transform, least, 1, ceiling)
+    seconds, _ = effects(transform, least, 1, ceiling)
     if transform.options.format is not None:
         seconds += encoding(transform.options.format, least, 1)
     _require(seconds, ceiling)
@@ -51,14 +51,18 @@ def require(
     pixels = decoded.width * decoded.height * frames
     seconds = pixels * TRAITS[facts.format].decode_ns / 1e9
     seconds += max(pixels, extent.pixels * frames) * _RESIZE_NS / 1e9
-    seconds += effects(transform, extent, frames, ceiling)
+    filtering, final = effects(transform, extent, frames, ceiling)
+    seconds += filtering
     if output is not None:
-        seconds += encoding(output, after(transform, extent), frames, effort)
+        seconds += encoding(output, final, frames, effort)
     _require(seconds, ceiling)
 
 
-def effects(transform: Transform, extent: Extent, frames: int, ceiling: Ceiling) -> float:
-    """Return the seconds that the effects take; raise `BadArgument` if one makes too large an image."""
+def effects(transform: Transform, extent: Extent, frames: int, ceiling: Ceiling) -> tuple[float, Extent]:
+    """Return the seconds that the effects take, and the size of one frame after them.
+
+    Raise `BadArgument` if one of them makes too large an image.
+    """
     nanoseconds = 0.0
     for call in transform.effects:
         declared = named(call.name)
@@ -66,14 +70,7 @@ def effects(transform: Transform, extent: Extent, frames: int, ceiling: Ceiling)
         check_size(Size(grown.width, grown.height), frames, ceiling)
         nanoseconds += max(extent.pixels, grown.pixels) * frames * declared.nanoseconds(*call.values)
         extent = grown
-    return nanoseconds / 1e9
-
-
-def after(transform: Transform, extent: Extent) -> Extent:
-    """Return the size of one frame after all effects."""
-    for call in transform.effects:
-        extent = named(call.name).resizes(extent, *call.values)
-    return extent
+    return nanoseconds / 1e9, extent
 
 
 def encoding(format_: Format, extent: Extent, frames: int, effort: int = 0) -> float:

@@ -77,9 +77,12 @@ class Plan:
     @property
     def settled(self) -> Size:
         """The size of the first picture that is computed whole, upright."""
-        if self.crop is None or self.smart:
-            return self.size
-        return Size(self.crop.width, self.crop.height)
+        return self.size if self.smart else self.cropped
+
+    @property
+    def cropped(self) -> Size:
+        """The size after the crop, upright."""
+        return self.size if self.crop is None else Size(self.crop.width, self.crop.height)
 
 
 class Ceiling(NamedTuple):

@@ -281,6 +281,13 @@ def test_ink_is_brought_to_srgb_even_where_the_profile_might_stay() -> None:
     assert made_so.image.interpretation == "srgb"
 
 
+def test_a_smart_crop_is_measured_by_what_it_leaves() -> None:
+    """The whole is 400 pixels wide before the crop, which with its padding would be too wide."""
+    ceiling = Ceiling(pixels=10**6, frames=1, side=450)
+    cut = made(plain(400, 40, RED), "padding(red,50)", width=40, height=40, smart=True, ceiling=ceiling)
+    assert cut.size == (140, 140)
+
+
 def test_filters_work_in_the_order_of_the_url() -> None:
     picture = plain(4, 4, (100, 100, 100))
     first = made(picture, "brightness(20)", "contrast(50)").pixels[0, 0, 0]

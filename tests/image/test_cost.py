@@ -73,7 +73,7 @@ def test_a_url_that_may_be_cheap_is_not_refused(url: str) -> None:
 def test_a_filter_foretells_the_size_that_it_makes(call: str, size: tuple[int, int]) -> None:
     transform = asked(call)
     extent = Extent(300, 200, (320, 240), (1, 2, 3, 4))
-    assert cost.after(transform, extent)[:2] == size
+    assert cost.effects(transform, extent, 1, CEILING)[1][:2] == size
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_filter_foretells_the_size_that_it_makes(call: str, size: tuple[int, i
 )
 def test_the_foretold_size_is_the_size_that_is_made(calls: tuple[str, ...]) -> None:
     transform = asked(*calls, width=32, height=24, fit=Fit.INSIDE)
-    told = cost.after(transform, Extent(32, 16, (32, 24), (0, 0, 0, 0)))
+    _, told = cost.effects(transform, Extent(32, 16, (32, 24), (0, 0, 0, 0)), 1, CEILING)
     assert made(plain(60, 30, (1, 2, 3)), *calls, width=32, height=24, fit=Fit.INSIDE).size == told[:2]
 
 
