@@ -18,8 +18,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from bench.figure import Aim, Row, Run, say
 from bench.pictures import kept
 from bench.record import TENANT, fill_sqlite, queries, upload
-from imgproxy.files.address import DatabaseAddress, SqliteAddress
 from imgproxy.files.database import Database, open_database
+from imgproxy.files.database_url import DatabaseUrl, SqliteUrl
 from imgproxy.files.repository import files, listing, uploads
 
 _ROUNDS = 5
@@ -34,7 +34,7 @@ def measure(run: Run) -> Iterator[Row]:
     yield from asyncio.run(_sqlite(run, 20_000 if run.quick else 1_000_000))
 
 
-async def migrated(address: DatabaseAddress) -> None:
+async def migrated(address: DatabaseUrl) -> None:
     """Make the tables of a record."""
     database = await open_database(address)
     await database.migrate()
@@ -46,13 +46,13 @@ async def _sqlite(run: Run, count: int) -> list[Row]:
     if not path.exists():
         say(f"making {count} files in SQLite")
         being_made = run.scratch / "record.db"
-        await migrated(SqliteAddress(being_made))
+        await migrated(SqliteUrl(being_made))
         fill_sqlite(being_made, count)
         being_made.rename(path)
-    return await measured("SQLite", SqliteAddress(path), run, {"ms": time.process_time})
+    return await measured("SQLite", SqliteUrl(path), run, {"ms": time.process_time})
 
 
-async def measured(engine: str, address: DatabaseAddress, run: Run, clocks: Clocks) -> list[Row]:
+async def measured(engine: str, address: DatabaseUrl, run: Run, clocks: Clocks) -> list[Row]:
     """A row for each group of lists, then rates; of lists each clock tells seconds, by its unit."""
     database = await open_database(address)
     try:

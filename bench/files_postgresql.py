@@ -20,7 +20,7 @@ from bench import files, processor
 from bench.figure import Row, Run, say
 from bench.pictures import kept
 from bench.record import fill_postgresql
-from imgproxy.files.address import PostgresAddress
+from imgproxy.files.database_url import PostgresUrl
 
 _NAME = "record"
 _SERVER = ("shared_buffers=1GB", "max_wal_size=8GB")
@@ -41,7 +41,7 @@ def _spent(server: processor.Processes) -> float:
 
 
 @contextmanager
-def _record(count: int) -> Iterator[tuple[PostgresAddress, int]]:
+def _record(count: int) -> Iterator[tuple[PostgresUrl, int]]:
     """A server with the record, which is made if there is none, and its process."""
     from tests.postgres import server
 
@@ -51,9 +51,9 @@ def _record(count: int) -> Iterator[tuple[PostgresAddress, int]]:
         being_made = data.with_suffix(".making")
         with server(*_FILLING, data=being_made) as made:
             made.sql(f"CREATE DATABASE {_NAME} TEMPLATE template0")
-            address = PostgresAddress(made.url(_NAME))
+            address = PostgresUrl(made.url(_NAME))
             asyncio.run(files.migrated(address))
             asyncio.run(fill_postgresql(address.url, count))
         being_made.rename(data)
     with server(*_SERVER, *_SAFE, data=data) as it:
-        yield PostgresAddress(it.url(_NAME)), it.pid
+        yield PostgresUrl(it.url(_NAME)), it.pid

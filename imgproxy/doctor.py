@@ -21,8 +21,8 @@ from imgproxy.engine import sandbox
 from imgproxy.engine.protocol import Ready
 from imgproxy.errors import ImgproxyError
 from imgproxy.files import migrations
-from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.image.formats import READERS, TRAITS
 from imgproxy.masking import masked
 from imgproxy.settings import Settings
@@ -114,7 +114,7 @@ async def _storage(settings: Settings) -> Finding:
 async def _database(settings: Settings) -> Finding:
     """Whether the record of files can be read; a file that is not there yet is not made."""
     address = settings.database
-    if isinstance(address, SqliteAddress) and not address.path.exists():
+    if isinstance(address, SqliteUrl) and not address.path.exists():
         return Finding("ok", "database", f"{address.path} will be made at the start")
     database = await open_database(address)
     try:
@@ -182,7 +182,7 @@ def weaknesses(settings: Settings) -> Iterator[Finding]:
 
 def _private_paths(settings: Settings) -> Iterator[Path]:
     """The files and folders that other users have no business in, whether they exist or not."""
-    if isinstance(settings.database, SqliteAddress):
+    if isinstance(settings.database, SqliteUrl):
         path = settings.database.path
         yield from (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm"))
     if settings.cache_bytes:

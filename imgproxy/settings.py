@@ -25,8 +25,8 @@ from imgproxy.dialects import Grammar, presets
 from imgproxy.dialects.signature import Signer
 from imgproxy.edge import target
 from imgproxy.errors import BadArgument
-from imgproxy.files import address
-from imgproxy.files.address import DatabaseAddress
+from imgproxy.files import database_url
+from imgproxy.files.database_url import DatabaseUrl
 from imgproxy.image.colour import BLACK, WHITE, Colour, parse_colour
 from imgproxy.image.formats import READERS, Format, parse_format
 from imgproxy.image.plan import Ceiling
@@ -109,7 +109,7 @@ def _opaque(value: Any) -> Any:
 
 
 def _database(value: Any) -> Any:
-    return address.parse(value) if isinstance(value, str) else value
+    return database_url.parse(value) if isinstance(value, str) else value
 
 
 def _storage(value: Any) -> Any:
@@ -228,8 +228,8 @@ class Settings(BaseSettings):
         description="where objects lie: `file://DIR`, "
         "`s3://BUCKET[/PREFIX]?region=&endpoint=&public_endpoint=&path_style=1`, `memory://`",
     )
-    database: Annotated[DatabaseAddress, NoDecode, BeforeValidator(_database)] = Field(
-        default_factory=lambda: address.parse("sqlite:///./data/imgproxy.db"),
+    database: Annotated[DatabaseUrl, NoDecode, BeforeValidator(_database)] = Field(
+        default_factory=lambda: database_url.parse("sqlite:///./data/imgproxy.db"),
         description="where the record of files is: `sqlite:///PATH` or "
         "`postgresql://[USER[:PASSWORD]@]HOST[:PORT]/NAME`",
     )

@@ -12,8 +12,8 @@ import pytest
 
 from imgproxy.api.keys import sha256_of
 from imgproxy.cli import main
-from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.keyring import Keyring
 from imgproxy.files.model import ApiKey
 
@@ -27,7 +27,7 @@ def _deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def kept(tmp_path: Path, text: str) -> ApiKey | None:
-    database = await open_database(SqliteAddress(tmp_path / "imgproxy.db"))
+    database = await open_database(SqliteUrl(tmp_path / "imgproxy.db"))
     try:
         return await Keyring(database).api_key(sha256_of(text))
     finally:

@@ -12,8 +12,8 @@ from aiohttp import http_parser
 from imgproxy import app, doctor
 from imgproxy.engine.protocol import Ready
 from imgproxy.errors import EngineFailed
-from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.image.formats import TRAITS, Format
 from imgproxy.settings import Settings
 from imgproxy.storage.address import LocalAddress, MemoryAddress
@@ -180,13 +180,13 @@ async def test_a_record_that_is_not_there_is_made_later_and_not_by_asking(
     settings: Settings, tmp_path: Path
 ) -> None:
     path = tmp_path / "new" / "record.db"
-    status, lines = await examined(settings.model_copy(update={"database": SqliteAddress(path)}))
+    status, lines = await examined(settings.model_copy(update={"database": SqliteUrl(path)}))
     assert (status, lines["database"][:4]) == (0, "ok  ")
     assert not path.parent.exists()
 
 
 async def test_a_record_of_this_version_is_sound(settings: Settings, tmp_path: Path) -> None:
-    address = SqliteAddress(tmp_path / "record.db")
+    address = SqliteUrl(tmp_path / "record.db")
     database = await open_database(address)
     await database.migrate()
     await database.close()
@@ -197,14 +197,14 @@ async def test_a_record_of_this_version_is_sound(settings: Settings, tmp_path: P
 async def test_a_record_without_tables_is_noted(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "record.db"
     path.touch()
-    status, lines = await examined(settings.model_copy(update={"database": SqliteAddress(path)}))
+    status, lines = await examined(settings.model_copy(update={"database": SqliteUrl(path)}))
     assert (status, lines["database"][:4]) == (0, "note")
 
 
 async def test_a_record_that_cannot_be_read_fails(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "record.db"
     path.write_bytes(b"no database" * 1000)
-    status, lines = await examined(settings.model_copy(update={"database": SqliteAddress(path)}))
+    status, lines = await examined(settings.model_copy(update={"database": SqliteUrl(path)}))
     assert (status, lines["database"][:4]) == (1, "FAIL")
 
 
@@ -226,7 +226,7 @@ def test_files_that_others_can_read_are_named_with_their_mode(settings: Settings
     for path, mode in ((record, 0o644), (cache, 0o755), (parts, 0o750)):
         path.touch()
         path.chmod(mode)
-    update = {"database": SqliteAddress(record), "storage": LocalAddress(tmp_path / "objects")}
+    update = {"database": SqliteUrl(record), "storage": LocalAddress(tmp_path / "objects")}
     open_ = settings.model_copy(update=update)
     assert [(each.level, each.text.partition(" lets")[0]) for each in doctor.weaknesses(open_)] == [
         ("note", f"{record}: mode 0644"),

@@ -10,8 +10,8 @@ import pytest
 
 from imgproxy.errors import BadKey, NotFound
 from imgproxy.exhibit import TENANT, exhibit
-from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import Work, open_database
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.model import File, FileState, Owner, Visibility
 from imgproxy.files.repository.files import file_by_key, update_file
 from imgproxy.image.source import Key
@@ -26,9 +26,7 @@ NAME = "demo/cat.jpg"
 def settings(tmp_path: Path) -> Settings:
     """A deployment whose folder has one picture."""
     draw(tmp_path, NAME, b"a cat")
-    return Settings(
-        storage=LocalAddress(tmp_path / "objects"), database=SqliteAddress(tmp_path / "record.db")
-    )
+    return Settings(storage=LocalAddress(tmp_path / "objects"), database=SqliteUrl(tmp_path / "record.db"))
 
 
 def draw(folder: Path, name: str, body: bytes) -> None:

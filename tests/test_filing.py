@@ -14,8 +14,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from imgproxy import credentials
 from imgproxy.api.groups import GROUPS
 from imgproxy.errors import NotFound
-from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.model import TenantId
 from imgproxy.files.repository.outbox import add_task
 from imgproxy.filing import (
@@ -51,7 +51,7 @@ def around() -> Around:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(database=SqliteAddress(tmp_path / "imgproxy.db"), jwt_secret=SECRET)
+    return Settings(database=SqliteUrl(tmp_path / "imgproxy.db"), jwt_secret=SECRET)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from subprocess import run
 
 import pytest
 
-from imgproxy.files.address import DatabaseAddress, PostgresAddress, SqliteAddress
+from imgproxy.files.database_url import DatabaseUrl, PostgresUrl, SqliteUrl
 from imgproxy.storage.address import LocalAddress
 from tests.postgres import Postgres
 from tests.serving import ROOT, serving
@@ -95,17 +95,17 @@ async def test_what_nobody_registers_is_published_by_who_looks_first(tmp_path: P
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def record(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseAddress]:
+def record(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseUrl]:
     """A record for several servers."""
     if request.param == "sqlite":
-        yield SqliteAddress(tmp_path / "record.db")
+        yield SqliteUrl(tmp_path / "record.db")
         return
     postgres: Postgres = request.getfixturevalue("postgres")
     with postgres.database() as name:
-        yield PostgresAddress(postgres.url(name))
+        yield PostgresUrl(postgres.url(name))
 
 
-async def test_another_server_of_the_same_record_hears_of_it(record: DatabaseAddress, tmp_path: Path) -> None:
+async def test_another_server_of_the_same_record_hears_of_it(record: DatabaseUrl, tmp_path: Path) -> None:
     objects = LocalAddress(tmp_path / "objects")
     async with (
         running(objects, tmp_path / "here", database=record) as here,
@@ -128,7 +128,7 @@ async def test_another_server_of_the_same_record_hears_of_it(record: DatabaseAdd
 
 
 async def test_a_download_url_ends_on_another_server_of_the_same_record_and_begins_there_at_once(
-    record: DatabaseAddress, tmp_path: Path
+    record: DatabaseUrl, tmp_path: Path
 ) -> None:
     objects, same = LocalAddress(tmp_path / "objects"), {"database": record, "secret": "the same for both"}
     async with (

@@ -14,8 +14,8 @@ from aiohttp import FormData, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from imgproxy import app, credentials
-from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.model import File, TenantId
 from imgproxy.files.repository.files import file_by_key
 from imgproxy.image.source import Key
@@ -79,7 +79,7 @@ class Site:
 async def running(storage: StorageAddress, folder: Path, **chosen: Any) -> AsyncIterator[Site]:
     settings = Settings(
         storage=storage,
-        database=chosen.pop("database", SqliteAddress(folder / "record.db")),
+        database=chosen.pop("database", SqliteUrl(folder / "record.db")),
         cache_dir=folder / "cache",
         workers=1,
         jwt_secret="a secret of at least thirty-two bytes",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imgproxy.files.address import SqliteAddress
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.image.colour import BLACK, WHITE, Colour
 from imgproxy.image.formats import Format
 from imgproxy.settings import SettingsError, read, variables
@@ -31,7 +31,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
 def test_every_default_works_on_a_laptop() -> None:
     settings = read()
     assert settings.storage == LocalAddress(Path("data/objects"))
-    assert settings.database == SqliteAddress(Path("data/imgproxy.db"))
+    assert settings.database == SqliteUrl(Path("data/imgproxy.db"))
     assert (settings.unregistered, settings.unsigned, settings.metadata) == ("deny", "allow", "strip")
     assert settings.quality == {Format.JPEG: 80, Format.WEBP: 80, Format.AVIF: 63}
     assert settings.effort == {Format.WEBP: 4, Format.AVIF: 0}

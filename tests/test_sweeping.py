@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from imgproxy.errors import Unavailable
-from imgproxy.files.address import SqliteAddress
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.sweep import Findings
 from imgproxy.settings import Settings
 from imgproxy.storage.address import LocalAddress
@@ -16,7 +16,7 @@ from imgproxy.sweeping import sweep, told
 
 async def test_a_record_without_tables_is_not_swept_by(tmp_path: Path) -> None:
     settings = Settings(
-        storage=LocalAddress(tmp_path / "objects"), database=SqliteAddress(tmp_path / "record.db")
+        storage=LocalAddress(tmp_path / "objects"), database=SqliteUrl(tmp_path / "record.db")
     )
     with pytest.raises(Unavailable, match="migrate"):
         await sweep(settings, dry=False, say=lambda _: None)

@@ -2,8 +2,8 @@
 
 The edge believes nothing else. A change of visibility raises the record's generation, so whatever was made
 under an older one is neither served nor kept. What is remembered here is believed only while the record
-is heard of (`files/watch.py`), and forgotten at the first word of a change: an answer that was on its way
-then is neither remembered nor given to anybody.
+is heard of (`files/change_feed.py`), and forgotten at the first word of a change: an answer that was on its
+way then is neither remembered nor given to anybody.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from enum import Enum
 from functools import partial
 from typing import Final, Literal, NamedTuple, Protocol
 
+from imgproxy.files.change_feed import ChangeFeed
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.model import File, FileState, UploadState, Visibility
 from imgproxy.files.recent import Recent
 from imgproxy.files.repository.claims import upload_of_key
 from imgproxy.files.repository.files import file_by_key
-from imgproxy.files.watch import Watch
 from imgproxy.image.source import Key
 
 _ENTRIES = 65_536  # of each kind; some 0.7 KB each
@@ -157,11 +157,11 @@ class DatabaseAccess:
         self._questions: dict[Key, _Question] = {}
         self._tasks: set[asyncio.Task[_Answer]] = set()
         self._act: Callable[[Key], None] = lambda _: None
-        self._watch = Watch(database, changed=self.changed, forget=self.forget_all, timer=timer)
+        self._feed = ChangeFeed(database, changed=self.changed, forget=self.forget_all, timer=timer)
 
     async def start(self) -> None:
         """Begin to hear of changes; raise `Unavailable`."""
-        await self._watch.start()
+        await self._feed.start()
 
     def when_changed(self, act: Callable[[Key], None]) -> None:
         """Have something done whenever a file that was known to be public has changed."""
@@ -170,7 +170,7 @@ class DatabaseAccess:
     async def look(self, key: Key) -> Record | None:
         while (word := self.at_hand(key)) is None:
             if not self._is_told():
-                await self._watch.catch_up()
+                await self._feed.catch_up()
             word = await self._ask(key)
             if word is not None:
                 break
@@ -201,14 +201,14 @@ class DatabaseAccess:
 
     async def close(self) -> None:
         """Hear of no more changes, and look nothing up any more."""
-        await self._watch.close()
+        await self._feed.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _is_told(self) -> bool:
         """Whether what is remembered may be believed."""
-        return self._timer() < self._watch.until
+        return self._timer() < self._feed.until
 
     async def _ask(self, key: Key) -> Word | None:
         """The record's word, one look for all who wait; None if it has changed meanwhile."""

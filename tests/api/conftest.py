@@ -32,8 +32,8 @@ from imgproxy.api.shares import SHARES
 from imgproxy.api.token import Tokens, Trust
 from imgproxy.api.uploads import UPLOADS, Intake
 from imgproxy.files.access import DatabaseAccess
-from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.reading import Reading
 from imgproxy.rates import Rate
 from imgproxy.storage.memory import MemoryStorage
@@ -95,7 +95,7 @@ def _record_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("record") / "template.db"
 
     async def migrate() -> None:
-        database = await open_database(SqliteAddress(path))
+        database = await open_database(SqliteUrl(path))
         await database.migrate()
         await database.close()
 
@@ -107,7 +107,7 @@ def _record_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def counter(_record_template: Path, tmp_path: Path) -> AsyncIterator[Counter]:
     """Files are taken here."""
     shutil.copy(_record_template, tmp_path / "record.db")
-    database = await open_database(SqliteAddress(tmp_path / "record.db"))
+    database = await open_database(SqliteUrl(tmp_path / "record.db"))
     storage = MemoryStorage()
     desk = Desk(database, storage)
     clock, keys = shell.Clock(), shell.KeysInMemory()

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 import uvloop
 
 from imgproxy import app, credentials
-from imgproxy.files.address import SqliteAddress
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.model import TenantId
 from imgproxy.image.source import parse_key
 from imgproxy.listening import listen, runner
@@ -140,7 +140,7 @@ def attacked(folder: Path, **chosen: Any) -> Iterator[Attacked]:
     settings = Settings(
         **{
             "storage": LocalAddress(folder / "objects"),
-            "database": SqliteAddress(folder / "imgproxy.db"),
+            "database": SqliteUrl(folder / "imgproxy.db"),
             "cache_dir": folder / "cache",
             "workers": 1,
             "admin_port": 0,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from imgproxy.cli import main
-from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.model import File
 from imgproxy.files.repository.files import insert_file
 from tests.files import samples
@@ -28,7 +28,7 @@ def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def _record(folder: Path, *files: File) -> None:
-    database = await open_database(SqliteAddress(folder / "record.db"))
+    database = await open_database(SqliteUrl(folder / "record.db"))
     await database.migrate()
     for file in files:
         await database.write(lambda record, file=file: insert_file(record, file))

@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestClient
 from yarl import URL
 
 from imgproxy.app import assemble
-from imgproxy.files.address import SqliteAddress
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.settings import Settings
 from imgproxy.storage.address import LocalAddress
 from tests.pictures import encoded, gradient, noise, png_header, svg, tagged
@@ -72,7 +72,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def client(folder: Path, tmp_path: Path, aiohttp_client: Any) -> AsyncIterator[Client]:
     settings = Settings(
         storage=LocalAddress(folder),
-        database=SqliteAddress(tmp_path / "imgproxy.db"),
+        database=SqliteUrl(tmp_path / "imgproxy.db"),
         unregistered="public",
         workers=2,
         deadline=60,

@@ -21,8 +21,8 @@ from imgproxy.engine.pool import Result
 from imgproxy.engine.protocol import Encoding, Job
 from imgproxy.errors import NotFound
 from imgproxy.files.access import DatabaseAccess
-from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.model import File, Visibility
 from imgproxy.files.repository.files import insert_file, update_file
 from imgproxy.image.formats import Format
@@ -137,7 +137,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    database = await open_database(SqliteAddress(tmp_path / "record.db"))
+    database = await open_database(SqliteUrl(tmp_path / "record.db"))
     await database.migrate()
     access = DatabaseAccess(database, timer=lambda: 0.0)
     await access.start()

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from imgproxy.app import assemble
-from imgproxy.files.address import SqliteAddress
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.image.source import parse_key
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
@@ -74,7 +74,7 @@ async def test_a_folder_and_a_bucket_give_the_same_bytes(
         monkeypatch.setenv(name, value)
     local = Settings(
         storage=LocalAddress(tmp_path / "objects"),
-        database=SqliteAddress(tmp_path / "imgproxy.db"),
+        database=SqliteUrl(tmp_path / "imgproxy.db"),
         unregistered="public",
         workers=1,
         admin_port=0,

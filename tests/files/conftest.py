@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from imgproxy.files.address import DatabaseAddress, PostgresAddress, SqliteAddress
 from imgproxy.files.database import Connection, Database, open_database
+from imgproxy.files.database_url import DatabaseUrl, PostgresUrl, SqliteUrl
 from imgproxy.files.migrations import newest
 from imgproxy.files.tables import metadata
 from imgproxy.storage import Storage
@@ -26,14 +26,14 @@ from tests.postgres import Postgres
 def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A record with its tables, to be copied: a tenth of the time that making them takes."""
     path = tmp_path_factory.mktemp("record") / "template.db"
-    _migrate(SqliteAddress(path))
+    _migrate(SqliteUrl(path))
     return path
 
 
 @pytest.fixture(scope="session")
 def _postgres_record(postgres: Postgres) -> Iterator[str]:
     with postgres.database() as name:
-        _migrate(PostgresAddress(postgres.url(name)))
+        _migrate(PostgresUrl(postgres.url(name)))
         yield name
 
 
@@ -41,10 +41,10 @@ def _postgres_record(postgres: Postgres) -> Iterator[str]:
 def postgres_record(postgres: Postgres, _postgres_record: str) -> Iterator[str]:
     """The name of a database in `postgres` that is an empty record; emptying is quicker than making."""
     yield _postgres_record
-    asyncio.run(empty_record(PostgresAddress(postgres.url(_postgres_record))))
+    asyncio.run(empty_record(PostgresUrl(postgres.url(_postgres_record))))
 
 
-async def empty_record(address: DatabaseAddress) -> None:
+async def empty_record(address: DatabaseUrl) -> None:
     """Leave the tables, and nothing in them but their version."""
 
     def work(connection: Connection) -> None:
@@ -58,7 +58,7 @@ async def empty_record(address: DatabaseAddress) -> None:
     await database.close()
 
 
-def _migrate(address: DatabaseAddress) -> None:
+def _migrate(address: DatabaseUrl) -> None:
     async def migrate() -> None:
         database = await open_database(address)
         await database.migrate()
@@ -68,19 +68,19 @@ def _migrate(address: DatabaseAddress) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseAddress]:
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseUrl]:
     """Where an empty record of this version is."""
     if request.param == "sqlite":
         path = tmp_path / "record.db"
         shutil.copy(request.getfixturevalue("_sqlite_template"), path)
-        yield SqliteAddress(path)
+        yield SqliteUrl(path)
         return
     name = request.getfixturevalue("postgres_record")
-    yield PostgresAddress(request.getfixturevalue("postgres").url(name))
+    yield PostgresUrl(request.getfixturevalue("postgres").url(name))
 
 
 @pytest.fixture
-async def database(address: DatabaseAddress) -> AsyncIterator[Database]:
+async def database(address: DatabaseUrl) -> AsyncIterator[Database]:
     """An empty record, on each engine."""
     opened = await open_database(address)
     yield opened
@@ -106,7 +106,7 @@ async def here(_sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Desk]:
     """The same on SQLite and in memory, for what does not depend on either."""
     path = tmp_path / "here.db"
     shutil.copy(_sqlite_template, path)
-    opened = await open_database(SqliteAddress(path))
+    opened = await open_database(SqliteUrl(path))
     yield Desk(opened, MemoryStorage())
     await opened.close()
 

@@ -12,12 +12,12 @@ import pytest
 
 from imgproxy.errors import Unavailable
 from imgproxy.files.access import UNREGISTERED, DatabaseAccess, MemoryAccess, Record
-from imgproxy.files.address import DatabaseAddress
+from imgproxy.files.change_feed import TRUST_SECONDS
 from imgproxy.files.database import Connection, Database, open_database
+from imgproxy.files.database_url import DatabaseUrl
 from imgproxy.files.model import File, FileState, UploadState, Visibility
 from imgproxy.files.repository.files import insert_file, update_file
 from imgproxy.files.repository.uploads import insert_upload
-from imgproxy.files.watch import BELIEVED_SECONDS
 from imgproxy.image.source import Key, parse_key
 from tests.files.samples import NOW, file, upload
 
@@ -256,11 +256,11 @@ async def test_while_the_record_is_away_what_is_known_is_believed_for_a_while_an
     known, unknown = await add(database), await add(database)
     await access.look(known.key)
     held.away = True
-    timer.now = BELIEVED_SECONDS - 0.001
+    timer.now = TRUST_SECONDS - 0.001
     assert (await access.look(known.key)) is not None
     with pytest.raises(Unavailable):
         await access.look(unknown.key)
-    timer.now = BELIEVED_SECONDS
+    timer.now = TRUST_SECONDS
     assert access.at_hand(known.key) is None
     with pytest.raises(Unavailable):
         await access.look(known.key)
@@ -278,7 +278,7 @@ async def test_who_was_asleep_hears_what_has_changed_before_anything_is_believed
 
 
 async def test_other_processes_hear_of_changes_and_of_new_files(
-    address: DatabaseAddress, database: Database
+    address: DatabaseUrl, database: Database
 ) -> None:
     given, new = await add(database), file()
     other = await open_database(address)
@@ -299,10 +299,12 @@ async def test_other_processes_hear_of_changes_and_of_new_files(
 async def test_more_changes_than_are_told_leave_nothing_believed(
     held: Held, timer: Timer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from imgproxy.files import watch
+    from imgproxy.files import change_feed
     from imgproxy.files.repository.changes import changes_since
 
-    monkeypatch.setattr(watch, "changes_since", lambda record, mark: changes_since(record, mark, limit=1))
+    monkeypatch.setattr(
+        change_feed, "changes_since", lambda record, mark: changes_since(record, mark, limit=1)
+    )
     given = [await add(database) for _ in range(3)]
     async with opened(held, timer=timer) as access:
         for each in given:

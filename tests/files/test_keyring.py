@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.keyring import Keyring
 from imgproxy.files.model import ApiKey, TenantId
 
@@ -19,7 +19,7 @@ KEY = ApiKey("1", ACME, "sk", b"\x01" * 32, created_at=5)
 
 @pytest.fixture
 async def keyring(tmp_path: Path) -> AsyncIterator[Keyring]:
-    database = await open_database(SqliteAddress(tmp_path / "imgproxy.db"))
+    database = await open_database(SqliteUrl(tmp_path / "imgproxy.db"))
     await database.migrate()
     yield Keyring(database)
     await database.close()

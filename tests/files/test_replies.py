@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.keyring import Keyring
 from imgproxy.files.model import Remembered, TenantId
 from imgproxy.files.replies import RecordedReplies
@@ -19,7 +19,7 @@ ASKED = b"\x07" * 32
 
 @pytest.fixture
 async def replies(tmp_path: Path) -> AsyncIterator[RecordedReplies]:
-    database = await open_database(SqliteAddress(tmp_path / "imgproxy.db"))
+    database = await open_database(SqliteUrl(tmp_path / "imgproxy.db"))
     await database.migrate()
     await Keyring(database).add(id_="1", tenant=ACME, kind="pk", sha256=b"\x01" * 32, now=0)
     yield RecordedReplies(database)

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.storage.local import LocalStorage
 from imgproxy.storage.ticket import Tickets
 from tests.files.machine import FilesMachine, PublishingMachine
@@ -44,7 +44,7 @@ async def on_sqlite(record: Path, *, auto: bool) -> AsyncIterator[World]:
         path = Path(folder)
         shutil.copy(record, path / "record.db")
         clock = clock_of_today()
-        database = await open_database(SqliteAddress(path / "record.db"))
+        database = await open_database(SqliteUrl(path / "record.db"))
         storage = LocalStorage(path / "objects", Tickets(b"secret" * 8, clock=clock.seconds))
         try:
             async with World(database, storage, clock, auto=auto).open() as world:

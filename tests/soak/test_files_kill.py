@@ -16,8 +16,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from imgproxy.files.address import SqliteAddress
 from imgproxy.files.database import open_database
+from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.model import FileState
 from imgproxy.files.names import Names
 from imgproxy.files.outbox import Outbox, keepers
@@ -236,7 +236,7 @@ async def _drained(folder: Path, objects: Path) -> Record:
         return time.time_ns() // 1_000_000 + later
 
     _age(objects / ".uploads")
-    database, storage = await open_database(SqliteAddress(folder / "imgproxy.db")), LocalStorage(objects)
+    database, storage = await open_database(SqliteUrl(folder / "imgproxy.db")), LocalStorage(objects)
     names, later = Names(clock, random.Random(7).randbytes), 0  # noqa: S311 - nothing is drawn that lasts
     try:
         await storage.check()  # which writes, and so finds what nobody goes on with

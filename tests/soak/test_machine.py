@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from imgproxy.files.address import PostgresAddress
 from imgproxy.files.database import open_database
+from imgproxy.files.database_url import PostgresUrl
 from imgproxy.storage.s3 import S3Options, S3Storage
 from tests.files.conftest import _postgres_record as _postgres_record
 from tests.files.conftest import empty_record
@@ -58,7 +58,7 @@ def test_files_are_what_the_model_says_over_postgresql_and_s3(
 
         @asynccontextmanager
         async def place(self) -> AsyncIterator[World]:
-            address = PostgresAddress(postgres.url(postgres_record))
+            address = PostgresUrl(postgres.url(postgres_record))
             await empty_record(address)
             database = await open_database(address)
             options = S3Options(

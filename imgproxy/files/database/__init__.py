@@ -1,6 +1,6 @@
 """The one way to the record: a piece of work over a SQLAlchemy Core connection, in one transaction.
 
-    Database ── read(work), write(work), told(), check(), close()
+    Database ── read(work), write(work), listen(), check(), close()
     ├── sqlite     one writer thread that commits in groups, a few reader threads
     └── postgres   asyncpg, a few connections that work off what waits
 
@@ -17,14 +17,14 @@ from typing import Literal, Protocol, TypeVar
 
 from sqlalchemy import Connection as Connection  # for who writes work, and may not import SQLAlchemy
 
-from imgproxy.files.address import DatabaseAddress, PostgresAddress, SqliteAddress
+from imgproxy.files.database_url import DatabaseUrl, PostgresUrl, SqliteUrl
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class ChangeNotice:
     """What a listener is told.
 
     `listening`: from now on every change is told; what happened before must be asked for.
@@ -43,7 +43,7 @@ class Database(Protocol):
     """
 
     notifies: bool
-    """Whether `told` tells; if not, ask `repository.changes.changes_since`."""
+    """Whether `listen` tells; if not, ask `repository.changes.changes_since`."""
 
     async def read(self, work: Work[T]) -> T:
         """Run work that only reads, on one snapshot."""
@@ -51,7 +51,7 @@ class Database(Protocol):
     async def write(self, work: Work[T]) -> T:
         """Run work in a transaction; when this returns, it is committed and every reader sees it."""
 
-    def told(self) -> AsyncIterator[Notice]:
+    def listen(self) -> AsyncIterator[ChangeNotice]:
         """Listen to changes of files for as long as it is iterated; reconnect by itself."""
 
     async def check(self) -> None:
@@ -64,14 +64,14 @@ class Database(Protocol):
         """Let what is under way end, and let go of everything."""
 
 
-async def open_database(address: DatabaseAddress) -> Database:
+async def open_database(address: DatabaseUrl) -> Database:
     """Open the record at an address; nothing is asked of it yet."""
     match address:
-        case SqliteAddress(path):
+        case SqliteUrl(path):
             from imgproxy.files.database.sqlite import SqliteDatabase
 
             return SqliteDatabase(path)
-        case PostgresAddress(url):
+        case PostgresUrl(url):
             from imgproxy.files.database.postgres import PostgresDatabase
 
             return PostgresDatabase(url)

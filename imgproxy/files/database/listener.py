@@ -12,14 +12,14 @@ from typing import Any
 
 import asyncpg
 
-from imgproxy.files.database import Notice
+from imgproxy.files.database import ChangeNotice
 from imgproxy.files.repository.changes import CHANNEL
 
 _PAUSE = 0.25  # seconds between attempts to connect
 _QUIET = 5.0  # seconds of silence after which the connection must show that it lives
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
-_LOST = Notice("lost")
+_LOST = ChangeNotice("lost")
 
 
 class Listener:
@@ -28,9 +28,9 @@ class Listener:
     def __init__(self, connect: Callable[[], Awaitable[Any]]) -> None:
         self._connect = connect
         self._closed = asyncio.Event()
-        self._listening: set[asyncio.Queue[Notice]] = set()
+        self._listening: set[asyncio.Queue[ChangeNotice]] = set()
 
-    async def told(self) -> AsyncIterator[Notice]:
+    async def listen(self) -> AsyncIterator[ChangeNotice]:
         """Yield `listening`, keys as they change, `lost`, and so on, until closed."""
         while not self._closed.is_set():
             try:
@@ -45,14 +45,14 @@ class Listener:
                 connection.terminate()
 
     async def close(self) -> None:
-        """End every `told`."""
+        """End every `listen`."""
         self._closed.set()
         for came in self._listening:
             came.put_nowait(_LOST)
 
-    async def _notices(self, connection: Any) -> AsyncIterator[Notice]:
+    async def _notices(self, connection: Any) -> AsyncIterator[ChangeNotice]:
         """What one connection says; it ends with `lost`."""
-        came: asyncio.Queue[Notice] = asyncio.Queue()
+        came: asyncio.Queue[ChangeNotice] = asyncio.Queue()
         self._listening.add(came)
         try:
             async for notice in self._heard(connection, came):
@@ -60,20 +60,22 @@ class Listener:
         finally:
             self._listening.discard(came)
 
-    async def _heard(self, connection: Any, came: asyncio.Queue[Notice]) -> AsyncIterator[Notice]:
+    async def _heard(self, connection: Any, came: asyncio.Queue[ChangeNotice]) -> AsyncIterator[ChangeNotice]:
         connection.add_termination_listener(lambda _connection: came.put_nowait(_LOST))
         try:
-            await connection.add_listener(CHANNEL, lambda *said: came.put_nowait(Notice("key", said[-1])))
+            await connection.add_listener(
+                CHANNEL, lambda *said: came.put_nowait(ChangeNotice("key", said[-1]))
+            )
         except _FAILURES:
             return
-        yield Notice("listening")
+        yield ChangeNotice("listening")
         while True:
             notice = await self._next(connection, came)
             yield notice
             if notice is _LOST:
                 return
 
-    async def _next(self, connection: Any, came: asyncio.Queue[Notice]) -> Notice:
+    async def _next(self, connection: Any, came: asyncio.Queue[ChangeNotice]) -> ChangeNotice:
         while not self._closed.is_set():
             with suppress(TimeoutError):
                 return await asyncio.wait_for(came.get(), _QUIET)

@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from imgproxy.errors import Unavailable
 from imgproxy.files import migrations
-from imgproxy.files.database import Notice, T, Work
+from imgproxy.files.database import ChangeNotice, T, Work
 from imgproxy.files.database.lanes import OF_THE_SERVER, Lanes, Waiting
 from imgproxy.files.database.listener import Listener
 
@@ -71,9 +71,9 @@ class PostgresDatabase:
         """Run work in a transaction; when this returns, it is committed."""
         return await self._run(self._writes, work)
 
-    def told(self) -> AsyncIterator[Notice]:
+    def listen(self) -> AsyncIterator[ChangeNotice]:
         """Listen to changes of files on a connection of its own; reconnect by itself."""
-        return self._listener.told()
+        return self._listener.listen()
 
     async def check(self) -> None:
         """Raise `Unavailable` unless the server answers and has the tables of this version."""

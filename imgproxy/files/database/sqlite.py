@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 from imgproxy import file_modes
 from imgproxy.errors import Unavailable
 from imgproxy.files import migrations
-from imgproxy.files.database import Notice, T, Work
+from imgproxy.files.database import ChangeNotice, T, Work
 from imgproxy.files.database.group import Connected, Line
 
 _READERS = 4
@@ -54,9 +54,9 @@ class SqliteDatabase:
         self._must_be_open()
         return await self._writes.run(work)
 
-    async def told(self) -> AsyncIterator[Notice]:
+    async def listen(self) -> AsyncIterator[ChangeNotice]:
         """Tell nothing: a file calls nobody."""
-        nothing: tuple[Notice, ...] = ()
+        nothing: tuple[ChangeNotice, ...] = ()
         for notice in nothing:
             yield notice
 

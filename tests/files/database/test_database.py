@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from imgproxy.errors import FileNotFound, Unavailable
-from imgproxy.files.address import DatabaseAddress
 from imgproxy.files.database import Connection, Database, open_database
+from imgproxy.files.database_url import DatabaseUrl
 from imgproxy.files.model import File, Tenant, TenantId
 from imgproxy.files.repository import files, tenants
 from tests.files.samples import ACME, NOW, file
@@ -78,7 +78,7 @@ async def test_reading_work_sees_one_moment(database: Database) -> None:
     assert await database.read(work) == (0, 0)
 
 
-async def test_many_processes_may_write_the_same_record(address: DatabaseAddress) -> None:
+async def test_many_processes_may_write_the_same_record(address: DatabaseUrl) -> None:
     opened = [await open_database(address) for _ in range(4)]
     names = [f"t{each:02}" for each in range(40)]
     await asyncio.gather(
@@ -105,7 +105,7 @@ async def test_who_is_cancelled_leaves_the_record_usable(database: Database) -> 
     await database.write(lambda c: tenants.insert_tenant(c, _add("after")))
 
 
-async def test_a_closed_record_says_so_and_may_be_closed_again(address: DatabaseAddress) -> None:
+async def test_a_closed_record_says_so_and_may_be_closed_again(address: DatabaseUrl) -> None:
     database = await open_database(address)
     await database.check()
     await database.close()
@@ -114,7 +114,7 @@ async def test_a_closed_record_says_so_and_may_be_closed_again(address: Database
         await database.read(lambda c: None)
 
 
-async def test_closing_leaves_no_thread(address: DatabaseAddress) -> None:
+async def test_closing_leaves_no_thread(address: DatabaseUrl) -> None:
     before = threading.active_count()
     database = await open_database(address)
     found: File | None = await database.read(lambda c: files.file_by_key(c, file().key))

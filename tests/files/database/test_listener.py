@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from imgproxy.files.database import Notice
+from imgproxy.files.database import ChangeNotice
 from imgproxy.files.database.listener import Listener
 
 
@@ -42,29 +42,29 @@ def _listener(*wires: Wire) -> Listener:
 
 async def test_keys_are_told_in_the_order_they_came() -> None:
     wire = Wire()
-    told = _listener(wire).told()
-    assert await anext(told) == Notice("listening")
+    told = _listener(wire).listen()
+    assert await anext(told) == ChangeNotice("listening")
     wire.say("a")
     wire.say("b")
-    assert [await anext(told), await anext(told)] == [Notice("key", "a"), Notice("key", "b")]
+    assert [await anext(told), await anext(told)] == [ChangeNotice("key", "a"), ChangeNotice("key", "b")]
     await told.aclose()  # type: ignore[attr-defined]
     assert wire.terminated
 
 
 async def test_a_connection_that_breaks_is_told_and_another_is_made() -> None:
     first, second = Wire(), Wire()
-    told = _listener(first, second).told()
-    assert await anext(told) == Notice("listening")
+    told = _listener(first, second).listen()
+    assert await anext(told) == ChangeNotice("listening")
     first.break_off()
-    assert [await anext(told), await anext(told)] == [Notice("lost"), Notice("listening")]
+    assert [await anext(told), await anext(told)] == [ChangeNotice("lost"), ChangeNotice("listening")]
     assert (first.terminated, second.terminated) == (True, False)
     await told.aclose()  # type: ignore[attr-defined]
 
 
 async def test_a_connection_that_cannot_listen_is_let_go_and_another_is_made() -> None:
     deaf, hearing = Wire(deaf=True), Wire()
-    told = _listener(deaf, hearing).told()
-    assert await anext(told) == Notice("listening")
+    told = _listener(deaf, hearing).listen()
+    assert await anext(told) == ChangeNotice("listening")
     assert deaf.terminated
     await told.aclose()  # type: ignore[attr-defined]
 
@@ -72,12 +72,12 @@ async def test_a_connection_that_cannot_listen_is_let_go_and_another_is_made() -
 async def test_each_who_listens_is_told() -> None:
     wires = [Wire(), Wire()]
     listener = _listener(*wires)
-    both = [listener.told(), listener.told()]
-    assert [await anext(each) for each in both] == [Notice("listening")] * 2
+    both = [listener.listen(), listener.listen()]
+    assert [await anext(each) for each in both] == [ChangeNotice("listening")] * 2
     for wire in wires:
         wire.say("a")
-    assert [await anext(each) for each in both] == [Notice("key", "a")] * 2
+    assert [await anext(each) for each in both] == [ChangeNotice("key", "a")] * 2
     await listener.close()
-    assert [await asyncio.wait_for(anext(each), 30) for each in both] == [Notice("lost")] * 2
+    assert [await asyncio.wait_for(anext(each), 30) for each in both] == [ChangeNotice("lost")] * 2
     for each in both:
         await each.aclose()  # type: ignore[attr-defined]

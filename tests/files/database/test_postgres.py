@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from imgproxy.errors import FileNotFound, Unavailable
-from imgproxy.files.database import Connection, Notice
+from imgproxy.files.database import ChangeNotice, Connection
 from imgproxy.files.database.postgres import PostgresDatabase
 from imgproxy.files.repository import files
 from tests.files.samples import file
@@ -88,7 +88,7 @@ async def test_a_statement_that_takes_too_long_is_ended(database: PostgresDataba
         await database.write(work)
 
 
-async def _next(told: AsyncIterator[Notice]) -> Notice:
+async def _next(told: AsyncIterator[ChangeNotice]) -> ChangeNotice:
     return await asyncio.wait_for(anext(told), _SOON)
 
 
@@ -101,13 +101,13 @@ async def test_who_listens_is_told_of_what_is_committed_and_of_nothing_else(
         files.insert_file(connection, undone)
         raise FileNotFound("undone")
 
-    told = database.told()
-    assert await _next(told) == Notice("listening")
+    told = database.listen()
+    assert await _next(told) == ChangeNotice("listening")
     with pytest.raises(FileNotFound):
         await database.write(fail)
     await database.write(lambda c: files.insert_file(c, given))
     await database.write(lambda c: files.update_file(c, given, replace(given, generation=2)))
-    assert [await _next(told), await _next(told)] == [Notice("key", given.key)] * 2
+    assert [await _next(told), await _next(told)] == [ChangeNotice("key", given.key)] * 2
     await told.aclose()  # type: ignore[attr-defined]
 
 
@@ -115,24 +115,24 @@ async def test_who_listens_hears_that_the_connection_was_lost_and_that_it_is_bac
     postgres: Postgres, database: PostgresDatabase
 ) -> None:
     given = file()
-    told = database.told()
-    assert await _next(told) == Notice("listening")
+    told = database.listen()
+    assert await _next(told) == ChangeNotice("listening")
     postgres.stop()
-    assert await _next(told) == Notice("lost")
+    assert await _next(told) == ChangeNotice("lost")
     postgres.start()
-    assert await _next(told) == Notice("listening")
+    assert await _next(told) == ChangeNotice("listening")
     await database.write(lambda c: files.insert_file(c, given))
-    assert await _next(told) == Notice("key", given.key)
+    assert await _next(told) == ChangeNotice("key", given.key)
     await told.aclose()  # type: ignore[attr-defined]
 
 
 async def test_closing_ends_listening(database: PostgresDatabase) -> None:
-    told = database.told()
-    assert await _next(told) == Notice("listening")
+    told = database.listen()
+    assert await _next(told) == ChangeNotice("listening")
     listening = asyncio.ensure_future(_next(told))
     await asyncio.sleep(0)
     await database.close()
-    assert await listening == Notice("lost")
+    assert await listening == ChangeNotice("lost")
     with pytest.raises(StopAsyncIteration):
         await _next(told)
 

@@ -129,7 +129,7 @@ async def test_rules_of_the_tables_hold_for_who_writes(record: SqliteDatabase) -
 
 
 async def test_it_calls_nobody(record: SqliteDatabase) -> None:
-    assert (record.notifies, [notice async for notice in record.told()]) == (False, [])
+    assert (record.notifies, [notice async for notice in record.listen()]) == (False, [])
 
 
 @pytest.mark.parametrize(

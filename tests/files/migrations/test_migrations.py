@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from imgproxy.errors import Unavailable
 from imgproxy.files import migrations
-from imgproxy.files.address import DatabaseAddress
 from imgproxy.files.database import Connection, Database, open_database
+from imgproxy.files.database_url import DatabaseUrl
 from imgproxy.files.tables import metadata
 
 
@@ -30,7 +30,7 @@ async def test_migrated_tables_are_those_that_statements_are_written_for(databas
     assert await database.read(_differences) == []
 
 
-async def test_many_who_migrate_at_once_are_one_and_may_do_so_again(address: DatabaseAddress) -> None:
+async def test_many_who_migrate_at_once_are_one_and_may_do_so_again(address: DatabaseUrl) -> None:
     opened = [await open_database(address) for _ in range(3)]
 
     def forget_everything(connection: Connection) -> None:

@@ -1,6 +1,6 @@
 """Hearing of every change of the record, whoever made it.
 
-The record is asked each second what has changed, and that is what may be relied on: for `BELIEVED_SECONDS`
+The record is asked each second what has changed, and that is what may be relied on: for `TRUST_SECONDS`
 after it was last asked and answered, what is remembered of it may be believed, and no longer. A record
 that calls (LISTEN on PostgreSQL) only makes it quicker: whether a notice got lost does not matter.
 """
@@ -20,7 +20,7 @@ from imgproxy.image.source import Key
 
 _log = logging.getLogger(__name__)
 
-BELIEVED_SECONDS = 10.0
+TRUST_SECONDS = 10.0
 """A PostgreSQL that restarts is back by then. Longer would be kinder to pictures while the record is away,
 and show for longer what somebody takes private whose record we cannot reach, though he can."""
 _ASK_SECONDS = 1.0
@@ -28,7 +28,7 @@ _PATIENCE = 2.0  # for an answer; after that it counts as away
 _AT_ONCE = 100  # keys between which others have their turn
 
 
-class Watch:
+class ChangeFeed:
     """Calls `changed` for each key, or `forget` when more changed than can be told."""
 
     def __init__(
@@ -93,7 +93,7 @@ class Watch:
             await self._pass_on(told.keys)
         else:
             self._forget()
-        self.until = begun + BELIEVED_SECONDS
+        self.until = begun + TRUST_SECONDS
 
     async def _pass_on(self, keys: Sequence[Key]) -> None:
         for index, key in enumerate(keys):
@@ -114,7 +114,7 @@ class Watch:
 
     async def _listen(self) -> None:
         """Hear what is called; what happened in a silence is asked for as soon as it ends."""
-        async for notice in self._database.told():
+        async for notice in self._database.listen():
             if notice.kind == "key":
                 self._changed(Key(notice.key))
             else:

@@ -11,23 +11,23 @@ _EXPECTED = "sqlite:///PATH or postgresql://[USER[:PASSWORD]@]HOST[:PORT]/NAME i
 
 
 @dataclass(frozen=True, slots=True)
-class SqliteAddress:
+class SqliteUrl:
     """A file; its folder is made if need be."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresAddress:
+class PostgresUrl:
     """A database on a server; `url` as libpq reads it, password and all."""
 
     url: str = field(repr=False)
 
 
-DatabaseAddress = SqliteAddress | PostgresAddress
+DatabaseUrl = SqliteUrl | PostgresUrl
 
 
-def parse(text: str) -> DatabaseAddress:
+def parse(text: str) -> DatabaseUrl:
     """Read an address; raise `ValueError` saying what is expected, and nothing of what it held."""
     scheme, colon, rest = text.partition("://")
     if not colon:
@@ -36,10 +36,10 @@ def parse(text: str) -> DatabaseAddress:
         path = unquote(rest.removeprefix("/"))
         if not rest.startswith("/") or not path or "?" in path:
             raise ValueError(_EXPECTED)
-        return SqliteAddress(Path(path))
+        return SqliteUrl(Path(path))
     if scheme not in _POSTGRESQL:
         raise ValueError(_EXPECTED)
     parts = urlsplit(text)
     if not parts.path.strip("/"):
         raise ValueError(_EXPECTED)
-    return PostgresAddress(f"postgresql://{rest}")
+    return PostgresUrl(f"postgresql://{rest}")

@@ -1,4 +1,4 @@
-"""Promises of `imgproxy.files.address`."""
+"""Promises of `imgproxy.files.database_url`."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from imgproxy.files.address import DatabaseAddress, PostgresAddress, SqliteAddress, parse
+from imgproxy.files.database_url import DatabaseUrl, PostgresUrl, SqliteUrl, parse
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("sqlite:///./data/imgproxy.db", SqliteAddress(Path("data/imgproxy.db"))),
-        ("sqlite:////var/lib/record.db", SqliteAddress(Path("/var/lib/record.db"))),
-        ("sqlite:///a%20b.db", SqliteAddress(Path("a b.db"))),
-        ("postgresql://h/n", PostgresAddress("postgresql://h/n")),
-        ("postgres://u:p@h:1/n?sslmode=require", PostgresAddress("postgresql://u:p@h:1/n?sslmode=require")),
+        ("sqlite:///./data/imgproxy.db", SqliteUrl(Path("data/imgproxy.db"))),
+        ("sqlite:////var/lib/record.db", SqliteUrl(Path("/var/lib/record.db"))),
+        ("sqlite:///a%20b.db", SqliteUrl(Path("a b.db"))),
+        ("postgresql://h/n", PostgresUrl("postgresql://h/n")),
+        ("postgres://u:p@h:1/n?sslmode=require", PostgresUrl("postgresql://u:p@h:1/n?sslmode=require")),
     ],
 )
-def test_an_address_is_read(text: str, expected: DatabaseAddress) -> None:
+def test_an_address_is_read(text: str, expected: DatabaseUrl) -> None:
     assert parse(text) == expected
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from imgproxy.errors import Unavailable
-from imgproxy.files.address import PostgresAddress
-from imgproxy.files.database import Connection, Database, Notice, open_database
+from imgproxy.files.change_feed import TRUST_SECONDS, ChangeFeed
+from imgproxy.files.database import ChangeNotice, Connection, Database, open_database
+from imgproxy.files.database_url import PostgresUrl
 from imgproxy.files.model import File
 from imgproxy.files.repository.files import insert_file, update_file
-from imgproxy.files.watch import BELIEVED_SECONDS, Watch
 from imgproxy.image.source import Key
 from tests.files.samples import file
 from tests.postgres import Postgres
@@ -55,8 +55,8 @@ class Deaf(Quiet):
             raise Unavailable("away")
         return await super().read(work)
 
-    async def told(self) -> AsyncIterator[Notice]:
-        async for notice in self._database.told():
+    async def listen(self) -> AsyncIterator[ChangeNotice]:
+        async for notice in self._database.listen():
             yield notice
             if notice.kind == "listening":
                 self.listening.set()
@@ -68,7 +68,7 @@ class Ears:
     def __init__(self, database: Any, timer: Callable[[], float] = time.monotonic) -> None:
         self.keys: list[Key] = []
         self._more = asyncio.Event()
-        self.watch = Watch(database, changed=self._hear, forget=lambda: None, timer=timer)
+        self.feed = ChangeFeed(database, changed=self._hear, forget=lambda: None, timer=timer)
 
     def _hear(self, key: Key) -> None:
         self.keys.append(key)
@@ -81,11 +81,11 @@ class Ears:
                 await self._more.wait()
 
     async def __aenter__(self) -> Ears:
-        await self.watch.start()
+        await self.feed.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.watch.close()
+        await self.feed.close()
 
 
 async def add(database: Any) -> File:
@@ -115,7 +115,7 @@ async def test_what_was_there_before_is_not_told(database: Database) -> None:
 
 
 async def test_a_call_is_enough(postgres: Postgres, postgres_record: str) -> None:
-    database = await open_database(PostgresAddress(postgres.url(postgres_record)))
+    database = await open_database(PostgresUrl(postgres.url(postgres_record)))
     deaf = Deaf(database)
     try:
         async with Ears(deaf) as ears:
@@ -132,7 +132,7 @@ async def test_a_call_is_enough(postgres: Postgres, postgres_record: str) -> Non
 async def test_a_change_is_heard_of_though_the_calling_connection_was_lost(
     postgres: Postgres, postgres_record: str
 ) -> None:
-    database = await open_database(PostgresAddress(postgres.url(postgres_record)))
+    database = await open_database(PostgresUrl(postgres.url(postgres_record)))
     listeners = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
     try:
         given = await add(database)
@@ -150,34 +150,34 @@ async def test_a_silence_ends_belief_and_an_answer_renews_it(database: Database)
     now = [0.0]
     quiet = Quiet(database)
     ears = Ears(quiet, timer=lambda: now[0])
-    await ears.watch.catch_up()
-    assert ears.watch.until == BELIEVED_SECONDS
+    await ears.feed.catch_up()
+    assert ears.feed.until == TRUST_SECONDS
     now[0], quiet.away = 5.0, True
     with pytest.raises(Unavailable):
-        await ears.watch.catch_up()
-    assert ears.watch.until == BELIEVED_SECONDS
+        await ears.feed.catch_up()
+    assert ears.feed.until == TRUST_SECONDS
     quiet.away = False
-    await ears.watch.catch_up()
-    assert ears.watch.until == BELIEVED_SECONDS + 5
-    await ears.watch.close()
+    await ears.feed.catch_up()
+    assert ears.feed.until == TRUST_SECONDS + 5
+    await ears.feed.close()
 
 
 async def test_who_catch_up_together_ask_once(database: Database) -> None:
     quiet = Quiet(database)
     ears = Ears(quiet)
-    await asyncio.gather(*(ears.watch.catch_up() for _ in range(20)))
+    await asyncio.gather(*(ears.feed.catch_up() for _ in range(20)))
     assert quiet.asked == 1
-    await ears.watch.close()
+    await ears.feed.close()
 
 
 async def test_that_the_record_is_away_is_said_once_and_that_it_is_back(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "imgproxy.files.watch")
+    caplog.set_level("INFO", "imgproxy.files.change_feed")
     quiet = Quiet(database)
     ears = Ears(quiet)
     for quiet.away in (False, True, True, False, False):
-        await asyncio.gather(ears.watch.catch_up(), return_exceptions=True)
-    said = [record.message for record in caplog.records if record.name == "imgproxy.files.watch"]
+        await asyncio.gather(ears.feed.catch_up(), return_exceptions=True)
+    said = [record.message for record in caplog.records if record.name == "imgproxy.files.change_feed"]
     assert said == ["the record of files cannot be asked: away", "the record of files answers again"]
-    await ears.watch.close()
+    await ears.feed.close()
