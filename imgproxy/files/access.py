@@ -19,8 +19,8 @@ from imgproxy.files.change_feed import ChangeFeed
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.model import File, FileState, UploadState, Visibility
 from imgproxy.files.recent import Recent
-from imgproxy.files.repository.claims import upload_of_key
 from imgproxy.files.repository.files import file_by_key
+from imgproxy.files.repository.uploads import upload_of_any_tenant
 from imgproxy.image.source import Key
 
 _ENTRIES = 65_536  # of each kind; some 0.7 KB each
@@ -256,7 +256,7 @@ def _read(connection: Connection, *, key: Key, uploads: bool) -> tuple[File | No
     file = file_by_key(connection, key)
     if file is not None or not uploads:
         return file, False
-    upload = upload_of_key(connection, key)
+    upload = upload_of_any_tenant(connection, key)
     return None, upload is not None and upload.state in _AWAITED
 
 

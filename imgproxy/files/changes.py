@@ -23,10 +23,9 @@ from imgproxy.files.names import Names
 from imgproxy.files.patch import Patch, patched
 from imgproxy.files.permission import Action
 from imgproxy.files.principal import Principal
-from imgproxy.files.repository.collections import collection_by_name
-from imgproxy.files.repository.files import update_file
+from imgproxy.files.repository.files import replace_shares, shares_of, update_file
 from imgproxy.files.repository.outbox import add_task
-from imgproxy.files.repository.shares import replace_shares, shares_of
+from imgproxy.files.repository.tenants import collection_by_name
 from imgproxy.image.source import Key
 
 Check = Callable[[File], None]

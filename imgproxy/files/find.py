@@ -7,8 +7,7 @@ from imgproxy.files.database import Connection
 from imgproxy.files.model import File, FileId, Share, Visibility
 from imgproxy.files.permission import Action, owns, require
 from imgproxy.files.principal import Principal
-from imgproxy.files.repository.files import file_by_id, lock_file
-from imgproxy.files.repository.shares import shares_of
+from imgproxy.files.repository.files import file_by_id, lock_file, shares_of
 
 
 def find(connection: Connection, principal: Principal, action: Action, id_: FileId, *, now: int) -> File:

@@ -19,10 +19,14 @@ from imgproxy.files import promises
 from imgproxy.files.database import Connection
 from imgproxy.files.model import File, FileId, Task, TenantId, Upload, UploadState
 from imgproxy.files.names import Names
-from imgproxy.files.repository.claims import end_claim, hasten_task, take_back_task
 from imgproxy.files.repository.files import insert_file
-from imgproxy.files.repository.outbox import add_task
-from imgproxy.files.repository.uploads import claim_upload, forget_upload, insert_upload
+from imgproxy.files.repository.outbox import add_task, cancel_task, make_task_due
+from imgproxy.files.repository.uploads import (
+    delete_upload,
+    end_upload_lease,
+    insert_upload,
+    transition_upload,
+)
 from imgproxy.image.source import Key
 
 LEASE_MS = 300_000
@@ -55,7 +59,7 @@ def is_free(upload: Upload, *, now: int) -> bool:
 
 def claim(connection: Connection, upload: Upload, hold: Hold, *, now: int) -> Upload:
     """Take an upload; raise `Conflict` if somebody else has it."""
-    claimed = claim_upload(
+    claimed = transition_upload(
         connection,
         upload.tenant,
         upload.id,
@@ -75,8 +79,8 @@ def publish(
     connection: Connection, upload: Upload, hold: Hold, file: File, *, to: UploadState, then: Iterable[Task]
 ) -> None:
     """Make the file be there, and promise what is left to do; raise `Conflict` if the hold was lost."""
-    mine = end_claim(connection, upload.tenant, upload.id, holder=hold.file_id, to=to)
-    if not mine or not take_back_task(connection, hold.promise.id):
+    mine = end_upload_lease(connection, upload.tenant, upload.id, holder=hold.file_id, to=to)
+    if not mine or not cancel_task(connection, hold.promise.id):
         raise Conflict("registering this upload took too long: try again")
     insert_file(connection, file)
     for task in then:
@@ -88,8 +92,11 @@ def give_back(connection: Connection, upload: Upload, hold: Hold, *, over: bool,
 
     `over` says that storage does nothing more of what it was asked, so that the object can go now.
     """
-    if end_claim(connection, upload.tenant, upload.id, holder=hold.file_id, to=UploadState.ISSUED) and over:
-        hasten_task(connection, hold.promise.id, now=now)
+    if (
+        end_upload_lease(connection, upload.tenant, upload.id, holder=hold.file_id, to=UploadState.ISSUED)
+        and over
+    ):
+        make_task_due(connection, hold.promise.id, now=now)
 
 
 def begin(connection: Connection, upload: Upload, hold: Hold, *, staged: Task | None = None) -> None:
@@ -105,7 +112,7 @@ def begin(connection: Connection, upload: Upload, hold: Hold, *, staged: Task | 
 
 def drop(connection: Connection, upload: Upload, hold: Hold, *, over: bool, now: int) -> None:
     """Forget an upload that only we knew of, if it has not become a file; see `give_back`."""
-    if end_claim(connection, upload.tenant, upload.id, holder=hold.file_id, to=UploadState.ABORTED):
-        forget_upload(connection, upload.tenant, upload.id)
+    if end_upload_lease(connection, upload.tenant, upload.id, holder=hold.file_id, to=UploadState.ABORTED):
+        delete_upload(connection, upload.tenant, upload.id)
         if over:
-            hasten_task(connection, hold.promise.id, now=now)
+            make_task_due(connection, hold.promise.id, now=now)

@@ -8,7 +8,7 @@ from typing import Literal
 from imgproxy.errors import Conflict
 from imgproxy.files.database import Database
 from imgproxy.files.model import ApiKey, Tenant, TenantId
-from imgproxy.files.repository import keys, tenants
+from imgproxy.files.repository import tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Keyring:
 
     async def api_key(self, sha256: bytes) -> ApiKey | None:
         """The key of a hash, revoked and expired ones too; raise `Unavailable`."""
-        return await self.database.read(lambda connection: keys.key_by_sha256(connection, sha256))
+        return await self.database.read(lambda connection: tenants.key_by_sha256(connection, sha256))
 
     async def add(
         self, *, id_: str, tenant: TenantId, kind: Literal["pk", "sk"], sha256: bytes, now: int
@@ -27,12 +27,12 @@ class Keyring:
         """Keep a new key, and its tenant if that is new too."""
         key = ApiKey(id_, tenant, kind, sha256, created_at=now)
         await self._see_to(tenant, now)
-        await self.database.write(lambda connection: keys.insert_key(connection, key))
+        await self.database.write(lambda connection: tenants.insert_key(connection, key))
         return key
 
     async def revoke(self, tenant: TenantId, id_: str, *, now: int) -> bool:
         """End a key; return whether it was there and not ended yet."""
-        return await self.database.write(lambda connection: keys.revoke_key(connection, tenant, id_, now=now))
+        return await self.database.write(lambda c: tenants.revoke_key(c, tenant, id_, now=now))
 
     async def _see_to(self, tenant: TenantId, now: int) -> None:
         """Have a tenant that is there; that it was there before is as good."""

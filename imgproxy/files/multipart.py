@@ -20,7 +20,7 @@ from imgproxy.files.names import Names
 from imgproxy.files.objects import Objects, Part, StoredPart
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository.outbox import add_task
-from imgproxy.files.repository.uploads import claim_upload, extend_upload, upload_by_id
+from imgproxy.files.repository.uploads import extend_upload, transition_upload, upload_by_id
 from imgproxy.files.terms import Terms, size_limit
 from imgproxy.files.uploads import may_use
 from imgproxy.image.source import Key
@@ -180,7 +180,7 @@ class MultipartUploads:
 
 def _abort(connection: Connection, *, upload: Upload, tasks: Iterable[Task], now: int) -> None:
     states = (UploadState.ISSUED,)
-    aborted = claim_upload(
+    aborted = transition_upload(
         connection,
         upload.tenant,
         upload.id,

@@ -231,7 +231,7 @@ class Outbox:
     async def _failed(self, task: Task, failure: str) -> None:
         now, error = self._clock(), failure[:_LONGEST_ERROR]
         if task.attempts >= TRIES:
-            bury = partial(outbox.bury_task, id_=task.id, now=now, error=error, attempt=task.attempts)
+            bury = partial(outbox.mark_task_dead, id_=task.id, now=now, error=error, attempt=task.attempts)
             await self._database.write(lambda connection: bury(connection))
             self.outcomes[task.kind, "dead"] += 1
             _log.error("task %s (%s) is given up after %d tries: %s", task.id, task.kind, TRIES, error)

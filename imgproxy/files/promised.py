@@ -7,7 +7,7 @@ from collections.abc import Callable
 from imgproxy.errors import FileNotFound
 from imgproxy.files.database import Database
 from imgproxy.files.model import Task, TenantId
-from imgproxy.files.repository.outbox import list_tasks, revive_task
+from imgproxy.files.repository.outbox import list_tasks, retry_dead_task
 
 
 class Promised:
@@ -28,7 +28,7 @@ class Promised:
     async def retry(self, tenant: TenantId, id_: str) -> Task:
         """Have one that was given up tried again, now; raise `FileNotFound` if there is no such."""
         now = self._clock()
-        task = await self._database.write(lambda connection: revive_task(connection, tenant, id_, now=now))
+        task = await self._database.write(lambda c: retry_dead_task(c, tenant, id_, now=now))
         if task is None:
             raise FileNotFound("there is no such task that was given up")
         self._wake()

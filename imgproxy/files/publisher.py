@@ -20,8 +20,7 @@ from imgproxy.files.hold import claim, draw_hold, is_free
 from imgproxy.files.model import Upload, UploadState, Visibility
 from imgproxy.files.names import Names
 from imgproxy.files.objects import Objects
-from imgproxy.files.repository.claims import upload_of_key
-from imgproxy.files.repository.uploads import upload_by_staging_key
+from imgproxy.files.repository.uploads import upload_by_staging_key, upload_of_any_tenant
 from imgproxy.files.terms import Terms
 from imgproxy.image.source import Key
 
@@ -68,7 +67,7 @@ class Publisher:
             await asyncio.wait(self._under_way.values())
 
     async def _publish(self, key: Key) -> bool:
-        upload = await self._database.read(lambda connection: upload_of_key(connection, key))
+        upload = await self._database.read(lambda connection: upload_of_any_tenant(connection, key))
         if upload is None or upload.state in _A_FILE:
             return upload is not None
         if not is_free(upload, now=self._names.clock()) or not await self._is_public(upload):

@@ -23,10 +23,9 @@ from imgproxy.files.model import File, FileId, FileState, Share, Visibility
 from imgproxy.files.objects import Objects
 from imgproxy.files.permission import Action, listed_owner, shared_until
 from imgproxy.files.principal import Principal
-from imgproxy.files.repository.files import file_by_key
+from imgproxy.files.repository.files import file_by_key, shares_of
 from imgproxy.files.repository.listing import Listed, list_files
 from imgproxy.files.repository.reach import ListQuery
-from imgproxy.files.repository.shares import shares_of
 from imgproxy.files.sniff import SNIFFED_BYTES, sniff
 from imgproxy.image.source import Key
 

@@ -23,7 +23,7 @@ from imgproxy.files.names import Names
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository.files import lock_file, update_file
 from imgproxy.files.repository.outbox import add_task
-from imgproxy.files.repository.uploads import claim_upload, upload_by_key
+from imgproxy.files.repository.uploads import transition_upload, upload_by_key
 from imgproxy.files.uploads import may_use
 from imgproxy.files.verify import agree
 from imgproxy.image.source import Key
@@ -105,7 +105,7 @@ def _adopt(
     now: int,
 ) -> File:
     """Give a file that is there already what it is said to be."""
-    mine = claim_upload(
+    mine = transition_upload(
         connection,
         upload.tenant,
         upload.id,

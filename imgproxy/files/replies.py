@@ -20,7 +20,7 @@ class RecordedReplies:
     ) -> Remembered | None:
         """Begin a request: None if it is new, or what is remembered of the first one with this key."""
         return await self.database.write(
-            lambda connection: idempotency.remember(
+            lambda connection: idempotency.begin_request(
                 connection,
                 tenant,
                 principal,
@@ -34,9 +34,9 @@ class RecordedReplies:
     async def answer(self, tenant: TenantId, principal: str, key: str, remembered: Remembered) -> None:
         """Keep the answer of a request that has begun, and the fingerprint that it has now."""
         await self.database.write(
-            lambda connection: idempotency.answer(connection, tenant, principal, key, remembered)
+            lambda connection: idempotency.save_response(connection, tenant, principal, key, remembered)
         )
 
     async def forget(self, tenant: TenantId, principal: str, key: str) -> None:
         """Forget a request that failed, so that it may be tried again."""
-        await self.database.write(lambda connection: idempotency.forget(connection, tenant, principal, key))
+        await self.database.write(lambda c: idempotency.delete_request(c, tenant, principal, key))

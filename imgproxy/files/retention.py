@@ -18,11 +18,10 @@ from imgproxy.files.database import Connection, Database
 from imgproxy.files.hold import LEASE_MS
 from imgproxy.files.model import File, FileState, Task, Upload, UploadState
 from imgproxy.files.names import Names
-from imgproxy.files.repository.files import files_to_purge, lock_file, update_file
-from imgproxy.files.repository.idempotency import forget_expired
+from imgproxy.files.repository.files import files_to_purge, lock_file, remove_shares, update_file
+from imgproxy.files.repository.idempotency import delete_expired_requests
 from imgproxy.files.repository.outbox import add_task
-from imgproxy.files.repository.shares import remove_shares
-from imgproxy.files.repository.uploads import claim_upload, uploads_past
+from imgproxy.files.repository.uploads import expired_uploads, transition_upload
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ class Retention:
         await self.purge_files()
         await self.expire_uploads()
         now = self._names.clock()
-        await self._database.write(lambda connection: forget_expired(connection, now=now))
+        await self._database.write(lambda connection: delete_expired_requests(connection, now=now))
 
     async def purge_files(self) -> int:
         """Have the bytes go of files whose retention has ended; return how many that were."""
@@ -122,7 +121,7 @@ def _due_files(connection: Connection, *, now: int, after: File | None) -> list[
 
 
 def _due_uploads(connection: Connection, *, before: int, after: Upload | None) -> list[Upload]:
-    return uploads_past(connection, before=before, after=after, limit=_BATCH)
+    return expired_uploads(connection, before=before, after=after, limit=_BATCH)
 
 
 def _purge(connection: Connection, *, gone: Iterable[tuple[File, Task]], now: int) -> int:
@@ -155,7 +154,7 @@ def _tombstone(file: File, now: int) -> File:
 
 
 def _expire(connection: Connection, *, upload: Upload, tasks: Iterable[Task], now: int) -> bool:
-    expired = claim_upload(
+    expired = transition_upload(
         connection,
         upload.tenant,
         upload.id,

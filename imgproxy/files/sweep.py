@@ -19,9 +19,17 @@ from imgproxy.files.database import Connection, Database
 from imgproxy.files.model import Orphan, Task, TenantId
 from imgproxy.files.names import Names
 from imgproxy.files.objects import Head
-from imgproxy.files.repository.orphans import insert_orphan, list_orphans, orphan_by_key, remove_orphans
 from imgproxy.files.repository.outbox import add_task
-from imgproxy.files.repository.places import Place, is_place_of_file, places_named, places_of_files
+from imgproxy.files.repository.sweep import (
+    FileObject,
+    file_objects,
+    insert_orphan,
+    is_file_object,
+    list_orphans,
+    orphan_by_key,
+    referenced_keys,
+    remove_orphans,
+)
 from imgproxy.image.source import Key
 
 GRACE_MS = 3600 * 1000
@@ -74,7 +82,7 @@ class Findings:
     removed_bytes: int = 0
     aborted: int = 0
     """Uploads in parts that nobody goes on with."""
-    missing: list[Place] = field(default_factory=list)
+    missing: list[FileObject] = field(default_factory=list)
     """Files whose bytes are not there."""
 
 
@@ -143,7 +151,7 @@ class Sweep:
 
     async def _look_for_missing(self, there: set[Key], *, after: str, upto: str) -> None:
         while True:
-            page = partial(places_of_files, after=after, upto=upto, limit=_BATCH)
+            page = partial(file_objects, after=after, upto=upto, limit=_BATCH)
             places = await self._database.read(lambda connection, page=page: page(connection))  # type: ignore[misc]
             for place in places:
                 if place.object_key not in there and await self._is_missing(place):
@@ -152,12 +160,12 @@ class Sweep:
                 return
             after = places[-1].object_key
 
-    async def _is_missing(self, place: Place) -> bool:
+    async def _is_missing(self, place: FileObject) -> bool:
         """Look again: storage was listed a while ago, and the file may have gone since."""
         try:
             await self._objects.head(place.object_key)
         except NotFound:
-            return await self._database.read(lambda connection: is_place_of_file(connection, place))
+            return await self._database.read(lambda connection: is_file_object(connection, place))
         return False
 
     async def _sweep_parts(self) -> None:
@@ -195,7 +203,7 @@ async def _batches(things: AsyncIterator[T]) -> AsyncIterator[list[T]]:
 
 
 def _named(connection: Connection, *, keys: Iterable[Key], now: int) -> set[Key]:
-    return places_named(connection, keys, ended_before=now - GRACE_MS)
+    return referenced_keys(connection, keys, ended_before=now - GRACE_MS)
 
 
 def _treat(

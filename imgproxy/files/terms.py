@@ -13,7 +13,7 @@ from imgproxy.errors import FileTooLarge, FileTooSmall, InvalidFormat
 from imgproxy.files import collections
 from imgproxy.files.database import Database
 from imgproxy.files.model import Collection, TenantId
-from imgproxy.files.repository.collections import collections_of
+from imgproxy.files.repository.tenants import collections_of
 
 _REMEMBERED_MS = 5_000
 _TENANTS = 4_096

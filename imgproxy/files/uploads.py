@@ -14,7 +14,7 @@ from imgproxy.files.model import Collection, Upload, UploadId, UploadKind, Uploa
 from imgproxy.files.names import Names
 from imgproxy.files.objects import Objects
 from imgproxy.files.principal import Principal
-from imgproxy.files.repository.uploads import claim_upload, insert_upload, set_storage_upload
+from imgproxy.files.repository.uploads import insert_upload, set_storage_upload, transition_upload
 from imgproxy.files.terms import Terms, check_size, check_type, size_limit
 
 
@@ -122,7 +122,7 @@ def may_use(principal: Principal, upload: Upload) -> bool:
 
 
 def _abandon(connection: Connection, *, upload: Upload, now: int) -> None:
-    claim_upload(
+    transition_upload(
         connection,
         upload.tenant,
         upload.id,

@@ -11,11 +11,11 @@ from aiohttp import FormData
 
 from imgproxy.files.collections import DEFAULTS
 from imgproxy.files.model import Collection, File, TenantId
-from imgproxy.files.repository.collections import set_collection
 from imgproxy.files.repository.outbox import count_tasks
-from imgproxy.files.repository.uploads import uploads_past
+from imgproxy.files.repository.uploads import expired_uploads
 from imgproxy.image.source import Key
 from tests.api.conftest import FILES, Counter
+from tests.files.samples import set_collection
 from tests.files.uploading import BROKEN_JPEG, JPEG, OTHER_JPEG, TEXT
 
 BOUNDARY = "----a-boundary"
@@ -46,7 +46,7 @@ async def left(counter: Counter) -> tuple[list[Key], int, int]:
     """Objects, uploads that have not ended, and promises, once all that is due is done."""
     await counter.desk.settle()
     read = counter.desk.database.read
-    rows = await read(lambda record: len(uploads_past(record, before=10**15)))
+    rows = await read(lambda record: len(expired_uploads(record, before=10**15)))
     return await counter.desk.stored(), rows, (await read(count_tasks))[0]
 
 
@@ -178,7 +178,7 @@ async def _until(counter: Counter, *, uploads: int) -> None:
     """Wait until so many uploads are open."""
     read = counter.desk.database.read
     async with asyncio.timeout(20):
-        while await read(lambda record: len(uploads_past(record, before=10**15))) != uploads:  # noqa: ASYNC110
+        while await read(lambda record: len(expired_uploads(record, before=10**15))) != uploads:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from sqlalchemy import Connection, delete, insert
+
 from imgproxy.files.ids import uuid7
 from imgproxy.files.model import (
+    Collection,
     File,
     FileId,
     FileState,
@@ -18,6 +21,7 @@ from imgproxy.files.model import (
     UploadState,
     Visibility,
 )
+from imgproxy.files.tables import collections
 from imgproxy.image.source import Key
 
 ACME = TenantId("acme")
@@ -83,3 +87,22 @@ def task(**changes: Any) -> Task:
         "created_at": NOW,
     }
     return Task(**facts | changes)
+
+
+def set_collection(connection: Connection, tenant: TenantId, collection: Collection) -> None:
+    """Add a collection of a tenant, or replace it: the server only reads them."""
+    connection.execute(
+        delete(collections).where(collections.c.tenant_id == tenant, collections.c.name == collection.name)
+    )
+    connection.execute(
+        insert(collections),
+        {
+            "tenant_id": tenant,
+            "name": collection.name,
+            "default_visibility": collection.default_visibility,
+            "min_size": collection.min_size,
+            "max_size": collection.max_size,
+            "types": list(collection.types),
+            "retention": collection.retention,
+        },
+    )

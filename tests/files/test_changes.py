@@ -11,9 +11,9 @@ from imgproxy.errors import AccessDenied, Changed, FileNotFound, ImgproxyError, 
 from imgproxy.files.changes import Changes
 from imgproxy.files.model import Collection, File, FileState, Share, UploadState, Visibility
 from imgproxy.files.names import Names
-from imgproxy.files.repository.collections import set_collection
 from imgproxy.files.retention import Retention
 from tests.files.keeping import UNKNOWN, Keeping, writable_once
+from tests.files.samples import set_collection
 from tests.files.uploading import ACME, ACME_ITSELF, ANN, BOB, ELSEWHERE, JPEG, NOBODY, NOW, Clock
 
 DAY = 24 * 3600 * 1000

@@ -19,7 +19,7 @@ from imgproxy.errors import (
     UploadExpired,
 )
 from imgproxy.files.model import Owner, UploadState, Visibility
-from imgproxy.files.repository.uploads import claim_upload
+from imgproxy.files.repository.uploads import transition_upload
 from tests.files.uploading import (
     ACME_ITSELF,
     BOB,
@@ -112,7 +112,7 @@ async def test_another_bucket_than_the_upload_s_is_refused(here: Desk) -> None:
 async def test_an_upload_that_has_ended_cannot_be_registered(here: Desk, state: UploadState) -> None:
     upload = await here.uploaded()
     await here.database.write(
-        lambda record: claim_upload(
+        lambda record: transition_upload(
             record, upload.tenant, upload.id, from_states=(UploadState.ISSUED,), to=state, now=NOW
         )
     )

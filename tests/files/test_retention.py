@@ -13,8 +13,8 @@ from imgproxy.files.database import Connection
 from imgproxy.files.hold import LEASE_MS, claim, draw_hold
 from imgproxy.files.model import FileState, Share, Upload, UploadState, Visibility
 from imgproxy.files.names import Names
-from imgproxy.files.repository.idempotency import remember
-from imgproxy.files.repository.shares import shares_of
+from imgproxy.files.repository.files import shares_of
+from imgproxy.files.repository.idempotency import begin_request
 from imgproxy.files.repository.uploads import set_storage_upload
 from imgproxy.files.retention import GRACE_MS, Retention
 from tests.files.keeping import Keeping, until, writable_once
@@ -196,7 +196,9 @@ async def test_what_cannot_be_looked_at_waits_and_keeps_nobody_waiting(one: Keep
 
 async def test_answers_that_were_kept_for_their_time_are_forgotten(keeping: Keeping) -> None:
     def ask(record: Connection) -> object:
-        return remember(record, ACME, BOB.name, "once", request_sha256=b"1", now=NOW - 1, expires_at=NOW + 5)
+        return begin_request(
+            record, ACME, BOB.name, "once", request_sha256=b"1", now=NOW - 1, expires_at=NOW + 5
+        )
 
     assert await keeping.desk.database.write(ask) is None
     keeping.desk.clock.now = NOW + 4

@@ -23,14 +23,14 @@ from imgproxy.files.freeze import Facts
 from imgproxy.files.model import Collection, File, Owner, UploadState, Visibility
 from imgproxy.files.principal import Principal
 from imgproxy.files.register import Registration
-from imgproxy.files.repository.collections import set_collection
 from imgproxy.files.repository.outbox import count_tasks
-from imgproxy.files.repository.uploads import uploads_past
+from imgproxy.files.repository.uploads import expired_uploads
 from imgproxy.files.stream import Details
 from imgproxy.files.uploads import Wish
 from imgproxy.image.source import Key
 from imgproxy.storage import Head
 from imgproxy.storage.memory import MemoryStorage
+from tests.files.samples import set_collection
 from tests.files.uploading import ACME, ANN, BROKEN_JPEG, JPEG, PLACE, TEXT, Desk, bytes_of
 from tests.storage.broken import BrokenStorage
 
@@ -56,7 +56,7 @@ async def left(desk: Desk) -> tuple[list[Key], int, int]:
     """Objects, uploads that have not ended, and promises."""
 
     def count(record: Connection) -> tuple[int, int]:
-        return len(uploads_past(record, before=FOREVER)), count_tasks(record)[0]
+        return len(expired_uploads(record, before=FOREVER)), count_tasks(record)[0]
 
     return await desk.stored(), *await desk.database.read(count)
 

@@ -12,7 +12,7 @@ from imgproxy.files import sweep
 from imgproxy.files.database import Database
 from imgproxy.files.model import FileState
 from imgproxy.files.repository.files import insert_file
-from imgproxy.files.repository.orphans import list_orphans
+from imgproxy.files.repository.sweep import list_orphans
 from imgproxy.files.sweep import GRACE_MS, Sweep
 from imgproxy.image.source import Key
 from imgproxy.storage import Head

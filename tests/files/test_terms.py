@@ -8,8 +8,8 @@ from imgproxy.errors import FileTooLarge, FileTooSmall, InvalidFormat
 from imgproxy.files.collections import DEFAULTS
 from imgproxy.files.database import Database, Work
 from imgproxy.files.model import Collection, TenantId, Visibility
-from imgproxy.files.repository.collections import set_collection
 from imgproxy.files.terms import Terms, check_size, check_type, essence
+from tests.files.samples import set_collection
 from tests.files.uploading import ACME, OTHER, Clock, Desk
 
 PETS = Collection("pets", Visibility.PUBLIC, max_size=10, types=("image/*", "application/pdf"), min_size=2)

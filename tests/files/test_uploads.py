@@ -10,9 +10,9 @@ import pytest
 from imgproxy.errors import FileTooLarge, FileTooSmall, InvalidFormat, StorageFailed, UploadInitFailed
 from imgproxy.files.database import Database
 from imgproxy.files.model import Collection, Owner, UploadState, Visibility
-from imgproxy.files.repository.collections import set_collection
-from imgproxy.files.repository.uploads import uploads_past
+from imgproxy.files.repository.uploads import expired_uploads
 from imgproxy.files.uploads import Wish
+from tests.files.samples import set_collection
 from tests.files.uploading import ACME, ACME_ITSELF, ANN, JPEG, NOBODY, NOW, TTL, Desk
 from tests.storage.broken import BrokenStorage
 
@@ -61,7 +61,7 @@ async def test_the_row_is_there_before_the_url_is(database: Database) -> None:
     desk = Desk(database, BrokenStorage(only=("presign",)))
     with pytest.raises(StorageFailed):
         await desk.uploads.issue(ANN, WISH)
-    rows = await database.read(lambda record: uploads_past(record, before=LATER))
+    rows = await database.read(lambda record: expired_uploads(record, before=LATER))
     assert [row.declared_name for row in rows] == ["Été 1.JPG"]
 
 
@@ -99,7 +99,7 @@ async def test_what_the_collection_does_not_take_is_refused_and_not_kept(
 ) -> None:
     with pytest.raises(kind):
         await here.issue(**wish)
-    assert await here.database.read(lambda record: uploads_past(record, before=LATER)) == []
+    assert await here.database.read(lambda record: expired_uploads(record, before=LATER)) == []
 
 
 async def test_the_largest_size_is_taken(here: Desk) -> None:
@@ -145,4 +145,4 @@ async def test_where_storage_begins_no_upload_its_row_has_ended(here: Desk) -> N
     desk = Desk(here.database, BrokenStorage(only=("multipart.begin",)))
     with pytest.raises(UploadInitFailed):
         await desk.uploads.issue_parts(ANN, WISH)
-    assert await here.database.read(lambda record: uploads_past(record, before=LATER)) == []
+    assert await here.database.read(lambda record: expired_uploads(record, before=LATER)) == []

@@ -3,5 +3,5 @@
 Each is called within a piece of work (`Database.read`, `Database.write`) and knows nothing of transactions.
 Functions that a tenant's request reaches take the tenant, and it is part of every WHERE.
 
-    uploads  files  changes  listing  shares  outbox  keys  tenants  collections  idempotency  orphans
+    uploads  files  changes  listing  outbox  tenants  idempotency  sweep
 """

@@ -6,24 +6,24 @@ writes to `files`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
 
 from imgproxy.errors import Changed, KeyExists
-from imgproxy.files.model import File, FileId, TenantId
+from imgproxy.files.model import File, FileId, Share, TenantId
 from imgproxy.files.repository import changes, index, rows
 from imgproxy.files.repository.prepared import Prepared
-from imgproxy.files.tables import POSTGRESQL, facts, files, is_deleted
+from imgproxy.files.tables import POSTGRESQL, facts, files, is_deleted, shares
 from imgproxy.image.source import Key
 
 _ONE = (files.c.id == bindparam("id"), files.c.tenant_id == bindparam("tenant"))
 _BY_ID = Prepared(select(*facts).where(*_ONE))
 _LOCKED = Prepared(select(*facts).where(*_ONE).with_for_update())
 _BY_KEY = Prepared(select(*facts).where(files.c.key == bindparam("key")))
-_BY_OBJECT_KEY = Prepared(select(*facts).where(files.c.object_key == bindparam("object_key")))
 _FIXED = ("id", "tenant_id", "key")
 
 _ENDED = select(*facts).where(is_deleted, files.c.purge_after <= bindparam("now"))
@@ -60,12 +60,6 @@ def lock_file(connection: Connection, tenant: TenantId, id_: FileId) -> File | N
 def file_by_key(connection: Connection, key: Key) -> File | None:
     """The file of a key, of whatever tenant and in whatever state: for the edge, which knows no tenant."""
     found = _BY_KEY.one(connection, {"key": key})
-    return rows.file(found) if found else None
-
-
-def file_by_object_key(connection: Connection, object_key: Key) -> File | None:
-    """The file whose bytes lie at a place, of whatever tenant: for sweeps."""
-    found = _BY_OBJECT_KEY.one(connection, {"object_key": object_key})
     return rows.file(found) if found else None
 
 
@@ -115,3 +109,37 @@ def files_to_purge(
         return [rows.file(row) for row in _TO_PURGE.all(connection, values)]
     place = {"purge_after": after.purge_after, "id": after.id}
     return [rows.file(row) for row in _TO_PURGE_AFTER.all(connection, values | place)]
+
+
+def shares_of(connection: Connection, tenant: TenantId, file_id: FileId) -> tuple[Share, ...]:
+    """Who a file is shared with, expired shares included."""
+    found = connection.execute(
+        select(shares)
+        .where(shares.c.tenant_id == tenant, shares.c.file_id == file_id)
+        .order_by(shares.c.type, shares.c.principal_id)
+    )
+    return tuple(Share(row.type, row.principal_id, row.expires_at) for row in found)
+
+
+def replace_shares(
+    connection: Connection, tenant: TenantId, file_id: FileId, wanted: Iterable[Share]
+) -> None:
+    """Share a file with these and nobody else; of two shares with one principal the last counts."""
+    remove_shares(connection, tenant, file_id)
+    values = {
+        (share.type, share.id): {
+            "tenant_id": tenant,
+            "file_id": file_id,
+            "type": share.type,
+            "principal_id": share.id,
+            "expires_at": share.expires_at,
+        }
+        for share in wanted
+    }
+    if values:
+        connection.execute(insert(shares), list(values.values()))
+
+
+def remove_shares(connection: Connection, tenant: TenantId, file_id: FileId) -> None:
+    """Share a file with nobody."""
+    connection.execute(delete(shares).where(shares.c.tenant_id == tenant, shares.c.file_id == file_id))

@@ -9,7 +9,7 @@ from imgproxy.files.repository import rows
 from imgproxy.files.tables import idempotency
 
 
-def remember(
+def begin_request(
     connection: Connection,
     tenant: TenantId,
     principal: str,
@@ -46,7 +46,7 @@ def remember(
     )
 
 
-def answer(
+def save_response(
     connection: Connection, tenant: TenantId, principal: str, key: str, remembered: Remembered
 ) -> None:
     """Keep the answer of a request that has begun, and its fingerprint once its body was read."""
@@ -62,12 +62,12 @@ def answer(
     )
 
 
-def forget(connection: Connection, tenant: TenantId, principal: str, key: str) -> None:
+def delete_request(connection: Connection, tenant: TenantId, principal: str, key: str) -> None:
     """Forget a request that failed, so that it may be tried again."""
     connection.execute(delete(idempotency).where(*_place(tenant, principal, key)))
 
 
-def forget_expired(connection: Connection, *, now: int) -> int:
+def delete_expired_requests(connection: Connection, *, now: int) -> int:
     """Forget what has expired, of all tenants; return how many that were."""
     return connection.execute(delete(idempotency).where(idempotency.c.expires_at <= now)).rowcount
 

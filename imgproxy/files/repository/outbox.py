@@ -74,13 +74,26 @@ def delay_task(
     connection.execute(update(outbox).where(*_attempt(id_, attempt)).values(**values))
 
 
-def bury_task(connection: Connection, id_: str, *, now: int, error: str, attempt: int | None = None) -> None:
+def mark_task_dead(
+    connection: Connection, id_: str, *, now: int, error: str, attempt: int | None = None
+) -> None:
     """Give a task up, in plain sight; `attempt` as in `delay_task`."""
     values = {"dead_at": now, "last_error": error}
     connection.execute(update(outbox).where(*_attempt(id_, attempt)).values(**values))
 
 
-def revive_task(connection: Connection, tenant: TenantId, id_: str, *, now: int) -> Task | None:
+def cancel_task(connection: Connection, id_: str) -> bool:
+    """Forget a promise that nobody has begun to keep; return whether it could be taken back."""
+    gone = connection.execute(delete(outbox).where(outbox.c.id == id_, outbox.c.attempts == 0))
+    return gone.rowcount == 1
+
+
+def make_task_due(connection: Connection, id_: str, *, now: int) -> None:
+    """Have a promise kept now."""
+    connection.execute(update(outbox).where(outbox.c.id == id_).values(not_before=now))
+
+
+def retry_dead_task(connection: Connection, tenant: TenantId, id_: str, *, now: int) -> Task | None:
     """Have a dead task tried again from the first attempt on; None if there is no such dead task."""
     found = connection.execute(
         update(outbox)

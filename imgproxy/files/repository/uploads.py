@@ -37,13 +37,19 @@ def upload_by_key(connection: Connection, tenant: TenantId, key: Key) -> Upload 
     return rows.upload(found) if found else None
 
 
+def upload_of_any_tenant(connection: Connection, key: Key) -> Upload | None:
+    """The upload of a key, of whatever tenant: for the edge, which knows no tenant."""
+    found = connection.execute(select(uploads).where(uploads.c.key == key)).one_or_none()
+    return rows.upload(found) if found else None
+
+
 def upload_by_staging_key(connection: Connection, staging_key: Key) -> Upload | None:
     """The upload that may write to a place, of whatever tenant: for the gateway and sweeps."""
     found = _BY_STAGING_KEY.one(connection, {"staging_key": staging_key})
     return rows.upload(found) if found else None
 
 
-def claim_upload(
+def transition_upload(
     connection: Connection,
     tenant: TenantId,
     id_: UploadId,
@@ -76,6 +82,23 @@ def claim_upload(
     return rows.upload(found) if found else None
 
 
+def end_upload_lease(
+    connection: Connection, tenant: TenantId, id_: UploadId, *, holder: FileId, to: UploadState
+) -> bool:
+    """Move on an upload that is being completed as the file `holder`; return whether it still was.
+
+    A caller whose lease another has taken over holds it no longer: each lease names a file of its own.
+    """
+    held = (uploads.c.state == UploadState.COMPLETING) & (uploads.c.file_id == holder)
+    cleared = {"file_id": None} if to is UploadState.ISSUED else {}
+    changed = connection.execute(
+        update(uploads)
+        .where(uploads.c.id == id_, uploads.c.tenant_id == tenant, held)
+        .values(state=to, claimed_at=None, **cleared)
+    )
+    return changed.rowcount == 1
+
+
 def set_storage_upload(connection: Connection, tenant: TenantId, id_: UploadId, storage_upload: str) -> bool:
     """Note storage's name of a multipart upload that is still issued; return whether it was."""
     changed = connection.execute(
@@ -94,7 +117,7 @@ def extend_upload(connection: Connection, tenant: TenantId, id_: UploadId, url_e
     return connection.execute(select(uploads.c.id).where(*still)).one_or_none() is not None
 
 
-def uploads_past(
+def expired_uploads(
     connection: Connection, *, before: int, after: Upload | None = None, limit: int = 100
 ) -> list[Upload]:
     """Open uploads of all tenants whose last URL ended before a time, oldest first; page on with `after`."""
@@ -106,6 +129,6 @@ def uploads_past(
     return [rows.upload(row) for row in connection.execute(query)]
 
 
-def forget_upload(connection: Connection, tenant: TenantId, id_: UploadId) -> None:
+def delete_upload(connection: Connection, tenant: TenantId, id_: UploadId) -> None:
     """Remove an upload's row; its staging place must hold nothing any more."""
     connection.execute(delete(uploads).where(uploads.c.id == id_, uploads.c.tenant_id == tenant))

@@ -10,7 +10,7 @@ import pytest
 
 from imgproxy.errors import Changed, KeyExists
 from imgproxy.files.database import Connection, Database
-from imgproxy.files.model import File, FileState, Visibility
+from imgproxy.files.model import File, FileId, FileState, Share, Visibility
 from imgproxy.files.repository import files, rows
 from tests.files.samples import ACME, NOW, OTHER, file
 
@@ -28,6 +28,8 @@ FULL = file(
     purge_after=NOW + 1,
     state=FileState.DELETED,
 )
+SHARED_FILE = FileId("file")
+ANN, EDITORS = Share("user", "ann", expires_at=NOW), Share("role", "editor")
 
 
 @pytest.mark.parametrize("given", [file(), FULL], ids=["least", "full"])
@@ -35,7 +37,6 @@ async def test_what_is_kept_comes_back_the_same(database: Database, given: File)
     await database.write(lambda c: files.insert_file(c, given))
     assert await database.read(lambda c: files.file_by_id(c, ACME, given.id)) == given
     assert await database.read(lambda c: files.file_by_key(c, given.key)) == given
-    assert await database.read(lambda c: files.file_by_object_key(c, given.object_key)) == given
 
 
 async def test_another_tenants_file_is_not_there(database: Database) -> None:
@@ -119,3 +120,28 @@ async def test_a_statement_is_written_once_for_all_files(database: Database) -> 
     known = rows.adding.cache_info().currsize
     await database.write(lambda c: files.insert_file(c, file()))
     assert rows.adding.cache_info().currsize == known
+
+
+async def test_replace_shares_replaces_all_shares(database: Database) -> None:
+    await database.write(lambda c: files.replace_shares(c, ACME, SHARED_FILE, [ANN]))
+    await database.write(lambda c: files.replace_shares(c, ACME, SHARED_FILE, [ANN, EDITORS]))
+    assert await database.read(lambda c: files.shares_of(c, ACME, SHARED_FILE)) == (EDITORS, ANN)
+
+
+async def test_replace_shares_of_one_principal_keeps_the_last(database: Database) -> None:
+    later = Share("user", "ann", expires_at=NOW + 5)
+    await database.write(lambda c: files.replace_shares(c, ACME, SHARED_FILE, [ANN, later]))
+    assert await database.read(lambda c: files.shares_of(c, ACME, SHARED_FILE)) == (later,)
+
+
+async def test_remove_shares_leaves_other_files_and_tenants(database: Database) -> None:
+    def work(connection: Connection) -> None:
+        files.replace_shares(connection, ACME, SHARED_FILE, [ANN])
+        files.replace_shares(connection, OTHER, SHARED_FILE, [EDITORS])
+        files.replace_shares(connection, ACME, FileId("another"), [EDITORS])
+        files.remove_shares(connection, ACME, SHARED_FILE)
+
+    await database.write(work)
+    assert await database.read(lambda c: files.shares_of(c, ACME, SHARED_FILE)) == ()
+    assert await database.read(lambda c: files.shares_of(c, OTHER, SHARED_FILE)) == (EDITORS,)
+    assert await database.read(lambda c: files.shares_of(c, ACME, FileId("another"))) == (EDITORS,)

@@ -13,7 +13,7 @@ ANSWER = Remembered(b"sha", NOW, status=201, headers={"ETag": '"1"'}, body=b"\x0
 
 
 def _remember(connection: Connection, *, now: int = NOW, key: str = "key") -> Remembered | None:
-    return idempotency.remember(
+    return idempotency.begin_request(
         connection, ACME, "user:ann", key, request_sha256=b"sha", now=now, expires_at=now + 10
     )
 
@@ -30,7 +30,7 @@ async def test_of_many_at_once_one_is_the_first(database: Database) -> None:
 
 async def test_an_answer_is_remembered(database: Database) -> None:
     await database.write(_remember)
-    await database.write(lambda c: idempotency.answer(c, ACME, "user:ann", "key", ANSWER))
+    await database.write(lambda c: idempotency.save_response(c, ACME, "user:ann", "key", ANSWER))
     assert await database.write(_remember) == ANSWER
 
 
@@ -39,7 +39,7 @@ async def test_a_key_is_of_one_tenant_and_principal(database: Database) -> None:
 
     def others(connection: Connection) -> list[Remembered | None]:
         return [
-            idempotency.remember(
+            idempotency.begin_request(
                 connection, tenant, principal, "key", request_sha256=b"", now=NOW, expires_at=NOW + 1
             )
             for tenant, principal in [(OTHER, "user:ann"), (ACME, "user:bob")]
@@ -50,7 +50,7 @@ async def test_a_key_is_of_one_tenant_and_principal(database: Database) -> None:
 
 async def test_a_request_that_failed_may_be_tried_again(database: Database) -> None:
     await database.write(_remember)
-    await database.write(lambda c: idempotency.forget(c, ACME, "user:ann", "key"))
+    await database.write(lambda c: idempotency.delete_request(c, ACME, "user:ann", "key"))
     assert await database.write(_remember) is None
 
 
@@ -58,4 +58,4 @@ async def test_what_has_expired_is_new_again_and_can_be_swept(database: Database
     await database.write(_remember)
     await database.write(lambda c: _remember(c, key="another", now=NOW + 5))
     assert await database.write(lambda c: _remember(c, now=NOW + 10)) is None
-    assert await database.write(lambda c: idempotency.forget_expired(c, now=NOW + 15)) == 1
+    assert await database.write(lambda c: idempotency.delete_expired_requests(c, now=NOW + 15)) == 1

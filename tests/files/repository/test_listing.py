@@ -16,7 +16,7 @@ from imgproxy.files.database import Connection, Database
 from imgproxy.files.model import File, FileState, Owner, Share, Visibility
 from imgproxy.files.permission import Action, allows
 from imgproxy.files.principal import Kind, Principal
-from imgproxy.files.repository import files, listing, search, shares
+from imgproxy.files.repository import files, listing, search
 from imgproxy.files.repository.index import folded
 from imgproxy.files.repository.reach import ListQuery
 from tests.files.samples import ACME, NOW, OTHER, file
@@ -125,7 +125,7 @@ async def world(database: Database) -> Database:
 def _fill(connection: Connection) -> None:
     for given, with_whom in WORLD:
         files.insert_file(connection, given)
-        shares.replace_shares(connection, given.tenant, given.id, with_whom)
+        files.replace_shares(connection, given.tenant, given.id, with_whom)
 
 
 def _expected(query: ListQuery) -> list[File]:

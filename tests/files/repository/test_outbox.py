@@ -78,12 +78,12 @@ async def test_a_task_that_failed_is_tried_again_later_and_says_why(database: Da
 
 async def test_a_dead_task_is_left_alone_until_its_tenant_revives_it(database: Database) -> None:
     await _add(database, given := task(attempts=10))
-    await database.write(lambda c: outbox.bury_task(c, given.id, now=NOW, error="gone"))
+    await database.write(lambda c: outbox.mark_task_dead(c, given.id, now=NOW, error="gone"))
     assert await _lease(database) == []
-    assert await database.write(lambda c: outbox.revive_task(c, OTHER, given.id, now=NOW)) is None
-    revived = await database.write(lambda c: outbox.revive_task(c, ACME, given.id, now=NOW + 1))
+    assert await database.write(lambda c: outbox.retry_dead_task(c, OTHER, given.id, now=NOW)) is None
+    revived = await database.write(lambda c: outbox.retry_dead_task(c, ACME, given.id, now=NOW + 1))
     assert revived == replace(given, attempts=0, not_before=NOW + 1, last_error="gone")
-    assert await database.write(lambda c: outbox.revive_task(c, ACME, given.id, now=NOW)) is None
+    assert await database.write(lambda c: outbox.retry_dead_task(c, ACME, given.id, now=NOW)) is None
     assert [each.id for each in await _lease(database, now=NOW + 1)] == [given.id]
 
 
@@ -102,3 +102,36 @@ async def test_tasks_are_listed_by_tenant_dead_or_not_page_by_page(database: Dat
 async def test_waiting_and_dead_tasks_are_counted(database: Database) -> None:
     await _add(database, task(), task(tenant=OTHER), task(dead_at=NOW))
     assert await database.read(outbox.count_tasks) == (2, 1)
+
+
+async def test_cancel_task_removes_a_task_once(database: Database) -> None:
+    given = task()
+
+    def work(record: Connection) -> list[bool]:
+        outbox.add_task(record, given)
+        return [outbox.cancel_task(record, given.id) for _ in range(2)]
+
+    assert await database.write(work) == [True, False]
+
+
+async def test_cancel_task_of_a_leased_task_returns_false(database: Database) -> None:
+    given = task()
+
+    def work(record: Connection) -> bool:
+        outbox.add_task(record, given)
+        outbox.lease_tasks(record, now=NOW, lease_until=NOW + 1)
+        return outbox.cancel_task(record, given.id)
+
+    assert not await database.write(work)
+
+
+async def test_make_task_due_lets_it_be_leased_now(database: Database) -> None:
+    given = task(not_before=NOW + 1000)
+
+    def work(record: Connection) -> list[str]:
+        outbox.add_task(record, given)
+        assert outbox.lease_tasks(record, now=NOW, lease_until=NOW + 1) == []
+        outbox.make_task_due(record, given.id, now=NOW)
+        return [each.id for each in outbox.lease_tasks(record, now=NOW, lease_until=NOW + 1)]
+
+    assert await database.write(work) == [given.id]

@@ -11,6 +11,7 @@ from imgproxy.errors import KeyExists
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.model import FileId, Upload, UploadId, UploadState
 from imgproxy.files.repository import uploads
+from imgproxy.image.source import Key
 from tests.files.samples import ACME, NOW, OTHER, upload
 
 FULL = upload(
@@ -22,6 +23,9 @@ FULL = upload(
     claimed_at=NOW,
     state=UploadState.COMPLETING,
 )
+
+MINE, THEIRS = FileId("1"), FileId("2")
+HELD = upload(state=UploadState.COMPLETING, file_id=MINE, claimed_at=NOW)
 
 
 @pytest.mark.parametrize("given", [upload(), FULL], ids=["least", "full"])
@@ -59,7 +63,7 @@ async def test_of_many_claims_at_once_one_wins(database: Database) -> None:
     await database.write(lambda c: uploads.insert_upload(c, given))
 
     def claim(connection: Connection) -> Upload | None:
-        return uploads.claim_upload(
+        return uploads.transition_upload(
             connection,
             ACME,
             given.id,
@@ -78,7 +82,7 @@ async def test_a_claim_of_another_tenant_changes_nothing(database: Database) -> 
     await database.write(lambda c: uploads.insert_upload(c, given))
     states = [UploadState.ISSUED]
     claimed = await database.write(
-        lambda c: uploads.claim_upload(
+        lambda c: uploads.transition_upload(
             c, OTHER, given.id, from_states=states, to=UploadState.ABORTED, now=NOW
         )
     )
@@ -93,7 +97,7 @@ async def test_a_claim_is_taken_over_once_it_is_stale(
     given = upload(state=UploadState.COMPLETING, claimed_at=claimed_at)
     await database.write(lambda c: uploads.insert_upload(c, given))
     claimed = await database.write(
-        lambda c: uploads.claim_upload(
+        lambda c: uploads.transition_upload(
             c, ACME, given.id, from_states=[], to=UploadState.COMPLETING, now=NOW + 5, stale_before=NOW
         )
     )
@@ -104,7 +108,7 @@ async def test_a_consumed_upload_says_what_it_became(database: Database) -> None
     given = upload(state=UploadState.COMPLETING, claimed_at=NOW)
     await database.write(lambda c: uploads.insert_upload(c, given))
     claimed = await database.write(
-        lambda c: uploads.claim_upload(
+        lambda c: uploads.transition_upload(
             c,
             ACME,
             given.id,
@@ -157,8 +161,8 @@ async def test_open_uploads_past_their_end_are_listed_oldest_first_page_by_page(
             uploads.insert_upload(connection, each)
 
     await database.write(work)
-    first = await database.read(lambda c: uploads.uploads_past(c, before=NOW + 3, limit=4))
-    rest = await database.read(lambda c: uploads.uploads_past(c, before=NOW + 3, after=first[-1]))
+    first = await database.read(lambda c: uploads.expired_uploads(c, before=NOW + 3, limit=4))
+    rest = await database.read(lambda c: uploads.expired_uploads(c, before=NOW + 3, after=first[-1]))
     found = [*first, *rest]
     assert found == sorted(past, key=lambda each: (each.url_expires_at, each.id))
 
@@ -166,7 +170,49 @@ async def test_open_uploads_past_their_end_are_listed_oldest_first_page_by_page(
 async def test_a_forgotten_upload_is_gone_and_only_its_tenant_forgets_it(database: Database) -> None:
     given = upload()
     await database.write(lambda c: uploads.insert_upload(c, given))
-    await database.write(lambda c: uploads.forget_upload(c, OTHER, given.id))
+    await database.write(lambda c: uploads.delete_upload(c, OTHER, given.id))
     assert await database.read(lambda c: uploads.upload_by_id(c, ACME, given.id)) == given
-    await database.write(lambda c: uploads.forget_upload(c, ACME, given.id))
+    await database.write(lambda c: uploads.delete_upload(c, ACME, given.id))
     assert await database.read(lambda c: uploads.upload_by_id(c, ACME, UploadId(given.id))) is None
+
+
+def end(record: Connection, given: Upload, holder: FileId, to: UploadState) -> tuple[bool, Upload | None]:
+    uploads.insert_upload(record, given)
+    ended = uploads.end_upload_lease(record, given.tenant, given.id, holder=holder, to=to)
+    return ended, uploads.upload_by_id(record, given.tenant, given.id)
+
+
+async def test_end_upload_lease_by_its_holder_moves_the_upload(database: Database) -> None:
+    ended, kept = await database.write(lambda record: end(record, HELD, MINE, UploadState.CONSUMED))
+    assert kept is not None
+    assert (ended, kept.state, kept.file_id, kept.claimed_at) == (True, UploadState.CONSUMED, MINE, None)
+
+
+async def test_end_upload_lease_back_to_issued_clears_the_file(database: Database) -> None:
+    ended, kept = await database.write(lambda record: end(record, HELD, MINE, UploadState.ISSUED))
+    assert kept is not None
+    assert (ended, kept.state, kept.file_id) == (True, UploadState.ISSUED, None)
+
+
+async def test_end_upload_lease_by_another_changes_nothing(database: Database) -> None:
+    ended, kept = await database.write(lambda record: end(record, HELD, THEIRS, UploadState.ISSUED))
+    assert (ended, kept) == (False, HELD)
+
+
+async def test_end_upload_lease_of_a_consumed_upload_changes_nothing(database: Database) -> None:
+    over = upload(state=UploadState.CONSUMED, file_id=MINE)
+    ended, kept = await database.write(lambda record: end(record, over, MINE, UploadState.ISSUED))
+    assert (ended, kept) == (False, over)
+
+
+async def test_upload_of_any_tenant_returns_the_upload_of_a_key(database: Database) -> None:
+    given = upload(tenant=OTHER)
+
+    def work(record: Connection) -> list[Upload | None]:
+        uploads.insert_upload(record, given)
+        return [
+            uploads.upload_of_any_tenant(record, given.key),
+            uploads.upload_of_any_tenant(record, Key("images/none")),
+        ]
+
+    assert await database.write(work) == [given, None]
