@@ -17,7 +17,7 @@ from bench.figure import Row, Run, medians, say
 from bench.pictures import originals
 from imgproxy.engine import pipeline
 from imgproxy.engine.pool import Pool
-from imgproxy.engine.protocol import Encoding, Job
+from imgproxy.engine.worker_protocol import Encoding, Job
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.transform import Fit, Limits, Transform, build

@@ -46,7 +46,7 @@ class _Stage:
     def each_frame(self, image: Any, change: Callable[[Any], Any]) -> Any:
         return change(image)
 
-    def layer(self, _key: str, **_how: Any) -> Any:
+    def overlay(self, _key: str, **_how: Any) -> Any:
         return self._mark
 
     def svg(self, text: str) -> Any:

@@ -34,9 +34,9 @@ from imgproxy.edge.purge import Purge
 from imgproxy.edge.render import Recipe, Renderer
 from imgproxy.edge.share import Share
 from imgproxy.edge.stripper import Stripper
-from imgproxy.engine.memo import FailureMemo
+from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.pool import Pool
-from imgproxy.engine.protocol import Encoding
+from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.files.access import DatabaseAccess
 from imgproxy.files.multipart import Arrived
 from imgproxy.filing import Around, Filing, assemble_files
@@ -197,7 +197,7 @@ async def open_renderer(
         originals=originals,
         tiers=Tiers([MemoryTier(settings.memory_bytes), *([disk] if disk else [])]),
         engine=fleet,
-        memo=FailureMemo(seconds=_FAILURE_SECONDS, entries=_FAILURES),
+        negative_cache=NegativeCache(seconds=_FAILURE_SECONDS, entries=_FAILURES),
         recipe=recipe(settings),
         metrics=metrics,
     )
@@ -312,7 +312,7 @@ def make_metrics(pool: Pool) -> Metrics:
     metrics.gauge("imgproxy_jobs_running", "Pictures being made.", lambda: pool.running)
     metrics.gauge("imgproxy_jobs_waiting", "Pictures that wait for a worker.", lambda: pool.waiting)
     metrics.counts("imgproxy_jobs", "Jobs of workers, by what came of them.", "outcome", pool.outcomes)
-    metrics.counts("imgproxy_worker_ends", "Workers that ended, by reason.", "reason", pool.deaths)
+    metrics.counts("imgproxy_worker_ends", "Workers that ended, by reason.", "reason", pool.ends)
     return metrics
 
 

@@ -18,7 +18,7 @@ from aiohttp import http_parser
 
 from imgproxy import app, file_modes
 from imgproxy.engine import sandbox
-from imgproxy.engine.protocol import Ready
+from imgproxy.engine.worker_protocol import Ready
 from imgproxy.errors import ImgproxyError
 from imgproxy.files import migrations
 from imgproxy.files.database import open_database

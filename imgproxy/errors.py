@@ -127,7 +127,7 @@ class BrokenImage(ImageError):
 
 
 class TransformFailed(ImageError):
-    """This result cannot be made, another of the same source may: a damaged frame or layer, or a crash."""
+    """This result cannot be made, another of the same source may: a damaged frame or overlay, or a crash."""
 
 
 class ImageTooLarge(ImageError):

@@ -21,7 +21,7 @@ import pytest
 import pyvips
 
 from imgproxy.engine import pipeline, vips
-from imgproxy.engine.protocol import Encoding, Job, Rendered
+from imgproxy.engine.worker_protocol import Encoding, Job, Rendered
 from imgproxy.errors import BadArgument
 from imgproxy.image.colour import Colour
 from imgproxy.image.filters import parse_call
@@ -288,21 +288,21 @@ def render(
     transform: Transform,
     *,
     to: Format | None = Format.PNG,
-    layers: Mapping[str, bytes] | None = None,
+    overlays: Mapping[str, bytes] | None = None,
     encoding: Encoding = Encoding(),  # noqa: B008  frozen
     ceiling: Ceiling = CEILING,
     meta: bool = False,
     show_damaged: bool = False,
 ) -> Made:
     """Run the pipeline on an original; without `to` the answer is of the original's own type."""
-    given = dict(layers or {})
+    given = dict(overlays or {})
     job = Job(
         transform,
         Output() if to is None else Output((to,)),
         encoding,
         ceiling,
         plain=original if isinstance(original, Colour) else None,
-        layers=tuple(given),
+        overlays=tuple(given),
         meta=meta,
         show_damaged=show_damaged,
     )
@@ -317,7 +317,7 @@ def render(
 
 def made(original: bytes | Image, *filters: str, **how: Any) -> Made:
     """Make a picture of an original, asked for as in a URL; what is no wish is for `render`."""
-    engine = ("to", "layers", "encoding", "ceiling", "meta", "show_damaged")
+    engine = ("to", "overlays", "encoding", "ceiling", "meta", "show_damaged")
     wish = {name: value for name, value in how.items() if name not in engine}
     data = original if isinstance(original, bytes) else encoded(original)
     return render(data, asked(*filters, **wish), **{name: how[name] for name in engine if name in how})

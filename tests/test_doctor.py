@@ -10,7 +10,7 @@ import pytest
 from aiohttp import http_parser
 
 from imgproxy import app, doctor
-from imgproxy.engine.protocol import Ready
+from imgproxy.engine.worker_protocol import Ready
 from imgproxy.errors import EngineFailed
 from imgproxy.files.database import open_database
 from imgproxy.files.database_url import SqliteUrl

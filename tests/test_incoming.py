@@ -23,7 +23,7 @@ from imgproxy.settings import Settings
 from imgproxy.storage import MIN_PART_BYTES, Storage
 from imgproxy.storage.address import LocalAddress, StorageAddress
 from imgproxy.storage.s3 import S3Options
-from tests.engine.strip.samples import SAMPLES, SECRET
+from tests.engine.strip_metadata.samples import SAMPLES, SECRET
 from tests.files.uploading import everything
 from tests.pictures import encoded, gradient, oriented
 from tests.services import SeaweedFS

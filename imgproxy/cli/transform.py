@@ -13,7 +13,7 @@ import uvloop
 from imgproxy import app
 from imgproxy.cli.usage import UsageError
 from imgproxy.dialects import ImageRequest
-from imgproxy.engine.protocol import Job
+from imgproxy.engine.worker_protocol import Job
 from imgproxy.image.negotiate import negotiate
 from imgproxy.image.source import Plain
 from imgproxy.settings import Settings, read

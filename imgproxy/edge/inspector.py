@@ -12,7 +12,7 @@ from typing import Protocol
 from imgproxy.clients import Waiters
 from imgproxy.edge.originals import Changed, Originals, Wanted
 from imgproxy.engine.pool import Result
-from imgproxy.engine.protocol import Encoding, Job
+from imgproxy.engine.worker_protocol import Encoding, Job
 from imgproxy.errors import SourceTooLarge, StorageFailed
 from imgproxy.image.negotiate import Output
 from imgproxy.image.options import Options
@@ -26,7 +26,7 @@ _LONGEST = 10_000_000  # pixels; libvips knows no picture that is wider
 class Engine(Protocol):
     """Makes pictures; see `engine.pool`."""
 
-    async def run(self, job: Job, original: int | None, layers: Sequence[int], waiters: Waiters) -> Result:
+    async def run(self, job: Job, original: int | None, overlays: Sequence[int], waiters: Waiters) -> Result:
         """Do a job on a descriptor, which stays the caller's."""
 
 

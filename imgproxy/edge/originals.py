@@ -21,7 +21,7 @@ from typing import NamedTuple, Protocol
 from cachetools import LRUCache
 
 from imgproxy.clients import Waiters
-from imgproxy.engine.line import Line
+from imgproxy.engine.fair_queue import FairQueue
 from imgproxy.errors import Overloaded, SourceTooLarge
 from imgproxy.image.source import Key
 from imgproxy.storage import Original
@@ -120,7 +120,7 @@ class Originals:
         self._loans: dict[_Name, _Loan] = {}
         self._lent = 0
         self._shelf = _Shelf(min(keep, self._budget))
-        self._queue: Line[_Waiter] = Line()
+        self._queue: FairQueue[_Waiter] = FairQueue()
 
     @property
     def held(self) -> int:
@@ -162,10 +162,10 @@ class Originals:
                 f"the sources of this image have {total} bytes together: at most {self._share} are allowed"
             )
         if self._fits(wanted):
-            self._queue.serve(waiters.turns[0])
+            self._queue.count_turn(waiters.turns[0])
             return self._lend(wanted)
         if len(self._queue) >= _MOST_WAITING:
-            last = self._queue.give_way(waiters.turns[0])
+            last = self._queue.evictable(waiters.turns[0])
             if last is None:
                 raise _no_place()
             self._queue.remove(last)
@@ -221,7 +221,7 @@ class Originals:
     def _serve_queue(self) -> None:
         """Give room to those who wait, in their turn."""
         while self._queue and self._fits(self._queue.first.wanted, first=True):
-            waiter = self._queue.call_up()
+            waiter = self._queue.pop()
             if not waiter.loans.done():
                 waiter.loans.set_result(self._lend(waiter.wanted))
 

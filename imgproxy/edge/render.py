@@ -26,9 +26,9 @@ from imgproxy.dialects import ImageRequest
 from imgproxy.edge.admission import Admission, Permit
 from imgproxy.edge.errands import Errands
 from imgproxy.edge.originals import Changed, Originals, Wanted
-from imgproxy.engine.memo import FailureMemo
+from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.pool import Result
-from imgproxy.engine.protocol import Encoding, Job
+from imgproxy.engine.worker_protocol import Encoding, Job
 from imgproxy.errors import ImgproxyError, NotFound, OurError, SourceError, StorageFailed, Unavailable
 from imgproxy.image.formats import TRAITS
 from imgproxy.image.negotiate import Output
@@ -43,7 +43,7 @@ _TRIES = 3  # an original that changes more often while it is read is not served
 class Engine(Protocol):
     """Makes pictures; see `engine.pool`."""
 
-    async def run(self, job: Job, original: int | None, layers: Sequence[int], waiters: Waiters) -> Result:
+    async def run(self, job: Job, original: int | None, overlays: Sequence[int], waiters: Waiters) -> Result:
         """Make one picture from descriptors, which stay the caller's."""
 
 
@@ -66,7 +66,7 @@ class Prepared:
     request: ImageRequest
     output: Output
     permits: tuple[Permit, ...]
-    """The original's, if it is no plain colour, then the layers'."""
+    """The original's, if it is no plain colour, then the overlays'."""
     key: ResultKey
 
     @property
@@ -105,7 +105,7 @@ class Renderer:
         originals: Originals,
         tiers: Tiers,
         engine: Engine,
-        memo: FailureMemo,
+        negative_cache: NegativeCache,
         recipe: Recipe,
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
@@ -115,7 +115,7 @@ class Renderer:
         self._originals = originals
         self._tiers = tiers
         self._engine = engine
-        self._memo = memo
+        self._negative_cache = negative_cache
         self._recipe = recipe
         self._metrics = metrics
         self._clock = clock
@@ -255,7 +255,7 @@ class Renderer:
     def _refused(self, prepared: Prepared) -> bool:
         """Whether it is known that the bytes of the original are at fault."""
         try:
-            self._memo.check(source=_blamed(prepared), job=_name(prepared))
+            self._negative_cache.check(source=_blamed(prepared), job=_name(prepared))
         except OurError:
             return False
         except ImgproxyError:
@@ -278,11 +278,11 @@ class Renderer:
 
     async def _make(self, prepared: Prepared, waiters: Waiters) -> Entry:
         source = _blamed(prepared)
-        self._memo.check(source=source, job=_name(prepared))
+        self._negative_cache.check(source=source, job=_name(prepared))
         try:
             result = await self._fetch_and_run(prepared, waiters)
         except ImgproxyError as error:
-            self._memo.note(error, source=source, job=_name(prepared))
+            self._negative_cache.add(error, source=source, job=_name(prepared))
             raise
         entry = _entry(prepared, result, self._expiry(result))
         self._keep(prepared, entry)
@@ -303,7 +303,7 @@ class Renderer:
                 encoding=self._recipe.encoding,
                 ceiling=self._recipe.ceiling,
                 plain=plain.colour if plain else None,
-                layers=prepared.request.keys,
+                overlays=prepared.request.keys,
                 meta=prepared.request.answer == "meta",
                 show_damaged=self._recipe.damaged_seconds is not None,
                 name=_name(prepared),

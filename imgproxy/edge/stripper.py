@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from imgproxy.edge.inspector import Engine, turn_of
 from imgproxy.edge.originals import Originals, Wanted
-from imgproxy.engine.protocol import Encoding, Job
+from imgproxy.engine.worker_protocol import Encoding, Job
 from imgproxy.image.formats import STRIPPED, TRAITS
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling

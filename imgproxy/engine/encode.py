@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from imgproxy.engine import vips
-from imgproxy.engine.protocol import Encoding
+from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.image.filters.family import Image
 from imgproxy.image.formats import TRAITS, Format
 from imgproxy.image.options import Options

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from imgproxy.engine import encode, readers, sandbox, steps, strip, vips
-from imgproxy.engine.layers import Layers
-from imgproxy.engine.protocol import Job, Rendered
+from imgproxy.engine import encode, readers, sandbox, steps, strip_metadata, vips
+from imgproxy.engine.overlays import Overlays
 from imgproxy.engine.steps import Work
+from imgproxy.engine.worker_protocol import Job, Rendered
 from imgproxy.errors import BrokenImage, EngineFailed, ImageTooLarge, ImgproxyError, TransformFailed
 from imgproxy.image import plan as planning
 from imgproxy.image.formats import TRAITS
@@ -46,28 +46,28 @@ STEPS: tuple[Callable[[Work], None], ...] = (
 def render(
     job: Job,
     original: int | None,
-    layers: Sequence[int],
+    overlays: Sequence[int],
     result: int,
     *,
     stop: Callable[[object], None],
 ) -> Rendered:
     """Make one picture from the original's descriptor into the result's; both stay the caller's.
 
-    `layers` are descriptors in the order of `job.layers`. `stop` is handed each image that can be stopped
+    `overlays` are descriptors in the order of `job.overlays`. `stop` is handed each image that can be stopped
     by `set_kill`. Raise an `ImgproxyError` for whatever is wrong, nothing of libvips's own.
     """
     if job.strip:
-        return strip.render(original, result)
-    below = dict(zip(job.layers, layers, strict=True))
-    further = Layers(below, job.ceiling, imagor=job.encoding.imagor)
-    work = Work(job, original, result, further, stop)
+        return strip_metadata.render(original, result)
+    below = dict(zip(job.overlays, overlays, strict=True))
+    opened = Overlays(below, job.ceiling, imagor=job.encoding.imagor)
+    work = Work(job, original, result, opened, stop)
     try:
         _take_steps(work)
     except BrokenImage as error:
         if original is not None and work.opened is None:
             raise  # the header cannot be read
         if original is None or (fault := _source_fault(work, original)) is None:
-            raise _other_fault(work, layers) from error
+            raise _other_fault(work, overlays) from error
         if not (job.show_damaged and _shows(work, original)):
             raise fault from error
         work = _show_damaged(work)
@@ -108,9 +108,9 @@ def _source_fault(work: Work, original: int) -> ImgproxyError | None:
     return None
 
 
-def _other_fault(work: Work, layers: Sequence[int]) -> ImgproxyError:
-    """Blame a layer that does not decode plainly, otherwise the operation, which is our defect."""
-    if not all(_decodes(work, layer, 0, 1) for layer in layers):
+def _other_fault(work: Work, overlays: Sequence[int]) -> ImgproxyError:
+    """Blame a overlay that does not decode plainly, otherwise the operation, which is our defect."""
+    if not all(_decodes(work, overlay, 0, 1) for overlay in overlays):
         return TransformFailed("a further image in the URL is damaged")
     if work.image is not None and not _has_memory(work.image.width * work.image.height):
         return ImageTooLarge("the picture needs more memory than is allowed")
@@ -132,7 +132,7 @@ def _shows(work: Work, original: int) -> bool:
 def _show_damaged(strict: Work) -> Work:
     """Make the result once more of what decodes; if that fails too, this transform is refused alone."""
     encode.empty(strict.result)
-    work = Work(strict.job, strict.original, strict.result, strict.layers, strict.stop, lenient=True)
+    work = Work(strict.job, strict.original, strict.result, strict.overlays, strict.stop, lenient=True)
     try:
         _take_steps(work)
     except BrokenImage as error:

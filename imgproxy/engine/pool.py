@@ -26,10 +26,10 @@ from functools import partial
 
 from imgproxy.clients import Waiters
 from imgproxy.engine import sandbox
-from imgproxy.engine.crew import Crew
-from imgproxy.engine.line import Line
-from imgproxy.engine.process import COMMAND, Answer, Ended, Reason, WorkerProcess
-from imgproxy.engine.protocol import MESSAGE_BYTES, Job, Ready, Rendered, dump_job
+from imgproxy.engine.fair_queue import FairQueue
+from imgproxy.engine.worker_process import COMMAND, Answer, Ended, Reason, WorkerProcess
+from imgproxy.engine.worker_protocol import MESSAGE_BYTES, Job, Ready, Rendered, dump_job
+from imgproxy.engine.worker_supervisor import WorkerSupervisor
 from imgproxy.errors import DeadlinePassed, EngineFailed, ImgproxyError, Overloaded, TransformFailed
 
 _TRIES = 3
@@ -86,17 +86,17 @@ class Pool:
         self._recycle_data = memory // 2
         self._idle: list[WorkerProcess] = []  # the last to come back is the next to go: its caches are warm
         self._running: set[WorkerProcess] = set()
-        self._waiting: Line[asyncio.Future[WorkerProcess]] = Line()
+        self._waiting: FairQueue[asyncio.Future[WorkerProcess]] = FairQueue()
         self._mean_seconds = 0.05
         self._closing = False
         self.outcomes: Counter[str] = Counter()
         """How many jobs workers were given, by what came of them."""
         self._quiet = asyncio.Event()
-        self._crew = Crew(
+        self._supervisor = WorkerSupervisor(
             size + spare,
             command=(*command, str(memory)),
             start_seconds=start_seconds,
-            watcher=self,
+            listener=self,
             require_locks=require_locks,
         )
 
@@ -116,23 +116,23 @@ class Pool:
         return len(self._idle)
 
     @property
-    def deaths(self) -> Mapping[str, int]:
+    def ends(self) -> Mapping[str, int]:
         """How many workers have ended, by reason."""
-        return self._crew.deaths
+        return self._supervisor.ends
 
     @property
     def ready(self) -> Ready:
         """What the last worker to start can do, and which locks hold it."""
-        if self._crew.ready is None:
+        if self._supervisor.ready is None:
             raise EngineFailed("no worker has started yet")
-        return self._crew.ready
+        return self._supervisor.ready
 
     async def start(self) -> None:
         """Start the workers and wait until they are warm; raise `EngineFailed` if they cannot start."""
         try:
-            ready = await self._crew.start()
+            ready = await self._supervisor.start()
         except BaseException:
-            await self._crew.close()
+            await self._supervisor.close()
             raise
         if lack := sandbox.shortcoming(ready.locks):
             _log.warning("%s; IMGPROXY_SANDBOX=require would not serve so", lack)
@@ -146,13 +146,13 @@ class Pool:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._quiet.wait(), seconds)
         self._refuse_waiting(Overloaded("the server is shutting down"))
-        await self._crew.close()
+        await self._supervisor.close()
 
     async def run(
         self,
         job: Job,
         original: int | None = None,
-        layers: Sequence[int] = (),
+        overlays: Sequence[int] = (),
         waiters: Waiters | None = None,
     ) -> Result:
         """Make the picture of a job in the turn of one who waits for it; raise an `ImgproxyError`.
@@ -170,7 +170,7 @@ class Pool:
             worker = await self._take(waiters, first=attempt > 0)
             waited = time.monotonic() - asked
             try:
-                return await self._run_on(worker, message, job, (original, *layers), waited)
+                return await self._run_on(worker, message, job, (original, *overlays), waited)
             except Ended as end:
                 if end.begun:
                     raise _blame(end.reason, job) from end
@@ -182,12 +182,12 @@ class Pool:
             raise Overloaded("the server is shutting down")
         client = waiters.turns[0]
         if not self._waiting and (worker := self._next_worker()) is not None:
-            self._waiting.serve(client)
+            self._waiting.count_turn(client)
             return worker
-        if self._crew.hopeless:
+        if self._supervisor.crash_looping:
             raise EngineFailed("no worker can be started")
         if len(self._waiting) >= self._queue and not first:
-            last = self._waiting.give_way(client)
+            last = self._waiting.evictable(client)
             if last is None:
                 raise self._overloaded()
             self._refuse(last)
@@ -269,7 +269,7 @@ class Pool:
     def _finished(self, worker: WorkerProcess, answered: asyncio.Future[Answer]) -> None:
         """Write down what the worker complained of, and take it back."""
         self.outcomes[_outcome(answered)] += 1
-        if worker.reason is None and (said := worker.complaints()):
+        if worker.reason is None and (said := worker.read_stderr()):
             failed = isinstance(answered.result(), EngineFailed)
             _log.log(logging.WARNING if failed else logging.DEBUG, "worker %d said: %s", worker.pid, said)
         self._release(worker)
@@ -294,46 +294,46 @@ class Pool:
         self._idle.append(worker)
         if self._is_worn(worker):
             worker.end("retired")
-        self._call_up()
+        self._start_waiting()
 
     def _is_worn(self, worker: WorkerProcess) -> bool:
         """Whether to replace it; one at a time, so that the spare can take its place."""
         if self._recycle_jobs == 1:
             return True
-        return not self._crew.hiring and (
+        return not self._supervisor.spawning and (
             worker.jobs >= self._recycle_jobs
             or worker.age >= self._recycle_seconds
             or (worker.jobs % _WEIGHED_EVERY == 0 and worker.data_bytes() >= self._recycle_data)
         )
 
-    def _call_up(self) -> None:
+    def _start_waiting(self) -> None:
         """Give free workers to those who wait, in their turn."""
         while self._waiting and self._has_free_worker:
-            place = self._waiting.call_up()
+            place = self._waiting.pop()
             if not place.done() and (worker := self._next_worker()) is not None:  # else it is just leaving
                 place.set_result(worker)
         if not self._running and not self._waiting:
             self._quiet.set()
 
-    def arrived(self, worker: WorkerProcess) -> None:
+    def worker_ready(self, worker: WorkerProcess) -> None:
         """Take a new worker in."""
         self._idle.append(worker)
-        self._call_up()
+        self._start_waiting()
 
-    def departed(self, worker: WorkerProcess) -> None:
+    def worker_ended(self, worker: WorkerProcess) -> None:
         """Forget a worker that has ended."""
         self._running.discard(worker)
         if worker in self._idle:
             self._idle.remove(worker)
-        self._call_up()
+        self._start_waiting()
 
-    def despaired(self) -> None:
+    def crash_looped(self) -> None:
         """Let nobody wait for workers that do not come."""
         self._refuse_waiting(EngineFailed("no worker can be started"))
 
     def _refuse_waiting(self, error: ImgproxyError) -> None:
         while self._waiting:
-            place = self._waiting.call_up()
+            place = self._waiting.pop()
             if not place.done():
                 place.set_exception(error)
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from imgproxy.engine import encode, raster, readers, vips
-from imgproxy.engine.layers import Layers
-from imgproxy.engine.protocol import Job
+from imgproxy.engine.overlays import Overlays
 from imgproxy.engine.readers.family import Opened
+from imgproxy.engine.worker_protocol import Job
 from imgproxy.image import cost
 from imgproxy.image import plan as planning
 from imgproxy.image.filters import named
@@ -36,7 +36,7 @@ class Work:
     job: Job
     original: int | None
     result: int
-    layers: Layers
+    overlays: Overlays
     stop: Callable[[object], None]
     lenient: bool = False
     """Whether rows of the source that do not decode are left empty."""
@@ -89,9 +89,9 @@ class Work:
         Raise `ImageTooLarge`, before a pixel is computed, if both do not fit into the job's memory.
         """
         size = vips.size_of(image)
-        self.layers.budget.take(size)
+        self.overlays.budget.take(size)
         computed = image.copy_memory()
-        self.layers.budget.keep(size)
+        self.overlays.budget.keep(size)
         return computed
 
     def watch(self) -> None:
@@ -326,7 +326,7 @@ class _Stage:
     """What filters may know and do beyond their image (`filters.family.Stage`)."""
 
     def __init__(self, work: Work) -> None:
-        self._layers = work.layers
+        self._overlays = work.overlays
         width, height = work.image.width, work.image.height // work.frames
         self.extent = _extent(work)._replace(width=width, height=height)
         self.frames = work.frames
@@ -335,12 +335,12 @@ class _Stage:
     def each_frame(self, image: Image, change: Callable[[Image], Image]) -> Image:
         return raster.each_frame(image, self.frames, change)
 
-    def layer(self, key: str, *, within: tuple[int, int] | None, frames: int) -> Image:
-        return self._layers.picture(key, within=within, frames=frames)
+    def overlay(self, key: str, *, within: tuple[int, int] | None, frames: int) -> Image:
+        return self._overlays.image(key, within=within, frames=frames)
 
     def svg(self, text: str) -> Image:
         drawn = vips.draw_svg(text)
-        self._layers.budget.take(vips.size_of(drawn))
+        self._overlays.budget.take(vips.size_of(drawn))
         return drawn.copy_memory()
 
 
@@ -367,7 +367,7 @@ def write(work: Work) -> None:
             work.watch()
         work.decode_seconds = perf_counter() - work.begun
         height = work.image.height // work.frames
-        work.layers.budget.take(int(work.image.width * height * TRAITS[work.format].encode_bytes))
+        work.overlays.budget.take(int(work.image.width * height * TRAITS[work.format].encode_bytes))
         work.size = encode.write(
             work.image, work.result, work.format, work.job.transform.options, work.job.encoding
         )

@@ -21,12 +21,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from imgproxy.engine import protocol, sandbox
-from imgproxy.engine.protocol import Job, Ready, Rendered
+from imgproxy.engine import sandbox, worker_protocol
+from imgproxy.engine.worker_protocol import Job, Ready, Rendered
 from imgproxy.errors import DeadlinePassed, EngineFailed, ImageTooLarge, ImgproxyError, TransformFailed
 
 MAX_DESCRIPTORS = 32
-"""With one message: the result, the original, layers; more than any job has."""
+"""With one message: the result, the original, overlays; more than any job has."""
 
 
 _CPU_GRACE = 1.0
@@ -43,7 +43,7 @@ class Render(Protocol):
         self,
         job: Job,
         original: int | None,
-        layers: Sequence[int],
+        overlays: Sequence[int],
         result: int,
         *,
         stop: Callable[[Any], None],
@@ -121,7 +121,7 @@ class Watchdog:
 def serve(channel: socket.socket, *, render: Render, watchdog: Watchdog) -> None:
     """Take jobs and answer them, until the server hangs up."""
     while True:
-        message, descriptors, _, _ = socket.recv_fds(channel, protocol.MESSAGE_BYTES, MAX_DESCRIPTORS)
+        message, descriptors, _, _ = socket.recv_fds(channel, worker_protocol.MESSAGE_BYTES, MAX_DESCRIPTORS)
         if not message:
             return
         try:
@@ -135,25 +135,29 @@ def serve(channel: socket.socket, *, render: Render, watchdog: Watchdog) -> None
 def _answer(message: bytes, descriptors: Sequence[int], render: Render, watchdog: Watchdog) -> bytes:
     """Make one picture and say how it went, in no more than a message holds."""
     try:
-        answer = protocol.dump_answer(_render(protocol.load_job(message), descriptors, render, watchdog))
-        if len(answer) <= protocol.MESSAGE_BYTES:
+        answer = worker_protocol.dump_answer(
+            _render(worker_protocol.load_job(message), descriptors, render, watchdog)
+        )
+        if len(answer) <= worker_protocol.MESSAGE_BYTES:
             return answer
-        return protocol.dump_answer(TransformFailed("the original says more about itself than can be shown"))
+        return worker_protocol.dump_answer(
+            TransformFailed("the original says more about itself than can be shown")
+        )
     except MemoryError:
-        return protocol.dump_answer(ImageTooLarge("the picture needs more memory than is allowed"))
+        return worker_protocol.dump_answer(ImageTooLarge("the picture needs more memory than is allowed"))
     except Exception as error:
         if isinstance(error, ImgproxyError) and not isinstance(error, EngineFailed):
-            return protocol.dump_answer(error)
+            return worker_protocol.dump_answer(error)
         with contextlib.suppress(OSError):  # nobody may be reading
             traceback.print_exc()
-        return protocol.dump_answer(EngineFailed("the picture could not be made"))
+        return worker_protocol.dump_answer(EngineFailed("the picture could not be made"))
 
 
 def _render(job: Job, descriptors: Sequence[int], render: Render, watchdog: Watchdog) -> Rendered:
     """Run one job with the watchdog beside it; an error after the deadline is taken for its doing."""
     result, *sources = descriptors
     original = None if job.plain is not None else sources.pop(0)
-    if len(sources) != len(job.layers):
+    if len(sources) != len(job.overlays):
         raise EngineFailed("the picture could not be made")
     cpu_seconds = job.ceiling.seconds
     watchdog.begin(job.seconds, cpu_seconds)
@@ -185,7 +189,7 @@ def start(
     try:
         prepare()
     except EngineFailed as error:  # nothing would go well: let whoever started us say why
-        channel.sendmsg([protocol.dump_answer(error)])
+        channel.sendmsg([worker_protocol.dump_answer(error)])
         return
     locks = sandbox.lock(parent=_peer(channel), memory=memory)
     warm()
@@ -193,7 +197,7 @@ def start(
     gc.collect()
     gc.freeze()  # some 30,000 objects of imports that no collection need look at again
     libvips, formats = describe()
-    channel.sendmsg([protocol.dump_answer(Ready(libvips, locks, formats))])
+    channel.sendmsg([worker_protocol.dump_answer(Ready(libvips, locks, formats))])
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the server went away first
         serve(channel, render=render, watchdog=watchdog)
 

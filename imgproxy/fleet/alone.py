@@ -7,7 +7,7 @@ from itertools import count
 
 from imgproxy.clients import Waiters
 from imgproxy.engine.pool import Pool, Result
-from imgproxy.engine.protocol import Job
+from imgproxy.engine.worker_protocol import Job
 from imgproxy.errors import EngineFailed
 from imgproxy.fleet.words import Kind, Listener
 from imgproxy.image.source import Key
@@ -25,10 +25,10 @@ class Alone:
         self,
         job: Job,
         original: int | None = None,
-        layers: Sequence[int] = (),
+        overlays: Sequence[int] = (),
         waiters: Waiters | None = None,
     ) -> Result:
-        return await self._pool.run(job, original, layers, waiters)
+        return await self._pool.run(job, original, overlays, waiters)
 
     async def check(self) -> None:
         require_workers(self._pool)

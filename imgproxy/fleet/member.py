@@ -12,7 +12,7 @@ from typing import Any
 
 from imgproxy.clients import Waiters
 from imgproxy.engine.pool import Result
-from imgproxy.engine.protocol import Job
+from imgproxy.engine.worker_protocol import Job
 from imgproxy.errors import Overloaded
 from imgproxy.fleet.channel import Channel, Gone, Lent
 from imgproxy.fleet.words import (
@@ -58,12 +58,12 @@ class Member:
         self,
         job: Job,
         original: int | None = None,
-        layers: Sequence[int] = (),
+        overlays: Sequence[int] = (),
         waiters: Waiters | None = None,
     ) -> Result:
         """As `engine.pool`; cancelled, the job goes on as long as another edge wants it."""
         waiters = waiters or Waiters()
-        descriptors = [each for each in (original, *layers) if each is not None]
+        descriptors = [each for each in (original, *overlays) if each is not None]
         with waiters.reported_to(partial(self._report, job.name)):
             result = await self._ask(Run(job, original is not None, waiters.names), descriptors)
         assert isinstance(result, Result)  # noqa: S101

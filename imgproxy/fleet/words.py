@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from imgproxy.clients import Waiters
 from imgproxy.engine.pool import Result
-from imgproxy.engine.protocol import Job
+from imgproxy.engine.worker_protocol import Job
 from imgproxy.image.source import Key
 
 Kind = Literal["purge", "record"]
@@ -22,7 +22,7 @@ Kind = Literal["purge", "record"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Make a picture; the original's descriptor goes along, if there is one, then the layers'."""
+    """Make a picture; the original's descriptor goes along, if there is one, then the overlays'."""
 
     job: Job
     original: bool
@@ -96,7 +96,7 @@ class Fleet(Protocol):
         self,
         job: Job,
         original: int | None = None,
-        layers: Sequence[int] = (),
+        overlays: Sequence[int] = (),
         waiters: Waiters | None = None,
     ) -> Result:
         """Make one picture, once for all edges that ask for it by one name; see `engine.pool`."""

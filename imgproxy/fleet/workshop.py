@@ -14,7 +14,7 @@ from typing import Protocol
 from imgproxy.cache.flight import Flights
 from imgproxy.clients import Waiters
 from imgproxy.engine.pool import Result
-from imgproxy.engine.protocol import Job
+from imgproxy.engine.worker_protocol import Job
 from imgproxy.errors import EngineFailed
 from imgproxy.fleet.channel import Lent
 from imgproxy.fleet.words import Await, Run
@@ -23,7 +23,7 @@ from imgproxy.fleet.words import Await, Run
 class Engine(Protocol):
     """What is needed of `engine.pool`."""
 
-    async def run(self, job: Job, original: int | None, layers: Sequence[int], waiters: Waiters) -> Result:
+    async def run(self, job: Job, original: int | None, overlays: Sequence[int], waiters: Waiters) -> Result:
         """Make one picture from descriptors, which stay the caller's."""
 
 
@@ -56,7 +56,7 @@ class Workshop:
             descriptors = lent.take()
             for each in descriptors:
                 held.callback(os.close, each)
-            if len(descriptors) != asked.original + len(asked.job.layers):
+            if len(descriptors) != asked.original + len(asked.job.overlays):
                 raise EngineFailed("the picture could not be made")  # who lent them left in this very moment
             original = descriptors.pop(0) if asked.original else None
             return await self._engine.run(asked.job, original, descriptors, waiters)

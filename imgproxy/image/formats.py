@@ -103,7 +103,7 @@ STRIPPED = (
     Format.JP2,
     Format.JXL,
 )
-"""Types whose personal metadata can be removed without touching a pixel (`engine.strip`)."""
+"""Types whose personal metadata can be removed without touching a pixel (`engine.strip_metadata`)."""
 
 READERS: dict[str, tuple[Format, ...]] = {
     "libvips": (Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF, Format.SVG),

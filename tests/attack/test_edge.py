@@ -60,27 +60,27 @@ def layered(serve: Serve) -> Attacked:
     """A server that may hold 5 MiB of sources, and 19 watermarks of 1 MiB each."""
     server = serve(unregistered="public", max_source_bytes=MIB, sources_bytes=5 * MIB, memory_bytes=0)
     for number in range(19):
-        server.store(f"layer{number}.jpg", JPEG + bytes(MIB - len(JPEG)))
+        server.store(f"overlay{number}.jpg", JPEG + bytes(MIB - len(JPEG)))
     server.store("photo.jpg", JPEG)
     return server
 
 
-def layers(*numbers: int) -> str:
+def overlays(*numbers: int) -> str:
     """A URL with these watermarks."""
-    calls = ":".join(f"watermark(layer{number}.jpg,0,0,{number})" for number in numbers)
+    calls = ":".join(f"watermark(overlay{number}.jpg,0,0,{number})" for number in numbers)
     return f"/8x8/filters:{calls}/photo.jpg"
 
 
 def test_nineteen_watermarks_are_refused_before_their_bytes_are_read(layered: Attacked) -> None:
-    refused = layered.request(layers(*range(19)))
+    refused = layered.request(overlays(*range(19)))
     assert refused.status == 413
     assert "together" in refused.json()["detail"]
     assert held(layered) == 0
 
 
 def test_requests_that_need_each_others_sources_wait_and_are_all_answered(layered: Attacked) -> None:
-    targets = [layers(1, 2), layers(2, 1), layers(2, 3), layers(3, 1)]
-    targets += [layers(first % 19) for first in range(12)]
+    targets = [overlays(1, 2), overlays(2, 1), overlays(2, 3), overlays(3, 1)]
+    targets += [overlays(first % 19) for first in range(12)]
     with ThreadPoolExecutor(len(targets)) as pool:
         statuses = list(pool.map(lambda target: layered.request(target).status, targets))
     assert set(statuses) == {200}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.attack.server import Tenant, attacked
-from tests.engine.strip.samples import SAMPLES, SECRET
+from tests.engine.strip_metadata.samples import SAMPLES, SECRET
 
 
 @pytest.fixture(scope="module")

@@ -36,8 +36,8 @@ class TestWorkerMemory:
         assert (again.status, again.json()["detail"]) == (422, greedy.json()["detail"])
 
     def test_layers_that_need_more_are_refused_alone(self, tight: Attacked) -> None:
-        layers = ":".join(["watermark(photo.jpg,0,0,0,400,400)"] * 3)
-        greedy = tight.request(f"/5000x3000/filters:{layers}:format(jpeg)/color:red")
+        overlays = ":".join(["watermark(photo.jpg,0,0,0,400,400)"] * 3)
+        greedy = tight.request(f"/5000x3000/filters:{overlays}:format(jpeg)/color:red")
         assert greedy.status in (400, 422), "by its cost, or by its memory"
         assert tight.request("/50x30/filters:watermark(photo.jpg,0,0,0,40,40)/color:red").status == 200
 

@@ -27,9 +27,9 @@ from imgproxy.edge.originals import Originals
 from imgproxy.edge.purge import Purge
 from imgproxy.edge.render import Recipe, Renderer
 from imgproxy.edge.share import Share
-from imgproxy.engine.memo import FailureMemo
+from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.pool import Result
-from imgproxy.engine.protocol import Encoding, Job, Rendered
+from imgproxy.engine.worker_protocol import Encoding, Job, Rendered
 from imgproxy.errors import ImgproxyError
 from imgproxy.files.access import MemoryAccess
 from imgproxy.files.model import Visibility
@@ -53,7 +53,7 @@ class CountingEngine:
         self.hold: asyncio.Event | None = None
         self.reached = asyncio.Event()
 
-    async def run(self, job: Job, original: int | None, layers: Sequence[int], waiters: Waiters) -> Result:
+    async def run(self, job: Job, original: int | None, overlays: Sequence[int], waiters: Waiters) -> Result:
         self.jobs.append(job)
         self.reached.set()
         read = b"plain" if original is None else os.pread(original, 1_000, 0)
@@ -158,7 +158,7 @@ async def make_edge(aiohttp_client: Any) -> MakeEdge:
             originals=Originals(storage, limit=100_000, keep=1_000_000),
             tiers=Tiers([MemoryTier(choices.memory)], clock=clock),
             engine=engine,
-            memo=FailureMemo(seconds=60, entries=100, timer=clock),
+            negative_cache=NegativeCache(seconds=60, entries=100, timer=clock),
             recipe=Recipe(Encoding(), Ceiling(1_000_000, 10, 8192), "test", damaged_seconds=choices.damaged),
             metrics=metrics,
             clock=clock,

@@ -190,7 +190,7 @@ async def test_a_watermark_that_is_not_public_is_not_shown(edge: Edge) -> None:
     assert (await edge.get("/filters:watermark(logo.png,0,0)/photo.jpg")).status == 404
     await edge.store("logo.png")
     assert (await edge.get("/filters:watermark(logo.png,0,0)/photo.jpg")).status == 200
-    assert edge.engine.jobs[-1].layers == ("logo.png",)
+    assert edge.engine.jobs[-1].overlays == ("logo.png",)
 
 
 async def test_a_new_version_has_a_new_validator(edge: Edge) -> None:

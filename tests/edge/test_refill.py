@@ -16,9 +16,9 @@ from imgproxy.dialects import Grammar
 from imgproxy.edge.admission import Admission
 from imgproxy.edge.originals import Originals
 from imgproxy.edge.render import Recipe, Renderer
-from imgproxy.engine.memo import FailureMemo
+from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.pool import Result
-from imgproxy.engine.protocol import Encoding, Job
+from imgproxy.engine.worker_protocol import Encoding, Job
 from imgproxy.errors import NotFound
 from imgproxy.files.access import DatabaseAccess
 from imgproxy.files.database import open_database
@@ -71,8 +71,8 @@ class HeldStorage(MemoryStorage):
 class HeldEngine(CountingEngine):
     gate: Gate
 
-    async def run(self, job: Job, original: int | None, layers: Sequence[int], waiters: Waiters) -> Result:
-        result = await super().run(job, original, layers, waiters)
+    async def run(self, job: Job, original: int | None, overlays: Sequence[int], waiters: Waiters) -> Result:
+        result = await super().run(job, original, overlays, waiters)
         self.jobs.clear()
         await self.gate.hold("after the work")
         return result
@@ -100,7 +100,7 @@ class Scene:
             originals=Originals(self.storage, limit=100_000),
             tiers=Tiers([self.tier]),
             engine=self.engine,
-            memo=FailureMemo(seconds=60, entries=100, timer=lambda: 0.0),
+            negative_cache=NegativeCache(seconds=60, entries=100, timer=lambda: 0.0),
             recipe=Recipe(Encoding(), Ceiling(1_000_000, 10, 8192), "test"),
             metrics=Metrics(),
         )

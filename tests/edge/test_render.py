@@ -14,8 +14,8 @@ from imgproxy.dialects import Grammar
 from imgproxy.edge.admission import Admission
 from imgproxy.edge.originals import Originals
 from imgproxy.edge.render import Prepared, Recipe, Renderer
-from imgproxy.engine.memo import FailureMemo
-from imgproxy.engine.protocol import Encoding
+from imgproxy.engine.negative_cache import NegativeCache
+from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.errors import BrokenImage, EngineFailed, ImgproxyError, NotFound, StorageFailed, TransformFailed
 from imgproxy.files.access import MemoryAccess
 from imgproxy.files.model import Visibility
@@ -108,7 +108,7 @@ class Kitchen:
             originals=Originals(self.storage, limit=100_000),
             tiers=Tiers([tier or MemoryTier(1_000_000)]),
             engine=self.engine,
-            memo=FailureMemo(seconds=60, entries=100, timer=Clock()),
+            negative_cache=NegativeCache(seconds=60, entries=100, timer=Clock()),
             recipe=Recipe(Encoding(), Ceiling(1_000_000, 10, 8192), "test"),
             metrics=Metrics(),
         )

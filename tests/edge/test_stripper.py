@@ -9,12 +9,12 @@ import pytest
 from imgproxy.edge.originals import Originals
 from imgproxy.edge.stripper import Stripper
 from imgproxy.engine.pool import Pool
-from imgproxy.engine.strip import strip
+from imgproxy.engine.strip_metadata import strip
 from imgproxy.errors import BrokenImage, SourceTooLarge, UnsupportedImage
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.source import Key
 from imgproxy.storage.memory import MemoryStorage
-from tests.engine.strip.samples import SAMPLES
+from tests.engine.strip_metadata.samples import SAMPLES
 
 KEY = Key("staging/acme/1")
 CEILING = Ceiling(pixels=10_000, frames=1, side=30)

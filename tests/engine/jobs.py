@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from imgproxy.engine.protocol import Encoding, Job
+from imgproxy.engine.worker_protocol import Encoding, Job
 from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import pyvips
 
 from imgproxy.engine import seccomp, vips, worker
-from imgproxy.engine.protocol import Job, Rendered
+from imgproxy.engine.worker_protocol import Job, Rendered
 from imgproxy.image.formats import Format
 
 FOLDER = "/tmp"  # noqa: S108
@@ -291,7 +291,7 @@ def inherited() -> dict[int, str]:
 
 
 def render(
-    job: Job, original: int | None, layers: Sequence[int], result: int, *, stop: Callable[[Any], None]
+    job: Job, original: int | None, overlays: Sequence[int], result: int, *, stop: Callable[[Any], None]
 ) -> Rendered:
     """Try everything, and write down what happened."""
     global RESULT

@@ -40,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import socket
 
 from imgproxy.engine import worker
-from imgproxy.engine.protocol import Job, Rendered
+from imgproxy.engine.worker_protocol import Job, Rendered
 from imgproxy.errors import UnsupportedImage
 from imgproxy.image.formats import Format
 
@@ -111,11 +111,11 @@ ACTS: dict[str, Callable[[float], object]] = {
 
 
 def render(
-    job: Job, original: int | None, layers: Sequence[int], result: int, *, stop: Callable[[Any], None]
+    job: Job, original: int | None, overlays: Sequence[int], result: int, *, stop: Callable[[Any], None]
 ) -> Rendered:
-    """Do what the original says; the result is what was read, and what the layers say."""
+    """Do what the original says; the result is what was read, and what the overlays say."""
     assert original is not None
-    said = b"".join(os.read(each, 1000) for each in (original, *layers))
+    said = b"".join(os.read(each, 1000) for each in (original, *overlays))
     word, _, number = said.decode().partition(" ")
     if word == "obey":
         image = Stoppable()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from imgproxy.engine import cicp, raster
-from imgproxy.engine.protocol import Encoding
+from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.image.filters.family import Image
 from imgproxy.image.formats import Format
 from tests.pictures import GREEN, Pixels, array, encoded, gradient, image, made, plain
@@ -154,5 +154,5 @@ def test_a_profile_wins_over_code_points() -> None:
 
 def test_a_watermark_by_code_points_is_converted() -> None:
     mark = _coded(plain(40, 40, (200, 100, 50)), P3, SRGB_CURVE)
-    laid = made(plain(40, 40, GREEN), "watermark(mark,0,0)", layers={"mark": mark}, to=Format.PNG)
+    laid = made(plain(40, 40, GREEN), "watermark(mark,0,0)", overlays={"mark": mark}, to=Format.PNG)
     assert laid.pixels[20, 20, :3] == pytest.approx((215, 93, 31), abs=2)

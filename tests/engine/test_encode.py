@@ -12,8 +12,8 @@ import pyvips
 
 from imgproxy.engine import encode, readers
 from imgproxy.engine.drawing import DRAWINGS, Drawing
-from imgproxy.engine.protocol import Encoding, Keep
 from imgproxy.engine.readers.family import Opened
+from imgproxy.engine.worker_protocol import Encoding, Keep
 from imgproxy.image.filters.family import Image
 from imgproxy.image.formats import TRAITS, WRITTEN, Format
 from imgproxy.image.options import Options

@@ -12,7 +12,7 @@ import pytest
 
 from imgproxy.engine import readers
 from imgproxy.engine.pool import Pool
-from imgproxy.engine.protocol import Encoding, Job
+from imgproxy.engine.worker_protocol import Encoding, Job
 from imgproxy.image.filters import FILTERS
 from imgproxy.image.formats import WRITTEN, Format
 from imgproxy.image.negotiate import Output
@@ -150,16 +150,16 @@ async def _same(jobs: list[tuple[bytes, Transform, Output, Encoding]]) -> None:
     try:
         for original, wish, output, encoding in jobs:
             needs = wish.keys
-            job = Job(wish, output, encoding, CEILING, layers=needs)
+            job = Job(wish, output, encoding, CEILING, overlays=needs)
             with ExitStack() as stack:
                 source = stack.enter_context(descriptor(original))
-                layers = [stack.enter_context(descriptor(_WATERMARK)) for _ in needs]
-                inside = await pool.run(job, source, layers)
+                overlays = [stack.enter_context(descriptor(_WATERMARK)) for _ in needs]
+                inside = await pool.run(job, source, overlays)
             outside = render(
                 original,
                 wish,
                 to=output.candidates[0],
-                layers=dict.fromkeys(needs, _WATERMARK),
+                overlays=dict.fromkeys(needs, _WATERMARK),
                 encoding=encoding,
             )
             assert inside.body == outside.data, job

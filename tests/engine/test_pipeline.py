@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgproxy.engine import pipeline, readers, sandbox, steps, vips
-from imgproxy.engine.protocol import Encoding, Job
+from imgproxy.engine.worker_protocol import Encoding, Job
 from imgproxy.errors import (
     BadArgument,
     BrokenImage,
@@ -290,10 +290,10 @@ def test_render_with_an_operation_that_fails_blames_us_and_not_the_source(stream
         made(gradient(17_000, 2), *effects, to=Format.WEBP, ceiling=ceiling)
 
 
-def test_render_with_a_damaged_layer_fails_that_transform_only() -> None:
-    layer = encoded(noise(60, 60))
+def test_render_with_a_damaged_overlay_fails_that_transform_only() -> None:
+    overlay = encoded(noise(60, 60))
     with pytest.raises(TransformFailed, match="further image"):
-        made(gradient(80, 60), "watermark(mark.png,0,0)", layers={"mark.png": layer[: len(layer) // 2]})
+        made(gradient(80, 60), "watermark(mark.png,0,0)", overlays={"mark.png": overlay[: len(overlay) // 2]})
 
 
 def test_render_with_a_damaged_later_page_fails_that_transform_only() -> None:
@@ -464,12 +464,12 @@ def test_render_of_a_sound_source_is_not_called_damaged() -> None:
     assert not made(gradient(90, 60), show_damaged=True).rendered.damaged
 
 
-def test_render_of_a_damaged_source_with_a_damaged_layer_fails_that_transform_only() -> None:
-    layer = encoded(noise(60, 60))
+def test_render_of_a_damaged_source_with_a_damaged_overlay_fails_that_transform_only() -> None:
+    overlay = encoded(noise(60, 60))
     with pytest.raises(TransformFailed):
         made(
             _SHOWN["JPEG"],
             "watermark(mark.png,0,0)",
-            layers={"mark.png": layer[: len(layer) // 2]},
+            overlays={"mark.png": overlay[: len(overlay) // 2]},
             show_damaged=True,
         )

@@ -18,9 +18,9 @@ import pytest
 
 from imgproxy import errors
 from imgproxy.clients import Waiters
-from imgproxy.engine import pipeline, process, sandbox, vips
+from imgproxy.engine import pipeline, sandbox, vips, worker_process
 from imgproxy.engine.pool import Pool, Result
-from imgproxy.engine.protocol import Job
+from imgproxy.engine.worker_protocol import Job
 from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output
 from tests.engine import stand_in
@@ -108,10 +108,10 @@ async def test_it_counts_what_became_of_its_jobs() -> None:
         assert pool.outcomes == {"made": 2, "UnsupportedImage": 1, "crash": 1}
 
 
-async def test_layers_follow_the_original() -> None:
+async def test_overlay_follow_the_original() -> None:
     async with running() as pool:
         with original("echo") as first, original(" a") as second, original(" b") as third:
-            result = await pool.run(replace(JOB, layers=("a", "b")), first, (second, third))
+            result = await pool.run(replace(JOB, overlays=("a", "b")), first, (second, third))
     assert result.body == b"echo a b"
 
 
@@ -129,7 +129,7 @@ async def test_an_error_for_the_asker_reaches_the_asker() -> None:
     async with running() as pool:
         with pytest.raises(errors.UnsupportedImage, match="the original is no picture"):
             await ask(pool, "refuse")
-        assert not pool.deaths
+        assert not pool.ends
 
 
 async def test_two_jobs_on_one_original_do_not_disturb_each_other() -> None:
@@ -163,7 +163,7 @@ async def test_a_crash_is_its_own_jobs_trouble_and_the_spare_takes_over() -> Non
             await crash
         assert (await ask(pool, "echo")).waited_seconds < 0.01
         assert (await neighbour).body == b"sleep 0.2"
-        assert pool.deaths == {"crash": 1}
+        assert pool.ends == {"crash": 1}
 
 
 async def test_a_worker_that_leaves_without_a_word_has_crashed() -> None:
@@ -225,7 +225,7 @@ async def test_a_job_is_asked_to_stop_at_its_deadline_and_its_worker_lives() -> 
     async with running() as pool:
         with pytest.raises(errors.DeadlinePassed):
             await ask(pool, "obey 30", job=replace(JOB, seconds=0.1))
-        assert not pool.deaths
+        assert not pool.ends
 
 
 @pytest.mark.parametrize("stuck", ["sleep 30", "spin 30"])
@@ -233,7 +233,7 @@ async def test_a_job_that_does_not_stop_is_killed(stuck: str) -> None:
     async with running() as pool:
         with pytest.raises(errors.DeadlinePassed, match=r"longer than 0\.1 seconds"):
             await ask(pool, stuck, job=replace(JOB, seconds=0.1))
-        assert pool.deaths == {"deadline": 1}
+        assert pool.ends == {"deadline": 1}
         assert (await ask(pool, "echo")).body == b"echo"
 
 
@@ -319,7 +319,7 @@ async def test_run_that_is_cancelled_as_a_worker_is_free_leaves_it_to_the_next()
         await until(lambda: pool.waiting == 2)
         second.cancel()
         pool._size += 1
-        pool._call_up()  # in the very moment
+        pool._start_waiting()  # in the very moment
         assert (await third).body == b"echo"
         await first
 
@@ -374,7 +374,7 @@ async def test_a_short_job_that_nobody_waits_for_ends_by_itself() -> None:
             await task
         assert pool.running == 1
         assert (await ask(pool, "echo")).body == b"echo"
-        assert not pool.deaths
+        assert not pool.ends
 
 
 async def test_a_long_job_that_nobody_waits_for_is_ended() -> None:
@@ -382,7 +382,7 @@ async def test_a_long_job_that_nobody_waits_for_is_ended() -> None:
         task = asyncio.create_task(ask(pool, "sleep 30"))
         await until(lambda: pool.running == 1)
         task.cancel()
-        await until(lambda: pool.deaths == {"abandoned": 1})
+        await until(lambda: pool.ends == {"abandoned": 1})
         assert (await ask(pool, "echo")).body == b"echo"
 
 
@@ -390,14 +390,14 @@ async def test_a_worker_that_talks_nonsense_is_ended_and_we_are_at_fault() -> No
     async with running() as pool:
         with pytest.raises(errors.EngineFailed):
             await ask(pool, "babble")
-        assert pool.deaths == {"garbage": 1}
+        assert pool.ends == {"garbage": 1}
 
 
 async def test_a_worker_that_talks_unasked_is_ended() -> None:
     async with running() as pool:
         with pytest.raises(errors.BrokenImage, match="first"):
             await ask(pool, "blab")
-        await until(lambda: pool.deaths == {"garbage": 1})
+        await until(lambda: pool.ends == {"garbage": 1})
         assert (await ask(pool, "echo")).body == b"echo"
 
 
@@ -419,7 +419,7 @@ async def test_a_worker_is_replaced_after_its_number_of_jobs_and_nobody_waits() 
         before = _children()
         for _ in range(2):
             await ask(pool, "echo")
-        assert pool.deaths == {"retired": 1}
+        assert pool.ends == {"retired": 1}
         assert (await ask(pool, "echo")).waited_seconds < 0.01
         await until(lambda: pool.idle == 2)
         assert len(_children() - before) == 1
@@ -436,7 +436,7 @@ async def test_a_worker_makes_one_job_alone_where_recycle_jobs_is_1_and_the_next
         assert len(set(pids)) == 4
         results = await asyncio.gather(*(ask(pool, "echo") for _ in range(10)))
         assert len(results) == 10
-        await until(lambda: pool.deaths == {"retired": 14} and pool.idle == 4)
+        await until(lambda: pool.ends == {"retired": 14} and pool.idle == 4)
         assert len(_children()) == 4
 
 
@@ -474,13 +474,13 @@ async def test_a_worker_that_keeps_memory_is_replaced() -> None:
         await ask(pool, "grow 150")
         for _ in range(20):
             await ask(pool, "echo")
-        assert pool.deaths == {"retired": 1}
+        assert pool.ends == {"retired": 1}
 
 
 async def test_a_worker_is_replaced_when_it_is_old() -> None:
     async with running(recycle_seconds=0) as pool:
         await ask(pool, "echo")
-        assert pool.deaths == {"retired": 1}
+        assert pool.ends == {"retired": 1}
 
 
 async def test_closing_lets_running_and_waiting_jobs_finish() -> None:
@@ -562,7 +562,7 @@ async def test_a_locked_worker_makes_the_same_picture_as_a_free_one_fonts_includ
     with original(LABEL) as descriptor, original("") as free:
         vips.prepare()
         pipeline.render(job, descriptor, (), free, stop=lambda _: None)
-        async with running(command=process.COMMAND) as pool:
+        async with running(command=worker_process.COMMAND) as pool:
             result = await pool.run(job, descriptor)
         assert (result.rendered.width, result.rendered.height) == (120, 40)
         assert result.body == os.pread(free, 1_000_000, 0)

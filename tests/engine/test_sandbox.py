@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from imgproxy.engine import process, protocol, sandbox
-from imgproxy.engine.protocol import Ready
+from imgproxy.engine import sandbox, worker_process, worker_protocol
+from imgproxy.engine.worker_protocol import Ready
 from tests.engine import probes
 from tests.engine.jobs import JOB, original
 
@@ -27,14 +27,14 @@ ALL_LOCKS = ("no-new-privileges", "rlimits", "landlock", "seccomp")
 class Escape:
     """What a locked worker could do, as it says itself and as the kernel says of it."""
 
-    def __init__(self, launched: process.Launched) -> None:
+    def __init__(self, launched: worker_process.Launched) -> None:
         launched.channel.setblocking(True)
-        self.ready = protocol.load_answer(launched.channel.recv(protocol.MESSAGE_BYTES))
+        self.ready = worker_protocol.load_answer(launched.channel.recv(worker_protocol.MESSAGE_BYTES))
         result = os.memfd_create("result", os.MFD_CLOEXEC)
         try:
             with original("") as nothing:
-                socket.send_fds(launched.channel, [protocol.dump_job(JOB)], [result, nothing])
-            self.answer = protocol.load_answer(launched.channel.recv(protocol.MESSAGE_BYTES))
+                socket.send_fds(launched.channel, [worker_protocol.dump_job(JOB)], [result, nothing])
+            self.answer = worker_protocol.load_answer(launched.channel.recv(worker_protocol.MESSAGE_BYTES))
             self.facts: dict[str, Any] = json.loads(os.pread(result, 1_000_000, 0))
         finally:
             os.close(result)
@@ -52,7 +52,7 @@ def _status(task: Path) -> dict[str, str]:
 def escape() -> Iterator[Escape]:
     """Run every probe once, in a worker whose server has a secret in its environment."""
     os.environ["IMGPROXY_PROBE_SECRET"] = "s3cret"
-    launched = process.launch((*PROGRAM, str(MEMORY)))
+    launched = worker_process.launch((*PROGRAM, str(MEMORY)))
     try:
         yield Escape(launched)
     finally:
@@ -60,7 +60,7 @@ def escape() -> Iterator[Escape]:
         launched.process.kill()
         launched.process.wait()
         launched.channel.close()
-        os.close(launched.complaints)
+        os.close(launched.stderr)
 
 
 @pytest.mark.parametrize("name", probes.PROBES)
@@ -95,7 +95,7 @@ def test_it_is_not_root(escape: Escape) -> None:
 
 
 def test_nothing_of_the_environment_is_inherited(escape: Escape) -> None:
-    assert escape.facts["environment"] == process.ENVIRONMENT
+    assert escape.facts["environment"] == worker_process.ENVIRONMENT
 
 
 def test_no_descriptor_is_inherited_but_the_channel_and_standard_error(escape: Escape) -> None:

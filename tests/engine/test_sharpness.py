@@ -15,7 +15,7 @@ import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgproxy.engine.protocol import Encoding
+from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.image.formats import Format
 from imgproxy.image.gravity import Region
 from imgproxy.image.transform import Fit

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from imgproxy.engine import steps
-from imgproxy.engine.layers import Layers
-from imgproxy.engine.protocol import Encoding, Job
+from imgproxy.engine.overlays import Overlays
+from imgproxy.engine.worker_protocol import Encoding, Job
 from imgproxy.errors import BadArgument, ImageTooLarge
 from imgproxy.image.colour import TRANSPARENT, Colour
 from imgproxy.image.filters import named
@@ -52,7 +52,11 @@ def _work(data: bytes | None, transform: Transform = Transform(), **job: Any) ->
     given = {"output": Output((Format.PNG,)), "encoding": Encoding(), "ceiling": CEILING} | job
     with descriptor(data or b"") as number:
         work = steps.Work(
-            Job(transform, **given), None if data is None else number, -1, Layers({}, CEILING), lambda _: None
+            Job(transform, **given),
+            None if data is None else number,
+            -1,
+            Overlays({}, CEILING),
+            lambda _: None,
         )
         steps.probe(work)
     return work

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from imgproxy import errors
-from imgproxy.engine import process, protocol
-from imgproxy.engine.process import Answer
-from imgproxy.engine.protocol import Job, Ready, Rendered
+from imgproxy.engine import worker_process, worker_protocol
 from imgproxy.engine.worker import Watchdog
+from imgproxy.engine.worker_process import Answer
+from imgproxy.engine.worker_protocol import Job, Ready, Rendered
 from tests.engine import stand_in
 from tests.engine.jobs import JOB, original
 
@@ -33,21 +33,21 @@ class Conversation:
     """A stand-in, and what is said with it, one thing at a time."""
 
     def __init__(self) -> None:
-        self.process, self.channel, self.complaints = process.launch((*COMMAND, str(MEMORY)))
+        self.process, self.channel, self.stderr = worker_process.launch((*COMMAND, str(MEMORY)))
         self.channel.setblocking(True)
         self.ready = self.hear()
 
     def hear(self) -> Answer:
         """The next message."""
-        return protocol.load_answer(self.channel.recv(protocol.MESSAGE_BYTES))
+        return worker_protocol.load_answer(self.channel.recv(worker_protocol.MESSAGE_BYTES))
 
-    def ask(self, text: str, *layers: str, job: Job = JOB) -> tuple[Answer, bytes]:
+    def ask(self, text: str, *overlays: str, job: Job = JOB) -> tuple[Answer, bytes]:
         """The answer, and what is in the result."""
-        job = replace(job, layers=tuple(f"layer {each}" for each in range(len(layers))))
+        job = replace(job, overlays=tuple(f"overlay {each}" for each in range(len(overlays))))
         result = os.memfd_create("result", os.MFD_CLOEXEC)
-        lent = [result, *map(_file, (text, *layers))]
+        lent = [result, *map(_file, (text, *overlays))]
         try:
-            socket.send_fds(self.channel, [protocol.dump_job(job)], lent)
+            socket.send_fds(self.channel, [worker_protocol.dump_job(job)], lent)
             return self.hear(), os.pread(result, 1000, 0)
         finally:
             for descriptor in lent:
@@ -58,7 +58,7 @@ class Conversation:
         self.process.kill()
         self.process.wait()
         self.channel.close()
-        os.close(self.complaints)
+        os.close(self.stderr)
 
 
 def _file(text: str) -> int:
@@ -89,7 +89,7 @@ def test_it_writes_the_result_and_says_so(worker: Conversation) -> None:
     assert (answer.size, body) == (10, b"echo hello")
 
 
-def test_layers_follow_the_original_in_their_order(worker: Conversation) -> None:
+def test_overlay_follow_the_original_in_their_order(worker: Conversation) -> None:
     assert worker.ask("echo", " one", " two")[1] == b"echo one two"
 
 
@@ -101,7 +101,7 @@ def test_an_error_for_the_asker_is_answered(worker: Conversation) -> None:
 def test_a_defect_is_answered_without_its_words_which_are_for_the_log(worker: Conversation) -> None:
     answer, _ = worker.ask("defect")
     assert (type(answer), str(answer)) == (errors.EngineFailed, "the picture could not be made")
-    said = os.read(worker.complaints, 65_536).decode()
+    said = os.read(worker.stderr, 65_536).decode()
     assert "a secret that only the log may know" in said
     assert "Traceback" in said
 
@@ -167,7 +167,7 @@ def test_a_message_that_is_no_job_is_a_defect_and_does_not_end_it(worker: Conver
 
 
 def test_a_job_without_its_descriptors_is_a_defect_and_does_not_end_it(worker: Conversation) -> None:
-    worker.channel.send(protocol.dump_job(replace(JOB, layers=("one",))))
+    worker.channel.send(worker_protocol.dump_job(replace(JOB, overlays=("one",))))
     assert isinstance(worker.hear(), errors.EngineFailed)
     assert worker.ask("echo")[1] == b"echo"
 
@@ -192,7 +192,7 @@ def test_a_crash_ends_it(mortal: Conversation) -> None:
 
 
 LAUNCHING = (
-    "import os, sys; sys.path.insert(0, sys.argv[1]); from imgproxy.engine.process import launch\n"
+    "import os, sys; sys.path.insert(0, sys.argv[1]); from imgproxy.engine.worker_process import launch\n"
     + (
         "launched = launch(sys.argv[2:]); launched.channel.setblocking(True); launched.channel.recv(1000)\n"
         "print(launched.process.pid, flush=True); sys.stdin.read()"
@@ -202,7 +202,7 @@ LAUNCHING = (
 
 def test_it_is_killed_when_the_server_is() -> None:
     """However the server ends: the kernel does it."""
-    root = str(Path(process.__file__).parents[2])
+    root = str(Path(worker_process.__file__).parents[2])
     server = subprocess.Popen(
         [sys.executable, "-c", LAUNCHING, root, *COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

@@ -18,7 +18,7 @@ import pytest
 from imgproxy import errors
 from imgproxy.clients import Waiters
 from imgproxy.engine.pool import Pool, Result
-from imgproxy.engine.protocol import Job
+from imgproxy.engine.worker_protocol import Job
 from imgproxy.fleet.alone import Alone, require_workers
 from imgproxy.fleet.channel import Channel, Lent
 from imgproxy.fleet.member import Member
@@ -135,10 +135,10 @@ async def test_run_takes_clients_in_turns(running: Running) -> None:
     assert order == list("abaaa")
 
 
-async def test_layers_follow_the_original(running: Running) -> None:
+async def test_overlay_follow_the_original(running: Running) -> None:
     async with running() as fleet:
         with original("echo") as first, original(" a") as second, original(" b") as third:
-            job = replace(JOB, layers=("a", "b"), name="n")
+            job = replace(JOB, overlays=("a", "b"), name="n")
             assert (await fleet.run(job, first, (second, third))).body == b"echo a b"
 
 

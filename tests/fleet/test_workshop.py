@@ -11,7 +11,7 @@ import pytest
 
 from imgproxy.clients import Waiters
 from imgproxy.engine.pool import Result
-from imgproxy.engine.protocol import Job, Rendered
+from imgproxy.engine.worker_protocol import Job, Rendered
 from imgproxy.errors import EngineFailed, Overloaded
 from imgproxy.fleet.channel import Lent
 from imgproxy.fleet.words import Run
@@ -32,7 +32,7 @@ class Engine:
         self.go_on = asyncio.Event()
         self.error: Exception | None = None
 
-    async def run(self, job: Job, original: int | None, layers: Sequence[int], waiters: Waiters) -> Result:
+    async def run(self, job: Job, original: int | None, overlays: Sequence[int], waiters: Waiters) -> Result:
         self.runs += 1
         try:
             await self.go_on.wait()
@@ -41,7 +41,7 @@ class Engine:
             raise
         if self.error is not None:
             raise self.error
-        read = [os.pread(each, 100, 0) for each in (original, *layers) if each is not None]
+        read = [os.pread(each, 100, 0) for each in (original, *overlays) if each is not None]
         return Result(RENDERED, b" ".join(read), 0, 0)
 
 
@@ -134,5 +134,5 @@ async def test_an_error_goes_to_everybody_who_asked() -> None:
 async def test_descriptors_that_are_not_all_there_are_not_taken_for_others() -> None:
     before, engine = descriptors(), Engine()
     with pytest.raises(EngineFailed):
-        await Workshop(engine).run(Run(replace(JOB, layers=("logo",)), True), lent("only one"))
+        await Workshop(engine).run(Run(replace(JOB, overlays=("logo",)), True), lent("only one"))
     assert (engine.runs, descriptors()) == (0, before)

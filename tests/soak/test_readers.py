@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import pytest
 
 from imgproxy.engine.pool import Pool
-from imgproxy.engine.protocol import Encoding, Job
+from imgproxy.engine.worker_protocol import Encoding, Job
 from imgproxy.errors import ImageError, ImgproxyError
 from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output

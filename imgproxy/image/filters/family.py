@@ -54,7 +54,7 @@ class Stage(Protocol):
     def each_frame(self, image: Image, change: Callable[[Image], Image]) -> Image:
         """Change every frame by itself; all must come out of one size."""
 
-    def layer(self, key: str, *, within: tuple[int, int] | None, frames: int) -> Image:
+    def overlay(self, key: str, *, within: tuple[int, int] | None, frames: int) -> Image:
         """Another picture the URL names, fit into `within` (or as it is), of `frames` frames."""
 
     def svg(self, text: str) -> Image:

@@ -52,12 +52,12 @@ def _apply(
     width: int | str | None,
     height: int | str | None,
 ) -> Image:
-    layer = stage.layer(key, within=_within(stage, width, height), frames=stage.frames)
+    overlay = stage.overlay(key, within=_within(stage, width, height), frames=stage.frames)
     if alpha:
-        layer = layer * [1, 1, 1, 1 - alpha / 100]
-    layer = layer.cast("uchar").copy(interpretation="srgb")
+        overlay = overlay * [1, 1, 1, 1 - alpha / 100]
+    overlay = overlay.cast("uchar").copy(interpretation="srgb")
     across, down, *_ = stage.extent
-    wide, high = layer.width, layer.height // stage.frames
+    wide, high = overlay.width, overlay.height // stage.frames
     left, top = x.offset(across, wide), y.offset(down, high)
     if not (-wide < left < across and -high < top < down):
         return image  # all of it lies outside
@@ -66,7 +66,7 @@ def _apply(
     def spread(frame: Image) -> Image:
         return frame.replicate(*times).embed(left, top, across, down, extend="black")
 
-    return image.composite2(stage.each_frame(layer, spread), "over")
+    return image.composite2(stage.each_frame(overlay, spread), "over")
 
 
 WATERMARK = Filter(

@@ -30,8 +30,8 @@ from imgproxy.edge.answer import Freshness
 from imgproxy.edge.images import Images, Policy
 from imgproxy.edge.originals import Originals
 from imgproxy.edge.render import Recipe, Renderer
-from imgproxy.engine.memo import FailureMemo
-from imgproxy.engine.protocol import Encoding
+from imgproxy.engine.negative_cache import FailureMemo
+from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.errors import BrokenImage
 from imgproxy.files.access import DatabaseAccess
 from imgproxy.files.changes import Changes

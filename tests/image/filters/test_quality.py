@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imgproxy.engine.protocol import Encoding
+from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.image.formats import Format
 from tests.pictures import array, asked, canonical, gradient, made, noise, refusal
 

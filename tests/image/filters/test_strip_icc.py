@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imgproxy.engine.protocol import Encoding
+from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.image.formats import Format
 from tests.pictures import Made, canonical, encoded, gradient, made, refusal, tagged
 

@@ -27,7 +27,7 @@ _MARK = encoded(plain(8, 4, RED))
 
 
 def _marked(arguments: str, *, mark: bytes = _MARK, size: tuple[int, int] = (40, 20), **how: Any) -> Made:
-    return made(plain(*size, BLUE), f"watermark(m,{arguments})", layers={"m": mark}, **how)
+    return made(plain(*size, BLUE), f"watermark(m,{arguments})", overlays={"m": mark}, **how)
 
 
 def _box(made_so: Made) -> tuple[int, int, int, int]:
@@ -79,7 +79,7 @@ def test_it_is_fit_into_its_share_of_the_picture(within: str, expected: tuple[in
 def test_an_animation_plays_it_along_and_it_begins_again_when_it_is_over() -> None:
     under = film(BLUE, BLACK, (0, 0, 90), width=20, height=20)
     over = film(RED, GREEN, width=8, height=8)
-    frames = made(under, "watermark(m,0,0,0)", layers={"m": over}, to=Format.GIF).frames
+    frames = made(under, "watermark(m,0,0,0)", overlays={"m": over}, to=Format.GIF).frames
     assert [frame[3, 3, :3].tolist() for frame in frames] == [list(RED), list(GREEN), list(RED)]
     assert [frame[15, 15, :3].tolist() for frame in frames] == [list(BLUE), list(BLACK), [0, 0, 90]]
 

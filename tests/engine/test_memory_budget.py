@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imgproxy.engine.budget import Budget
+from imgproxy.engine.memory_budget import MemoryBudget
 from imgproxy.errors import BadArgument, ImageTooLarge
 from imgproxy.image.formats import Format
 from tests.pictures import CEILING, encoded, made, noise, plain
@@ -13,7 +13,7 @@ MIB = 1024 * 1024
 
 
 def test_what_is_taken_adds_up_to_the_limit() -> None:
-    budget = Budget(10 * MIB)
+    budget = MemoryBudget(10 * MIB)
     budget.take(6 * MIB)
     budget.take(4 * MIB)
     with pytest.raises(ImageTooLarge, match="would take 11 MiB of memory: at most 10 are allowed"):
@@ -21,7 +21,7 @@ def test_what_is_taken_adds_up_to_the_limit() -> None:
 
 
 def test_what_is_not_kept_can_be_taken_again() -> None:
-    budget = Budget(10 * MIB)
+    budget = MemoryBudget(10 * MIB)
     budget.take(6 * MIB)
     budget.keep(2 * MIB)
     budget.take(8 * MIB)
@@ -31,10 +31,10 @@ def test_what_is_not_kept_can_be_taken_again() -> None:
 
 @pytest.mark.parametrize("calls", [("blur(2)", "brightness(3)"), ("round_corner(3)",), ("watermark(mark)",)])
 def test_a_job_that_needs_more_memory_than_it_may_take_is_refused(calls: tuple[str, ...]) -> None:
-    image, layers = encoded(noise(400, 300)), {"mark": encoded(noise(900, 700))}
-    assert made(image, *calls, layers=layers, ceiling=CEILING._replace(memory=20 * MIB))
+    image, overlays = encoded(noise(400, 300)), {"mark": encoded(noise(900, 700))}
+    assert made(image, *calls, overlays=overlays, ceiling=CEILING._replace(memory=20 * MIB))
     with pytest.raises(ImageTooLarge, match="of memory"):
-        made(image, *calls, layers=layers, ceiling=CEILING._replace(memory=MIB // 2))
+        made(image, *calls, overlays=overlays, ceiling=CEILING._replace(memory=MIB // 2))
 
 
 def test_an_encoder_that_needs_more_memory_than_the_job_may_take_is_refused() -> None:
@@ -47,6 +47,6 @@ def test_a_watermark_larger_than_an_image_may_be_is_refused() -> None:
         made(
             plain(100, 100, (1, 2, 3)),
             "watermark(mark,0,0,0,400,400)",
-            layers={"mark": encoded(plain(9, 9, (4, 5, 6)))},
+            overlays={"mark": encoded(plain(9, 9, (4, 5, 6)))},
             ceiling=CEILING._replace(side=300),
         )

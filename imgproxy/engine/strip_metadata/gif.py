@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imgproxy.engine.strip.numbers import Bound
+from imgproxy.engine.strip_metadata.numbers import Bound
 from imgproxy.errors import BrokenImage
 
 _IMAGE, _EXTENSION, _TRAILER = 0x2C, 0x21, 0x3B

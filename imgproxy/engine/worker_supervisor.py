@@ -1,8 +1,8 @@
-"""Keeps as many workers alive as there should be: hires, buries, replaces, and says so when it cannot.
+"""Keeps as many workers alive as there should be: spawns, reaps, replaces, and says so when it cannot.
 
 A worker that ends is replaced in the background. Where none can be started it is tried again for ever, at
-growing intervals and loudly; once three tries in a row have failed and no worker is left, the crew is
-`hopeless`, and jobs are refused instead of waiting for what may never come.
+growing intervals and loudly; once three tries in a row have failed and no worker is left, the supervisor is
+`crash_looping`, and jobs are refused instead of waiting for what may never come.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from imgproxy.engine import sandbox
-from imgproxy.engine.process import Ended, WorkerProcess, launch
-from imgproxy.engine.protocol import Ready
+from imgproxy.engine.worker_process import Ended, WorkerProcess, launch
+from imgproxy.engine.worker_protocol import Ready
 from imgproxy.errors import EngineFailed
 
-_HOPELESS_AFTER = 3
+_CRASH_LOOP_AFTER = 3
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _DIED_IDLE_PAUSE = 1.0
 """Before replacing one that died without a job: what dies on sight is not started as fast as it dies."""
@@ -28,20 +28,20 @@ _DIED_IDLE_PAUSE = 1.0
 _log = logging.getLogger(__name__)
 
 
-class Watcher(Protocol):
+class WorkerListener(Protocol):
     """Who is told of workers that come and go."""
 
-    def arrived(self, worker: WorkerProcess) -> None:
+    def worker_ready(self, worker: WorkerProcess) -> None:
         """A worker is warm and has nothing to do."""
 
-    def departed(self, worker: WorkerProcess) -> None:
+    def worker_ended(self, worker: WorkerProcess) -> None:
         """A worker that had arrived has ended."""
 
-    def despaired(self) -> None:
+    def crash_looped(self) -> None:
         """No worker is left and none can be started."""
 
 
-class Crew:
+class WorkerSupervisor:
     """`target` workers, started by `command`, each given `start_seconds` to be ready."""
 
     def __init__(
@@ -50,37 +50,37 @@ class Crew:
         *,
         command: Sequence[str],
         start_seconds: float,
-        watcher: Watcher,
+        listener: WorkerListener,
         require_locks: bool = False,
     ) -> None:
         """With `require_locks`, a worker whose sandbox lacks one is not ready."""
         self._target = target
         self._command = command
         self._start_seconds = start_seconds
-        self._watcher = watcher
+        self._listener = listener
         self._require_locks = require_locks
-        self._threads = ThreadPoolExecutor(2, "imgproxy-crew")  # its own, because they must live as long
+        self._threads = ThreadPoolExecutor(2, "imgproxy-workers")  # its own, because they must live as long
         self._alive: set[WorkerProcess] = set()
         self._at_work: set[WorkerProcess] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
         self._failures = 0
-        self.hiring = 0
-        self.deaths: Counter[str] = Counter()
+        self.spawning = 0
+        self.ends: Counter[str] = Counter()
         self.ready: Ready | None = None
         self._refusal: EngineFailed | None = None
 
     @property
-    def hopeless(self) -> bool:
+    def crash_looping(self) -> bool:
         """Whether no worker is left and none can be started."""
-        return not self._at_work and (self._refusal is not None or self._failures >= _HOPELESS_AFTER)
+        return not self._at_work and (self._refusal is not None or self._failures >= _CRASH_LOOP_AFTER)
 
     async def start(self) -> Ready:
         """Start all, and wait until they are ready; raise `EngineFailed` if they cannot start."""
-        hires = [self._begin_hire() for _ in range(self._target)]
-        while not all(hire.done() for hire in hires):
-            await asyncio.wait(hires, timeout=_FIRST_PAUSE)
-            if self.hopeless:
+        spawns = [self._begin_spawn() for _ in range(self._target)]
+        while not all(spawn.done() for spawn in spawns):
+            await asyncio.wait(spawns, timeout=_FIRST_PAUSE)
+            if self.crash_looping:
                 raise self._refusal or EngineFailed("no worker could be started; the log knows why")
         assert self.ready is not None  # noqa: S101
         return self.ready
@@ -100,25 +100,25 @@ class Crew:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _begin_hire(self, pause: float = 0) -> asyncio.Task[None]:
-        self.hiring += 1  # from now on, not from when the task runs: who asks meanwhile must know
-        return self._begin(self._hire(pause))
+    def _begin_spawn(self, pause: float = 0) -> asyncio.Task[None]:
+        self.spawning += 1  # from now on, not from when the task runs: who asks meanwhile must know
+        return self._begin(self._spawn(pause))
 
-    async def _hire(self, pause: float) -> None:
+    async def _spawn(self, pause: float) -> None:
         """Try until a worker is ready, with a pause that doubles after each that is not."""
         try:
             await self._rest(pause)
-            while not self._closing.is_set() and not await self._hire_one():
+            while not self._closing.is_set() and not await self._spawn_one():
                 await self._rest(min(_FIRST_PAUSE * 2 ** min(self._failures, 10), _LONGEST_PAUSE))
         finally:
-            self.hiring -= 1
+            self.spawning -= 1
 
     async def _rest(self, seconds: float) -> None:
         if seconds:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), seconds)
 
-    async def _hire_one(self) -> bool:
+    async def _spawn_one(self) -> bool:
         worker = await self._launch()
         ready = await self._first_word(worker) if worker is not None else None
         if worker is None or not isinstance(ready, Ready):
@@ -128,7 +128,7 @@ class Crew:
         self._failures = 0
         self.ready = ready
         self._at_work.add(worker)
-        self._watcher.arrived(worker)
+        self._listener.worker_ready(worker)
         return True
 
     async def _launch(self) -> WorkerProcess | None:
@@ -163,25 +163,25 @@ class Crew:
             return
         self._failures += 1
         _log.error("a worker did not become ready, try %d; trying again", self._failures)
-        if self.hopeless:
-            self._watcher.despaired()
+        if self.crash_looping:
+            self._listener.crash_looped()
 
     def _ended(self, worker: WorkerProcess) -> None:
-        """A worker is being killed: bury it, and hire another in its place."""
+        """A worker is being killed: reap it, and spawn another in its place."""
         self._alive.discard(worker)
-        self._begin(self._bury(worker))
+        self._begin(self._reap(worker))
         if worker.reason != "closed":
-            self.deaths[worker.reason or "crash"] += 1
+            self.ends[worker.reason or "crash"] += 1
         if worker not in self._at_work:
             return
         self._at_work.remove(worker)
         if not self._closing.is_set():
-            self._begin_hire(_DIED_IDLE_PAUSE if worker.jobs == 0 else 0)
-        self._watcher.departed(worker)
+            self._begin_spawn(_DIED_IDLE_PAUSE if worker.jobs == 0 else 0)
+        self._listener.worker_ended(worker)
 
-    async def _bury(self, worker: WorkerProcess) -> None:
+    async def _reap(self, worker: WorkerProcess) -> None:
         """Collect the dead process, on a thread: freeing gigabytes takes a while."""
-        how = await asyncio.get_running_loop().run_in_executor(self._threads, worker.bury)
+        how = await asyncio.get_running_loop().run_in_executor(self._threads, worker.reap)
         expected = worker.reason in ("retired", "closed")
         _log.log(
             logging.DEBUG if expected else logging.WARNING,

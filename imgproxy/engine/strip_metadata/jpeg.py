@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from imgproxy.engine.strip import exif
-from imgproxy.engine.strip.numbers import Bound
+from imgproxy.engine.strip_metadata import exif
+from imgproxy.engine.strip_metadata.numbers import Bound
 from imgproxy.errors import BrokenImage
 
 _SOS, _EOI = 0xDA, 0xD9

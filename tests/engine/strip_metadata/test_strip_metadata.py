@@ -9,11 +9,11 @@ import zlib
 import numpy
 import pytest
 
-from imgproxy.engine.strip import render, strip
-from imgproxy.engine.strip.numbers import MOST_PARTS
+from imgproxy.engine.strip_metadata import render, strip
+from imgproxy.engine.strip_metadata.numbers import MOST_PARTS
 from imgproxy.errors import BrokenImage, UnsupportedImage
 from imgproxy.image.formats import STRIPPED, Format
-from tests.engine.strip.samples import GPS, ORIENTATION, SAMPLES, SECRET, pixels, read_exif
+from tests.engine.strip_metadata.samples import GPS, ORIENTATION, SAMPLES, SECRET, pixels, read_exif
 from tests.pictures import descriptor
 
 _TURNED = ("jpeg", "progressive jpeg", "png", "webp", "tiff", "avif")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imgproxy.engine.strip.numbers import Bound, Order, Wiper, number
+from imgproxy.engine.strip_metadata.numbers import Bound, Order, Wiper, number
 from imgproxy.errors import BrokenImage
 
 _TEXTS = (269, 270, 271, 272, 285, 305, 306, 315, 316, 33432)

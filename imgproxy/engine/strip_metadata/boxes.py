@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from imgproxy.engine.strip import exif
-from imgproxy.engine.strip.numbers import Bound, Wiper, number
+from imgproxy.engine.strip_metadata import exif
+from imgproxy.engine.strip_metadata.numbers import Bound, Wiper, number
 from imgproxy.errors import BrokenImage
 
 _TOP = frozenset(b"ftyp meta mdat moov moof mfra sidx styp free skip wide".split())

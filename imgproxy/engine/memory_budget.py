@@ -7,7 +7,7 @@ from imgproxy.errors import ImageTooLarge
 _MIB = 1024 * 1024
 
 
-class Budget:
+class MemoryBudget:
     """Bytes of images that a job holds in memory."""
 
     def __init__(self, limit: int) -> None:

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from imgproxy.engine.layers import Layers
-from imgproxy.engine.protocol import Encoding
+from imgproxy.engine.overlays import Overlays
+from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.errors import BrokenImage, EngineFailed, ImageTooLarge, TransformFailed, UnsupportedImage
 from imgproxy.image.filters.family import Image
 from imgproxy.image.formats import Format
@@ -38,12 +38,12 @@ from tests.pictures import (
 )
 
 
-def _layer(
+def _overlay(
     data: bytes, *, within: tuple[int, int] | None = None, frames: int = 1, ceiling: Ceiling = CEILING
 ) -> Image:
     with ExitStack() as stack:
-        layers = Layers({"mark": stack.enter_context(descriptor(data))}, ceiling)
-        return layers.picture("mark", within=within, frames=frames)
+        overlays = Overlays({"mark": stack.enter_context(descriptor(data))}, ceiling)
+        return overlays.image("mark", within=within, frames=frames)
 
 
 @pytest.mark.parametrize(
@@ -52,31 +52,31 @@ def _layer(
     ids=["grey", "grey-alpha", "rgb", "rgba", "deep"],
 )
 def test_whatever_it_was_it_has_four_bands_of_8_bits(picture: Image) -> None:
-    layer = _layer(encoded(picture))
-    assert (layer.width, layer.height, layer.bands) == (8, 6, 4)
-    assert (layer.format, layer.interpretation) == ("uchar", "srgb")
+    overlay = _overlay(encoded(picture))
+    assert (overlay.width, overlay.height, overlay.bands) == (8, 6, 4)
+    assert (overlay.format, overlay.interpretation) == ("uchar", "srgb")
 
 
 @pytest.mark.parametrize("name", [Format.JPEG, Format.WEBP, Format.GIF, Format.AVIF, Format.TIFF])
 def test_it_may_be_of_any_type(name: Format) -> None:
-    assert corners(array(_layer(encoded(quadrants(32, 16), suffix(name))))) == CORNERS
+    assert corners(array(_overlay(encoded(quadrants(32, 16), suffix(name))))) == CORNERS
 
 
 def test_it_may_be_a_drawing() -> None:
-    layer = _layer(svg("<rect width='5' height='10' fill='#0f0'/>", 'width="10" height="10"'))
-    assert array(layer)[5].tolist() == [[0, 255, 0, 255]] * 5 + [[0, 0, 0, 0]] * 5
+    overlay = _overlay(svg("<rect width='5' height='10' fill='#0f0'/>", 'width="10" height="10"'))
+    assert array(overlay)[5].tolist() == [[0, 255, 0, 255]] * 5 + [[0, 0, 0, 0]] * 5
 
 
 @pytest.mark.parametrize("orientation", [3, 6, 8])
 def test_it_is_set_upright_before_it_is_fit(orientation: int) -> None:
-    layer = _layer(oriented(orientation), within=(20, 20))
-    assert (layer.width, layer.height) == (20, 10)
-    assert corners(array(layer)) == CORNERS
+    overlay = _overlay(oriented(orientation), within=(20, 20))
+    assert (overlay.width, overlay.height) == (20, 10)
+    assert corners(array(overlay)) == CORNERS
 
 
 def test_its_colours_are_brought_to_srgb() -> None:
     wide = plain(8, 8, (0, 200, 0)).icc_transform("p3", input_profile="srgb")
-    assert array(_layer(encoded(wide)))[4, 4] == pytest.approx([0, 200, 0, 255], abs=2)
+    assert array(_overlay(encoded(wide)))[4, 4] == pytest.approx([0, 200, 0, 255], abs=2)
 
 
 @pytest.mark.parametrize(
@@ -84,27 +84,27 @@ def test_its_colours_are_brought_to_srgb() -> None:
     [((20, 20), (20, 10)), ((80, 80), (80, 40)), ((7, 100), (7, 4)), ((100, 1), (2, 1))],
 )
 def test_it_fits_larger_or_smaller(within: tuple[int, int], expected: tuple[int, int]) -> None:
-    layer = _layer(encoded(quadrants(40, 20)), within=within)
-    assert (layer.width, layer.height) == expected
+    overlay = _overlay(encoded(quadrants(40, 20)), within=within)
+    assert (overlay.width, overlay.height) == expected
 
 
 def test_frames_begin_again_until_there_are_enough() -> None:
-    layer = _layer(film(RED, GREEN), frames=5)
-    shown = [part[3, 3, :3].tolist() for part in np.split(array(layer), 5)]
+    overlay = _overlay(film(RED, GREEN), frames=5)
+    shown = [part[3, 3, :3].tolist() for part in np.split(array(overlay), 5)]
     assert shown == [list(colour) for colour in (RED, GREEN, RED, GREEN, RED)]
 
 
 def test_no_more_frames_come_than_were_asked_for() -> None:
-    layer = _layer(film(RED, GREEN, BLUE), frames=2, within=(32, 24))
-    assert (layer.width, layer.height) == (32, 48)
-    assert _layer(film(RED, GREEN, BLUE)).height == 12
+    overlay = _overlay(film(RED, GREEN, BLUE), frames=2, within=(32, 24))
+    assert (overlay.width, overlay.height) == (32, 48)
+    assert _overlay(film(RED, GREEN, BLUE)).height == 12
 
 
 def test_it_meets_the_limits_that_an_original_meets() -> None:
     with pytest.raises(ImageTooLarge):
-        _layer(png_header(17_000, 17_000))
+        _overlay(png_header(17_000, 17_000))
     with pytest.raises(ImageTooLarge):
-        _layer(film(RED, GREEN, BLUE), frames=3, ceiling=Ceiling(pixels=10**6, frames=2, side=99))
+        _overlay(film(RED, GREEN, BLUE), frames=3, ceiling=Ceiling(pixels=10**6, frames=2, side=99))
 
 
 @pytest.mark.parametrize(
@@ -113,18 +113,18 @@ def test_it_meets_the_limits_that_an_original_meets() -> None:
 )
 def test_what_is_no_picture_is_refused_as_an_original_is(data: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
-        _layer(data)
+        _overlay(data)
 
 
-def test_half_a_layer_spoils_the_whole_picture() -> None:
+def test_half_a_overlay_spoils_the_whole_picture() -> None:
     half = encoded(noise(64, 64), ".jpg")[:1500]
     with pytest.raises(TransformFailed):
-        made(plain(90, 90, RED), "watermark(m,0,0,0)", layers={"m": half})
+        made(plain(90, 90, RED), "watermark(m,0,0,0)", overlays={"m": half})
 
 
 def test_one_that_did_not_come_along_is_our_fault() -> None:
     with pytest.raises(EngineFailed):
-        Layers({}, CEILING).picture("mark", within=None, frames=1)
+        Overlays({}, CEILING).image("mark", within=None, frames=1)
 
 
 def test_what_else_is_in_its_file_does_not_get_into_the_result() -> None:
@@ -132,16 +132,16 @@ def test_what_else_is_in_its_file_does_not_get_into_the_result() -> None:
     made_so = made(
         plain(20, 20, RED),
         "watermark(m,0,0,0)",
-        layers={"m": mark},
+        overlays={"m": mark},
         encoding=Encoding(metadata="keep"),
         to=Format.JPEG,
     )
     assert b"Cameramaker" not in made_so.data
 
 
-def test_layer_that_is_read_row_by_row_is_laid_on_every_frame() -> None:
+def test_overlay_that_is_read_row_by_row_is_laid_on_every_frame() -> None:
     """A large PNG is decoded as its rows are asked for, and can be read once only."""
-    layer = _layer(encoded(gradient(400, 2000)), frames=3)
-    pixels = array(layer)
-    assert layer.height == 6000
+    overlay = _overlay(encoded(gradient(400, 2000)), frames=3)
+    pixels = array(overlay)
+    assert overlay.height == 6000
     assert (pixels[:2000] == pixels[4000:]).all()

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgproxy import errors
-from imgproxy.engine import protocol
-from imgproxy.engine.protocol import Ready, Rendered
+from imgproxy.engine import worker_protocol
+from imgproxy.engine.worker_protocol import Ready, Rendered
 from imgproxy.image.colour import Colour
 from imgproxy.image.formats import Format
 from tests.engine.jobs import JOB
@@ -27,13 +27,13 @@ def _answer(**changes: Any) -> bytes:
 
 
 def test_a_job_crosses_unchanged() -> None:
-    job = replace(JOB, layers=("logo", "frame"), meta=True, seconds=3, plain=Colour(1, 2, 3))
-    assert protocol.load_job(protocol.dump_job(job)) == job
+    job = replace(JOB, overlays=("logo", "frame"), meta=True, seconds=3, plain=Colour(1, 2, 3))
+    assert worker_protocol.load_job(worker_protocol.dump_job(job)) == job
 
 
 @pytest.mark.parametrize("answer", [RENDERED, Ready("8.18.7", ("landlock",), ("jpeg", "png"))])
 def test_an_answer_crosses_unchanged(answer: Rendered | Ready) -> None:
-    assert protocol.load_answer(protocol.dump_answer(answer)) == answer
+    assert worker_protocol.load_answer(worker_protocol.dump_answer(answer)) == answer
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,14 @@ def test_an_answer_crosses_unchanged(answer: Rendered | Ready) -> None:
     ],
 )
 def test_an_error_crosses_with_its_words(error: errors.ImgproxyError) -> None:
-    crossed = protocol.load_answer(protocol.dump_answer(error))
+    crossed = worker_protocol.load_answer(worker_protocol.dump_answer(error))
     assert (type(crossed), str(crossed)) == (type(error), str(error))
 
 
 def test_an_errors_words_are_few_and_can_be_printed() -> None:
-    crossed = protocol.load_answer(protocol.dump_answer(errors.BrokenImage("a\r\n\x1b[31m" + "b" * 5000)))
+    crossed = worker_protocol.load_answer(
+        worker_protocol.dump_answer(errors.BrokenImage("a\r\n\x1b[31m" + "b" * 5000))
+    )
     assert str(crossed) == "a[31m" + "b" * (1000 - len("a\r\n\x1b[31m"))
 
 
@@ -98,7 +100,7 @@ def test_an_errors_words_are_few_and_can_be_printed() -> None:
 )
 def test_what_no_sound_worker_writes_is_a_defect(data: bytes) -> None:
     with pytest.raises(errors.EngineFailed, match="the picture could not be made"):
-        protocol.load_answer(data)
+        worker_protocol.load_answer(data)
 
 
 @given(
@@ -109,7 +111,7 @@ def test_what_no_sound_worker_writes_is_a_defect(data: bytes) -> None:
 )
 def test_whatever_a_worker_writes_only_known_errors_come_of_it(data: bytes) -> None:
     try:
-        answer = protocol.load_answer(data)
+        answer = worker_protocol.load_answer(data)
     except errors.EngineFailed:
         return
     assert isinstance(answer, Rendered | Ready | errors.ImgproxyError)

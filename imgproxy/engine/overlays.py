@@ -1,11 +1,11 @@
-"""The further pictures a job brings along, such as watermarks: opened when a filter asks for one."""
+"""The further images a job brings along, such as watermarks: opened when a filter asks for one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from imgproxy.engine import raster, readers, vips
-from imgproxy.engine.budget import Budget
+from imgproxy.engine.memory_budget import MemoryBudget
 from imgproxy.errors import EngineFailed
 from imgproxy.image import plan as planning
 from imgproxy.image.filters.family import Image
@@ -13,19 +13,19 @@ from imgproxy.image.formats import TRAITS
 from imgproxy.image.plan import Ceiling, Size
 
 
-class Layers:
-    """Descriptors by name. Each layer meets the same limits as an original does."""
+class Overlays:
+    """Descriptors by name. Each overlay meets the same limits as an original does."""
 
     def __init__(self, descriptors: Mapping[str, int], ceiling: Ceiling, *, imagor: bool = False) -> None:
         """`imagor` brings colours to sRGB as it does: by profiles alone, without black points."""
         self._descriptors = descriptors
         self._ceiling = ceiling
         self._imagor = imagor
-        self.budget = Budget(ceiling.memory)
+        self.budget = MemoryBudget(ceiling.memory)
         """The job's memory; the image's steps count theirs here too."""
 
-    def picture(self, name: str, *, within: tuple[int, int] | None, frames: int) -> Image:
-        """A layer as 8-bit sRGB with alpha, `frames` frames below one another.
+    def image(self, name: str, *, within: tuple[int, int] | None, frames: int) -> Image:
+        """A overlay as 8-bit sRGB with alpha, `frames` frames below one another.
 
         It is fit into `within` (width, height), larger or smaller; without, it keeps its own size. One
         with fewer frames begins again.

@@ -1,6 +1,6 @@
-"""One worker process as the server sees it: launched, asked one thing at a time, ended, buried.
+"""One worker process as the server sees it: launched, asked one thing at a time, ended, reaped.
 
-All methods are called on the event loop's thread and none blocks, but `launch` and `bury`, which are for a
+All methods are called on the event loop's thread and none blocks, but `launch` and `reap`, which are for a
 thread. Launching threads must outlive their workers: PR_SET_PDEATHSIG means the thread that forked.
 
 Whether a worker that died had taken its job is known exactly. Linux answers our read with ECONNRESET if the
@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import imgproxy
-from imgproxy.engine import protocol
-from imgproxy.engine.protocol import MESSAGE_BYTES, Ready, Rendered
+from imgproxy.engine import worker_protocol
+from imgproxy.engine.worker_protocol import MESSAGE_BYTES, Ready, Rendered
 from imgproxy.errors import EngineFailed, ImgproxyError
 
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from imgproxy.engine import worker; worker.main()"
@@ -39,7 +39,7 @@ ENVIRONMENT = {
 }
 """All that a worker inherits."""
 
-_LONGEST_COMPLAINT = 4_000
+_STDERR_CHARACTERS = 4_000
 
 Answer = Rendered | Ready | ImgproxyError
 Reason = Literal["crash", "deadline", "abandoned", "garbage", "unlocked", "retired", "closed"]
@@ -61,17 +61,17 @@ class Launched(NamedTuple):
 
     process: subprocess.Popen[bytes]
     channel: socket.socket
-    complaints: int
+    stderr: int
 
 
 def launch(command: Sequence[str]) -> Launched:
     """Start a worker, with its socket's descriptor as the last argument; raise OSError if it cannot be.
 
-    Its standard error is a pipe that does not block: 64 KiB of complaints wait to be read, more are lost, and
+    Its standard error is a pipe that does not block: 64 KiB of stderr wait to be read, more are lost, and
     no file can slow its worker down by them.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    complaints, standard_error = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    stderr, standard_error = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         process = subprocess.Popen(  # noqa: S603  our own command
             [*command, str(theirs.fileno())],
@@ -85,13 +85,13 @@ def launch(command: Sequence[str]) -> Launched:
         )
     except BaseException:
         ours.close()
-        os.close(complaints)
+        os.close(stderr)
         raise
     finally:
         theirs.close()
         os.close(standard_error)
     ours.setblocking(False)
-    return Launched(process, ours, complaints)
+    return Launched(process, ours, stderr)
 
 
 class WorkerProcess:
@@ -156,19 +156,19 @@ class WorkerProcess:
             answer.set_exception(Ended(reason, begun=begun))
         self._ended(self)
 
-    def bury(self) -> str:
+    def reap(self) -> str:
         """Wait until the killed process is gone, and say how it went and what it said last. Blocks."""
         code = self._process.wait()
-        said = self.complaints()
+        said = self.read_stderr()
         os.close(self._complaints)
         how = signal.strsignal(-code) if code < 0 else f"exit status {code}"
         return f"{how}; it said: {said}" if said else str(how)
 
-    def complaints(self) -> str:
+    def read_stderr(self) -> str:
         """What it wrote on standard error since last asked, at most its last 4,000 letters."""
         with contextlib.suppress(BlockingIOError):
             said = os.read(self._complaints, MESSAGE_BYTES).decode(errors="replace")
-            return "".join(each for each in said if each.isprintable() or each == "\n")[-_LONGEST_COMPLAINT:]
+            return "".join(each for each in said if each.isprintable() or each == "\n")[-_STDERR_CHARACTERS:]
         return ""
 
     def data_bytes(self) -> int:
@@ -204,7 +204,7 @@ class WorkerProcess:
             self.end("crash")
             return
         try:
-            answer = protocol.load_answer(message)
+            answer = worker_protocol.load_answer(message)
         except EngineFailed:
             self.end("garbage")
             return

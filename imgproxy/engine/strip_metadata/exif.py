@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imgproxy.engine.strip.numbers import Order, number
+from imgproxy.engine.strip_metadata.numbers import Order, number
 
 _ORIENTATION = 0x0112
 _SHORT = 3

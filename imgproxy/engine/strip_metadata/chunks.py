@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import zlib
 
-from imgproxy.engine.strip import exif
-from imgproxy.engine.strip.numbers import Bound, number
+from imgproxy.engine.strip_metadata import exif
+from imgproxy.engine.strip_metadata.numbers import Bound, number
 from imgproxy.errors import BrokenImage
 
 _PNG = frozenset(

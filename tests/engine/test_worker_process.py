@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from imgproxy.engine import process
-from imgproxy.engine.process import Ended, WorkerProcess, launch
-from imgproxy.engine.protocol import Ready
+from imgproxy.engine import worker_process
+from imgproxy.engine.worker_process import Ended, WorkerProcess, launch
+from imgproxy.engine.worker_protocol import Ready
 
 _CHANNEL = "import json, os, socket, sys, time; channel = socket.socket(fileno=int(sys.argv[-1]))\n"
 _READY = (
@@ -51,20 +51,20 @@ class Hired:
 
 
 @pytest.fixture
-async def hire() -> AsyncIterator[Callable[[str], Hired]]:
-    """Hire workers; afterwards each is ended and buried, and no descriptor may be left."""
+async def spawn() -> AsyncIterator[Callable[[str], Hired]]:
+    """Hire workers; afterwards each is ended and reaped, and no descriptor may be left."""
     await asyncio.to_thread(str)
     before = _descriptors()
     hired: list[Hired] = []
 
-    def hire(program: str) -> Hired:
+    def spawn(program: str) -> Hired:
         hired.append(Hired(program))
         return hired[-1]
 
-    yield hire
+    yield spawn
     for each in hired:
         each.worker.end("closed")
-        await asyncio.to_thread(each.worker.bury)
+        await asyncio.to_thread(each.worker.reap)
     assert _descriptors() == before
 
 
@@ -82,10 +82,10 @@ async def test_a_worker_is_launched_with_nothing_of_the_servers(monkeypatch: pyt
     launched = launch(command(_TELL))
     launched.channel.setblocking(True)
     told = json.loads(launched.channel.recv(100_000))
-    assert told == [process.ENVIRONMENT, "/", True]
+    assert told == [worker_process.ENVIRONMENT, "/", True]
     launched.process.wait()
     launched.channel.close()
-    os.close(launched.complaints)
+    os.close(launched.stderr)
 
 
 def test_a_launch_that_fails_leaves_nothing_open() -> None:
@@ -95,8 +95,8 @@ def test_a_launch_that_fails_leaves_nothing_open() -> None:
     assert _descriptors() == before
 
 
-async def test_it_answers_what_it_is_asked(hire: Callable[[str], Hired]) -> None:
-    hired = hire(_ECHO)
+async def test_it_answers_what_it_is_asked(spawn: Callable[[str], Hired]) -> None:
+    hired = spawn(_ECHO)
     for word in ("one", "two"):
         assert await hired.worker.ask(word.encode(), (), seconds=10) == Ready(word, (), ())
     assert (hired.worker.jobs, hired.ends) == (2, [])
@@ -107,9 +107,9 @@ async def test_it_answers_what_it_is_asked(hire: Callable[[str], Hired]) -> None
     ("program", "begun"), [(_TAKE_AND_DIE, True), (_DEAF, False)], ids=["taken", "not taken"]
 )
 async def test_it_is_known_whether_a_worker_that_died_had_taken_its_job(
-    hire: Callable[[str], Hired], program: str, begun: bool
+    spawn: Callable[[str], Hired], program: str, begun: bool
 ) -> None:
-    hired = hire(program)
+    hired = spawn(program)
     await hired.worker.expect(10)
     answer = hired.worker.ask(b"a job", (), seconds=10)
     if program == _DEAF:
@@ -120,9 +120,9 @@ async def test_it_is_known_whether_a_worker_that_died_had_taken_its_job(
 
 
 async def test_who_has_ended_is_asked_in_vain_and_the_first_reason_stands(
-    hire: Callable[[str], Hired],
+    spawn: Callable[[str], Hired],
 ) -> None:
-    hired = hire(_DEAF)
+    hired = spawn(_DEAF)
     hired.worker.end("retired")
     hired.worker.end("closed")
     with pytest.raises(Ended) as end:
@@ -135,9 +135,9 @@ async def test_who_has_ended_is_asked_in_vain_and_the_first_reason_stands(
     ("program", "reason"), [(_DEAF, "deadline"), (_NONSENSE, "garbage")], ids=["late", "nonsense"]
 )
 async def test_who_is_late_or_talks_nonsense_is_ended(
-    hire: Callable[[str], Hired], program: str, reason: str
+    spawn: Callable[[str], Hired], program: str, reason: str
 ) -> None:
-    hired = hire(program)
+    hired = spawn(program)
     if program == _DEAF:
         await hired.worker.expect(10)
     with pytest.raises(Ended, match=reason):
@@ -145,8 +145,8 @@ async def test_who_is_late_or_talks_nonsense_is_ended(
     assert hired.worker.reason == reason
 
 
-async def test_hurrying_one_job_does_not_end_the_next(hire: Callable[[str], Hired]) -> None:
-    hired = hire(_ECHO_LATE)
+async def test_hurrying_one_job_does_not_end_the_next(spawn: Callable[[str], Hired]) -> None:
+    hired = spawn(_ECHO_LATE)
     await hired.worker.ask(b"warm up", (), seconds=10)
     first = hired.worker.ask(b"first", (), seconds=10)
     hired.worker.hurry(0.5)
@@ -159,20 +159,20 @@ async def test_hurrying_one_job_does_not_end_the_next(hire: Callable[[str], Hire
         await third
 
 
-async def test_complaints_are_short_printable_and_slow_nobody_down(hire: Callable[[str], Hired]) -> None:
-    hired = hire(_COMPLAIN)
+async def test_complaints_are_short_printable_and_slow_nobody_down(spawn: Callable[[str], Hired]) -> None:
+    hired = spawn(_COMPLAIN)
     await hired.worker.expect(10)
-    assert hired.worker.complaints() == "[31mbad\n"
-    assert hired.worker.complaints() == ""
+    assert hired.worker.read_stderr() == "[31mbad\n"
+    assert hired.worker.read_stderr() == ""
     await hired.worker.ask(b"complain", (), seconds=10)
-    assert hired.worker.complaints() == "x" * 4_000
+    assert hired.worker.read_stderr() == "x" * 4_000
 
 
 async def test_the_dead_are_told_of_with_their_last_words() -> None:
     worker = WorkerProcess(launch(command("sys.exit('it cannot be')")), ended=lambda _: None)
     with pytest.raises(Ended, match="crash"):
         await worker.expect(10)
-    told = await asyncio.to_thread(worker.bury)
+    told = await asyncio.to_thread(worker.reap)
     assert told in ("exit status 1; it said: it cannot be\n", "Killed; it said: it cannot be\n")
     assert not _exists(worker.pid)
     assert worker.data_bytes() == 0

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from imgproxy.engine.crew import Crew
-from imgproxy.engine.process import WorkerProcess
-from imgproxy.engine.protocol import Ready
+from imgproxy.engine.worker_process import WorkerProcess
+from imgproxy.engine.worker_protocol import Ready
+from imgproxy.engine.worker_supervisor import WorkerSupervisor
 from imgproxy.errors import EngineFailed
 
 _SAY = (
@@ -32,38 +32,38 @@ def says(first_word: str) -> tuple[str, ...]:
 
 
 class Witness:
-    """A watcher that remembers."""
+    """A listener that remembers."""
 
     def __init__(self) -> None:
         self.arrivals: list[WorkerProcess] = []
         self.departures: list[WorkerProcess] = []
         self.despairs = 0
 
-    def arrived(self, worker: WorkerProcess) -> None:
+    def worker_ready(self, worker: WorkerProcess) -> None:
         self.arrivals.append(worker)
 
-    def departed(self, worker: WorkerProcess) -> None:
+    def worker_ended(self, worker: WorkerProcess) -> None:
         self.departures.append(worker)
 
-    def despaired(self) -> None:
+    def crash_looped(self) -> None:
         self.despairs += 1
 
 
-MakeCrew = Callable[..., Crew]
+MakeSupervisor = Callable[..., WorkerSupervisor]
 
 
 @pytest.fixture
-async def make_crew() -> AsyncIterator[MakeCrew]:
-    """Make crews, of one sound worker unless said otherwise; each is closed in the end."""
-    crews: list[Crew] = []
+async def make_supervisor() -> AsyncIterator[MakeSupervisor]:
+    """Make supervisors, of one sound worker unless said otherwise; each is closed in the end."""
+    supervisors: list[WorkerSupervisor] = []
 
-    def make(witness: Witness, target: int = 1, **chosen: Any) -> Crew:
-        settings = {"command": says(READY), "start_seconds": 10, "watcher": witness, **chosen}
-        crews.append(Crew(target, **settings))
-        return crews[-1]
+    def make(witness: Witness, target: int = 1, **chosen: Any) -> WorkerSupervisor:
+        settings = {"command": says(READY), "start_seconds": 10, "listener": witness, **chosen}
+        supervisors.append(WorkerSupervisor(target, **settings))
+        return supervisors[-1]
 
     yield make
-    for each in crews:
+    for each in supervisors:
         await each.close()
 
 
@@ -78,63 +78,70 @@ def exists(worker: WorkerProcess) -> bool:
     return Path(f"/proc/{worker.pid}").exists()
 
 
-async def test_all_arrive_before_it_has_started_and_closing_leaves_none(make_crew: MakeCrew) -> None:
+async def test_all_arrive_before_it_has_started_and_closing_leaves_none(
+    make_supervisor: MakeSupervisor,
+) -> None:
     witness = Witness()
-    crew = make_crew(witness, 3)
-    assert await crew.start() == crew.ready == Ready("none", (), ())
-    assert (len(witness.arrivals), crew.hiring, crew.hopeless) == (3, 0, False)
-    await crew.close()
+    supervisor = make_supervisor(witness, 3)
+    assert await supervisor.start() == supervisor.ready == Ready("none", (), ())
+    assert (len(witness.arrivals), supervisor.spawning, supervisor.crash_looping) == (3, 0, False)
+    await supervisor.close()
     assert set(witness.departures) == set(witness.arrivals)
     assert [exists(worker) for worker in witness.arrivals] == [False] * 3
-    assert not crew.deaths
+    assert not supervisor.ends
 
 
 async def test_one_who_has_worked_is_replaced_at_once(
-    make_crew: MakeCrew, monkeypatch: pytest.MonkeyPatch
+    make_supervisor: MakeSupervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imgproxy.engine.crew._DIED_IDLE_PAUSE", 60)
+    monkeypatch.setattr("imgproxy.engine.worker_supervisor._DIED_IDLE_PAUSE", 60)
     witness = Witness()
-    crew = make_crew(witness, 2)
-    await crew.start()
+    supervisor = make_supervisor(witness, 2)
+    await supervisor.start()
     worn = witness.arrivals[0]
     worn.jobs = 1
     worn.end("retired")
-    assert (witness.departures, crew.hiring) == ([worn], 1)  # told at once: one at a time may be retired
+    assert (witness.departures, supervisor.spawning) == (
+        [worn],
+        1,
+    )  # told at once: one at a time may be retired
     await until(lambda: len(witness.arrivals) == 3)
-    await until(lambda: crew.hiring == 0)
-    assert crew.deaths == {"retired": 1}
+    await until(lambda: supervisor.spawning == 0)
+    assert supervisor.ends == {"retired": 1}
 
 
-async def test_one_who_dies_without_a_job_is_replaced_after_a_pause(make_crew: MakeCrew) -> None:
+async def test_one_who_dies_without_a_job_is_replaced_after_a_pause(make_supervisor: MakeSupervisor) -> None:
     witness, loop = Witness(), asyncio.get_running_loop()
-    crew = make_crew(witness)
-    await crew.start()
+    supervisor = make_supervisor(witness)
+    await supervisor.start()
     witness.arrivals[0].end("crash")
     died = loop.time()
     await until(lambda: len(witness.arrivals) == 2)
     assert loop.time() - died > 0.9
 
 
-async def test_closing_waits_for_no_pause(make_crew: MakeCrew, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imgproxy.engine.crew._DIED_IDLE_PAUSE", 60)
+async def test_closing_waits_for_no_pause(
+    make_supervisor: MakeSupervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgproxy.engine.worker_supervisor._DIED_IDLE_PAUSE", 60)
     witness = Witness()
-    crew = make_crew(witness)
-    await crew.start()
+    supervisor = make_supervisor(witness)
+    await supervisor.start()
     witness.arrivals[0].end("crash")
-    await asyncio.wait_for(crew.close(), 10)
-    assert (len(witness.arrivals), crew.hiring) == (1, 0)
+    await asyncio.wait_for(supervisor.close(), 10)
+    assert (len(witness.arrivals), supervisor.spawning) == (1, 0)
 
 
 async def test_a_refused_start_is_an_error_at_once_in_the_workers_words(
-    make_crew: MakeCrew,
+    make_supervisor: MakeSupervisor,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A libvips that is too old will not be newer at the third try."""
     witness = Witness()
-    crew = make_crew(witness, command=says(REFUSAL))
+    supervisor = make_supervisor(witness, command=says(REFUSAL))
     with pytest.raises(EngineFailed, match=r"libvips 8\.14 is too old"):
-        await crew.start()
-    await crew.close()
+        await supervisor.start()
+    await supervisor.close()
     assert (witness.arrivals, witness.departures) == ([], [])
     assert "try 1; trying again" in caplog.text
     assert "try 3" not in caplog.text
@@ -142,20 +149,20 @@ async def test_a_refused_start_is_an_error_at_once_in_the_workers_words(
 
 @pytest.mark.parametrize("required", [True, False])
 async def test_start_without_a_lock_is_refused_where_locks_are_required(
-    make_crew: MakeCrew, required: bool
+    make_supervisor: MakeSupervisor, required: bool
 ) -> None:
     witness = Witness()
     locks = READY.replace('"locks": []', '"locks": ["no-new-privileges", "rlimits", "landlock"]')
-    crew = make_crew(witness, command=says(locks), require_locks=required)
+    supervisor = make_supervisor(witness, command=says(locks), require_locks=required)
     if not required:
-        assert (await crew.start()).locks == ("no-new-privileges", "rlimits", "landlock")
+        assert (await supervisor.start()).locks == ("no-new-privileges", "rlimits", "landlock")
         return
     with pytest.raises(
         EngineFailed, match=r"lacks seccomp: seccomp needs libseccomp\.so\.2.*IMGPROXY_SANDBOX"
     ):
-        await crew.start()
+        await supervisor.start()
     assert witness.arrivals == []
-    assert crew.deaths == {"unlocked": 1}
+    assert supervisor.ends == {"unlocked": 1}
 
 
 @pytest.mark.parametrize(
@@ -164,49 +171,49 @@ async def test_start_without_a_lock_is_refused_where_locks_are_required(
     ids=["no program", "nonsense", "nothing said", "never ready"],
 )
 async def test_other_failures_are_tried_three_times_before_it_despairs(
-    make_crew: MakeCrew,
+    make_supervisor: MakeSupervisor,
     caplog: pytest.LogCaptureFixture,
     command: tuple[str, ...],
     settings: dict[str, float],
 ) -> None:
     witness = Witness()
-    crew = make_crew(witness, command=command, **settings)
+    supervisor = make_supervisor(witness, command=command, **settings)
     with pytest.raises(EngineFailed, match="no worker could be started; the log knows why"):
-        await crew.start()
-    await crew.close()
+        await supervisor.start()
+    await supervisor.close()
     assert (witness.arrivals, witness.despairs) == ([], 1)
     tries = [each for each in caplog.records if "did not become ready" in each.getMessage()]
     assert [each.args for each in tries] == [(1,), (2,), (3,)]
 
 
 async def test_nobody_despairs_while_one_is_left(
-    make_crew: MakeCrew, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    make_supervisor: MakeSupervisor, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Only the first to be launched ever gets ready."""
     script = f'mkdir {tmp_path}/taken 2>/dev/null || exit 1; exec "$0" "$@"'
     witness = Witness()
-    crew = make_crew(witness, 2, command=("/bin/sh", "-c", script, *says(READY)))
-    starting = asyncio.create_task(crew.start())
+    supervisor = make_supervisor(witness, 2, command=("/bin/sh", "-c", script, *says(READY)))
+    starting = asyncio.create_task(supervisor.start())
     await until(lambda: "try 3" in caplog.text)
-    assert (len(witness.arrivals), witness.despairs, crew.hopeless) == (1, 0, False)
+    assert (len(witness.arrivals), witness.despairs, supervisor.crash_looping) == (1, 0, False)
     assert not starting.done()
     witness.arrivals[0].end("crash")
     with pytest.raises(EngineFailed):
         await starting
-    assert crew.hopeless
+    assert supervisor.crash_looping
 
 
 async def test_hope_returns_with_the_first_who_is_ready(
-    make_crew: MakeCrew, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    make_supervisor: MakeSupervisor, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL)
     program = tmp_path / "worker"
     good = "exec " + " ".join(f"'{each}'" for each in says(READY)) + ' "$@"\n'
     program.write_text("exit 1\n")
     witness = Witness()
-    crew = make_crew(witness, command=("/bin/sh", str(program)))
+    supervisor = make_supervisor(witness, command=("/bin/sh", str(program)))
     with pytest.raises(EngineFailed):
-        await crew.start()
+        await supervisor.start()
     program.write_text(good)
     await until(lambda: witness.arrivals)
-    assert not crew.hopeless
+    assert not supervisor.crash_looping

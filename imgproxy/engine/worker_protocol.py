@@ -2,7 +2,7 @@
 
 A job goes over as pickle: the worker trusts the server. An answer comes back as JSON and is checked field
 by field: a worker has touched hostile bytes and is trusted with nothing. Pictures cross as descriptors only:
-first the result's, then the original's and the layers', in the order of `Job.layers`.
+first the result's, then the original's and the overlays', in the order of `Job.overlays`.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Job:
     ceiling: Ceiling
     plain: Colour | None = None
     """The original is this colour and no descriptor of one is sent."""
-    layers: tuple[str, ...] = ()
-    """The names of further pictures, whose descriptors follow the original's."""
+    overlays: tuple[str, ...] = ()
+    """The names of further images, whose descriptors follow the original's."""
     meta: bool = False
     """Describe the result instead of writing it."""
     strip: bool = False

@@ -2,7 +2,7 @@
 
 An original that is damaged, of a type we do not read, or too long, is refused whatever is asked of it. What
 a URL's arguments may have caused is remembered of the job alone, so that no odd request shuts a good original
-for everybody: too many pixels, too much time, a damaged frame or layer, a crash. A crash costs 0.1 s of CPU
+for everybody: too many pixels, too much time, a damaged frame or overlay, a crash. A crash costs 0.1 s of CPU
 for a new worker, less than many a good job, so it need not be remembered of the original.
 """
 
@@ -27,7 +27,7 @@ _OF_THE_SOURCE = (BrokenImage, SourceTooLarge, UnsupportedImage)
 _OF_THE_JOB = (DeadlinePassed, ImageTooLarge, TransformFailed)
 
 
-class FailureMemo:
+class NegativeCache:
     """Remembers `entries` failures for `seconds`, of sources and of jobs, each by its identity."""
 
     def __init__(self, *, seconds: float, entries: int, timer: Callable[[], float] = time.monotonic) -> None:
@@ -40,7 +40,7 @@ class FailureMemo:
         if known is not None:
             raise type(known)(str(known))  # anew: one raised twice would gather tracebacks
 
-    def note(self, error: ImgproxyError, *, source: str, job: str) -> None:
+    def add(self, error: ImgproxyError, *, source: str, job: str) -> None:
         """Remember a failure, if the same would fail again."""
         if isinstance(error, _OF_THE_SOURCE):
             self._sources[source] = error

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from imgproxy.engine.protocol import Rendered
-from imgproxy.engine.strip import boxes, chunks, gif, jpeg, tiff
+from imgproxy.engine.strip_metadata import boxes, chunks, gif, jpeg, tiff
+from imgproxy.engine.worker_protocol import Rendered
 from imgproxy.errors import BrokenImage, UnsupportedImage
 from imgproxy.image import brands
 from imgproxy.image.formats import STRIPPED, Format
