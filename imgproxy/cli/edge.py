@@ -7,7 +7,7 @@ import argparse
 import uvloop
 
 from imgproxy import serve
-from imgproxy.console import demo
+from imgproxy.demo import page as demo_page
 from imgproxy.settings import read
 from imgproxy.telemetry import log_to_stderr
 
@@ -16,5 +16,5 @@ def run(asked: argparse.Namespace) -> int:
     """Serve on the sockets that the parent has handed down, until it says otherwise."""
     log_to_stderr()
     seat = serve.Seat(asked.channel, asked.listeners, asked.edges)
-    uvloop.run(serve.run_edge(read(), seat, pages=demo.pages(asked.demo)))
+    uvloop.run(serve.run_edge(read(), seat, pages=demo_page.pages(asked.demo)))
     return 0

@@ -13,9 +13,10 @@ from secrets import token_urlsafe
 
 import uvloop
 
-from imgproxy import credentials, doctor, exhibit, serve
+from imgproxy import credentials, doctor, serve
 from imgproxy.cli.usage import UsageError
-from imgproxy.console import demo
+from imgproxy.demo import page as demo_page
+from imgproxy.demo import registration
 from imgproxy.settings import Settings, read
 from imgproxy.storage.address import LocalAddress, MemoryAddress
 from imgproxy.telemetry import log_to_stderr
@@ -38,11 +39,11 @@ def run(asked: argparse.Namespace) -> int:
     for finding in doctor.weaknesses(settings):
         _log.warning("%s: %s", finding.subject, finding.text)
     keys = _draw(settings) if asked.demo else []
-    words = uvloop.run(_exhibit(settings, keys, drawn)) if asked.demo else []
+    words = uvloop.run(_register_demo(settings, keys, drawn)) if asked.demo else []
     base = f"http://{asked.host}:{asked.port}"
 
     def announce() -> None:
-        for caption, url in demo.urls(base, keys) if keys else ():
+        for caption, url in demo_page.urls(base, keys) if keys else ():
             print(f"{caption:16} {url}")
         for line in words:
             print(line)
@@ -53,7 +54,7 @@ def run(asked: argparse.Namespace) -> int:
             settings,
             host=asked.host,
             port=asked.port,
-            pages=demo.pages(keys),
+            pages=demo_page.pages(keys),
             announce=announce,
         )
     else:
@@ -70,19 +71,19 @@ def run(asked: argparse.Namespace) -> int:
     return 0
 
 
-async def _exhibit(settings: Settings, keys: Sequence[str], jwt_secret: str) -> list[str]:
+async def _register_demo(settings: Settings, keys: Sequence[str], jwt_secret: str) -> list[str]:
     """Make the demo's pictures public files; return how to call the files API.
 
     `jwt_secret` is one that nobody knows yet; one that was given is not shown.
     """
-    await exhibit.exhibit(settings, keys)
-    publishable, _ = await credentials.create_key(settings, "pk", exhibit.TENANT)
-    secret, _ = await credentials.create_key(settings, "sk", exhibit.TENANT)
+    await registration.register_images(settings, keys)
+    publishable, _ = await credentials.create_key(settings, "pk", registration.TENANT)
+    secret, _ = await credentials.create_key(settings, "sk", registration.TENANT)
     return [
         f"{'publishable key':16} {publishable}",
         f"{'secret key':16} {secret}",
         f"{'token of a user':16} {f'IMGPROXY_JWT_SECRET={jwt_secret} ' if jwt_secret else ''}"
-        f"{_own_name()} token --sub ann --tenant {exhibit.TENANT}",
+        f"{_own_name()} token --sub ann --tenant {registration.TENANT}",
     ]
 
 
@@ -96,6 +97,6 @@ def _draw(settings: Settings) -> list[str]:
     if not isinstance(settings.storage, LocalAddress):
         raise UsageError("--demo needs a folder to draw into: leave IMGPROXY_STORAGE unset, or file://DIR")
     root = settings.storage.root
-    command = [sys.executable, "-m", "imgproxy.engine.drawing", str(root)]
+    command = [sys.executable, "-m", "imgproxy.demo", str(root)]
     drawn = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  our own words
     return [str(Path(line).relative_to(root)) for line in drawn.stdout.splitlines()]

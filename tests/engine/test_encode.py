@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import pyvips
 
+from imgproxy.demo.drawing import DRAWINGS, Drawing
 from imgproxy.engine import encode, readers
-from imgproxy.engine.drawing import DRAWINGS, Drawing
 from imgproxy.engine.readers.family import Opened
 from imgproxy.engine.worker_protocol import Encoding, Keep
 from imgproxy.image.filters.family import Image
@@ -245,7 +245,7 @@ def test_write_png_of_a_photo_uses_row_filters_in_any_bands(picture: Image) -> N
 
 @pytest.mark.parametrize("drawing", DRAWINGS, ids=lambda drawing: drawing.key)
 def test_write_png_of_the_drawings_is_the_smaller_of_both_ways(drawing: Drawing) -> None:
-    picture = drawing.picture().thumbnail_image(400).cast("uchar").copy_memory()
+    picture = drawing.image().thumbnail_image(400).cast("uchar").copy_memory()
     ways = [("none", 6), ("all", 3)]
     sizes = [
         len(picture.write_to_buffer(".png", filter=name, compression=level, keep="none"))

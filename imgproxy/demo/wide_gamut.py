@@ -16,7 +16,7 @@ _HEART = "M0,-210C-95,-310 -95,-470 0,-530C95,-470 95,-310 0,-210Z"
 _HUES = ("#ff0000", "#ff8000", "#ffff00", "#00ff00", "#00ffaa", "#00ffff", "#ff00ff", "#ff0080")
 
 
-def picture() -> Image:
+def image() -> Image:
     """Paint what is beyond sRGB with P3's numbers, and the rest with sRGB's, converted."""
     ground = (
         '<radialGradient id="ground"><stop stop-color="#31302e"/><stop offset="1" stop-color="#121110"/>'

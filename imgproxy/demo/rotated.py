@@ -5,8 +5,8 @@ The EXIF tag says how to set it upright; who forgets the tag shows it lying.
 
 from __future__ import annotations
 
+from imgproxy.demo.noise import grain
 from imgproxy.engine import vips
-from imgproxy.engine.drawing.noise import grain
 from imgproxy.image.filters.family import Image
 
 _TURN_RIGHT = 6  # EXIF: set upright by a quarter turn clockwise
@@ -43,7 +43,7 @@ _SCENE = """<svg xmlns="http://www.w3.org/2000/svg" width="1200" height="1600">
 </svg>"""
 
 
-def picture() -> Image:
+def image() -> Image:
     """Paint it upright, then lay it down and say so."""
     lying = grain(vips.draw_svg(_SCENE).flatten(), strength=2, seed=5).rot270().copy()
     lying.set_type(vips.INT, "orientation", _TURN_RIGHT)

@@ -86,7 +86,7 @@ def urls(base: str, keys: Sequence[str]) -> list[tuple[str, str]]:
 
 def page(base: str, keys: Sequence[str]) -> str:
     """The page, with links below `base`; empty for the page's own server."""
-    text = resources.files(__package__).joinpath("demo.html").read_text("utf-8")
+    text = resources.files(__package__).joinpath("page.html").read_text("utf-8")
     return Template(text).substitute(
         hero=_hero(base, keys),
         cards="\n".join(_card(example, url) for example, url in _examples(base, keys)),

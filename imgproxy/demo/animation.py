@@ -14,7 +14,7 @@ _NIGHT, _DAY, _DUSK = (16, 24, 58), (104, 186, 240), (248, 140, 84)
 _STARS = ((60, 40), (120, 90), (190, 30), (250, 70), (330, 36), (392, 98), (440, 50), (30, 120), (300, 112))
 
 
-def picture() -> Image:
+def image() -> Image:
     """All frames below one another, with their times."""
     frames = vips.join_frames([_frame(index / _FRAMES) for index in range(_FRAMES)]).copy()
     frames.set_type(vips.INT, "page-height", _HEIGHT)

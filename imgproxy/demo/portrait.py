@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+from imgproxy.demo.noise import grain
 from imgproxy.engine import vips
-from imgproxy.engine.drawing.noise import grain
 from imgproxy.image.filters.family import Image
 
 _WIDTH, _HEIGHT = 2400, 1600
@@ -56,7 +56,7 @@ _SUBJECT = """
 </g>"""
 
 
-def picture() -> Image:
+def image() -> Image:
     """Set a sharp subject before a park that is out of focus."""
     park = vips.draw_svg(_svg(_park())).flatten().gaussblur(_BLUR, precision="integer")
     return grain(park.composite2(vips.draw_svg(_svg(_SUBJECT)), "over").flatten(), strength=4, seed=3)

@@ -30,7 +30,7 @@ from imgproxy.storage.ticket import Tickets
 TENANT = TenantId("demo")
 
 
-async def exhibit(settings: Settings, names: Sequence[str]) -> None:
+async def register_images(settings: Settings, names: Sequence[str]) -> None:
     """Register objects that lie in storage; what is registered keeps whatever was made of its record."""
     storage = await make(
         settings.storage,

@@ -31,7 +31,7 @@ _FACE = """
 """
 
 
-def picture() -> Image:
+def image() -> Image:
     """Lay the mascot over its own blurred shape."""
     mascot = _svg("".join(_blade(index) for index in range(len(_BLADES))) + _FACE)
     shade = mascot[3].embed(0, 34, _SIDE, _SIDE).gaussblur(24) * 0.45

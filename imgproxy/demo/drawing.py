@@ -1,6 +1,6 @@
 """Pictures for the demo, drawn when they are needed: the same bytes every time, and no network.
 
-The server never makes a pixel, so it starts this as a child: `python -m imgproxy.engine.drawing FOLDER`.
+The server never makes a pixel, so it starts this as a child: `python -m imgproxy.demo FOLDER`.
 To add a picture: its file, its line in the tuple, its test.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from imgproxy import file_modes
-from imgproxy.engine.drawing import landscape, logo, loop, portrait, upright, wide_gamut
+from imgproxy.demo import animation, landscape, logo, portrait, rotated, wide_gamut
 from imgproxy.image.filters.family import Image
 
 
@@ -23,18 +23,18 @@ class Drawing:
     """A picture under the key that it is stored at; libvips takes its type from the key's ending."""
 
     key: str
-    picture: Callable[[], Image]
+    image: Callable[[], Image]
     options: Mapping[str, Any] = field(default_factory=dict)
     """How libvips is to write it."""
 
 
 DRAWINGS: tuple[Drawing, ...] = (
-    Drawing("demo/landscape.jpg", landscape.picture, {"Q": 90}),
-    Drawing("demo/portrait.jpg", portrait.picture, {"Q": 90}),
-    Drawing("demo/logo.png", logo.picture),
-    Drawing("demo/loop.gif", loop.picture, {"effort": 4}),
-    Drawing("demo/rotated.jpg", upright.picture, {"Q": 90}),
-    Drawing("demo/wide-gamut.jpg", wide_gamut.picture, {"Q": 92, "subsample_mode": "off"}),
+    Drawing("demo/landscape.jpg", landscape.image, {"Q": 90}),
+    Drawing("demo/portrait.jpg", portrait.image, {"Q": 90}),
+    Drawing("demo/logo.png", logo.image),
+    Drawing("demo/loop.gif", animation.image, {"effort": 4}),
+    Drawing("demo/rotated.jpg", rotated.image, {"Q": 90}),
+    Drawing("demo/wide-gamut.jpg", wide_gamut.image, {"Q": 92, "subsample_mode": "off"}),
 )
 
 
@@ -56,7 +56,7 @@ def _write(drawing: Drawing, path: Path) -> None:
     file_modes.make_folder(path.parent)
     draft = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        drawing.picture().write_to_file(str(draft), **drawing.options)
+        drawing.image().write_to_file(str(draft), **drawing.options)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

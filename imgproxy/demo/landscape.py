@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 
+from imgproxy.demo.noise import fractal, grain, receding
 from imgproxy.engine import vips
-from imgproxy.engine.drawing.noise import fractal, grain, receding
 from imgproxy.image.colour import Colour
 from imgproxy.image.filters.family import Image
 
@@ -45,7 +45,7 @@ _RIDGES = (
 )
 
 
-def picture() -> Image:
+def image() -> Image:
     """Paint it from the back to the front."""
     above = _over(_sky(), _clouds(), *_hills()).copy_memory()  # looked at twice, and in any order
     scene = above.join(_lake(above), "vertical")

@@ -11,9 +11,9 @@ import pytest
 from aiohttp import web
 from pytest_aiohttp.plugin import AiohttpClient
 
-from imgproxy.console import demo
+from imgproxy.demo import page as demo_page
+from imgproxy.demo.drawing import DRAWINGS
 from imgproxy.dialects import Grammar, presets
-from imgproxy.engine.drawing import DRAWINGS
 from imgproxy.image.filters import FILTERS
 from imgproxy.image.transform import Limits
 
@@ -53,7 +53,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def page() -> Page:
-    return Page(demo.page("", KEYS))
+    return Page(demo_page.page("", KEYS))
 
 
 def sources(page: Page) -> list[str]:
@@ -91,19 +91,19 @@ def test_every_url_on_the_page_can_be_read(page: Page) -> None:
 
 
 def test_every_url_that_the_terminal_shows_can_be_read() -> None:
-    for _, url in demo.urls(BASE, KEYS):
+    for _, url in demo_page.urls(BASE, KEYS):
         assert url.startswith(f"{BASE}/")
         assert GRAMMAR.read(url.removeprefix(BASE)).transform is not None
 
 
 def test_captions_fit_the_terminal_s_column() -> None:
-    captions = [caption for caption, _ in demo.urls(BASE, KEYS)]
+    captions = [caption for caption, _ in demo_page.urls(BASE, KEYS)]
     assert max(map(len, captions)) <= 28
     assert len(set(captions)) == len(captions)
 
 
 def test_examples_name_filters_that_exist() -> None:
-    shown = {name for _, url in demo.urls("", KEYS) for name in re.findall(r"(\w+)\(", url)}
+    shown = {name for _, url in demo_page.urls("", KEYS) for name in re.findall(r"(\w+)\(", url)}
     assert shown <= {each.name for each in FILTERS}
 
 
@@ -113,43 +113,43 @@ def test_the_landscape_comes_in_several_widths(page: Page) -> None:
 
 
 def test_without_a_picture_its_examples_are_left_out() -> None:
-    urls = [url for _, url in demo.urls("", ["demo/logo.png"])]
+    urls = [url for _, url in demo_page.urls("", ["demo/logo.png"])]
     assert urls == ["/fit-in/320x320/demo/logo.png"]
 
 
 def test_without_pictures_there_still_is_a_page() -> None:
-    assert Page(demo.page("", [])).open == []
+    assert Page(demo_page.page("", [])).open == []
 
 
 def test_keys_are_escaped() -> None:
-    text = demo.page("", ['demo/"><script>.png'])
+    text = demo_page.page("", ['demo/"><script>.png'])
     assert "<script>.png" not in text
     assert "/demo/%22%3E%3Cscript%3E.png" in text
 
 
 def test_nothing_on_the_page_is_asked_of_another_site() -> None:
-    assert re.findall(r"(?:https?:)?//[\w.]+", re.sub(r"// .*", "", demo.page("", KEYS))) == []
+    assert re.findall(r"(?:https?:)?//[\w.]+", re.sub(r"// .*", "", demo_page.page("", KEYS))) == []
 
 
 def test_no_style_or_handler_stands_in_an_attribute() -> None:
     """The policy would not let it in: a hash covers elements alone."""
-    assert re.findall(r"<[^>]+\s(?:style|on\w+)=", demo.page("", KEYS)) == []
+    assert re.findall(r"<[^>]+\s(?:style|on\w+)=", demo_page.page("", KEYS)) == []
 
 
 @pytest.mark.parametrize("kind", ["script", "style"])
 def test_the_policy_names_the_hash_of_what_stands_in_the_page(kind: str) -> None:
-    text = demo.page("", KEYS)
+    text = demo_page.page("", KEYS)
     (inline,) = re.findall(rf"<{kind}>(.*?)</{kind}>", text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
-    assert f"{kind}-src 'sha256-{digest}'" in demo.content_security_policy(text).split("; ")
+    assert f"{kind}-src 'sha256-{digest}'" in demo_page.content_security_policy(text).split("; ")
 
 
 async def test_the_page_is_served_as_html_that_may_show_our_pictures_only(
     aiohttp_client: AiohttpClient,
 ) -> None:
-    text = demo.page("", KEYS)
+    text = demo_page.page("", KEYS)
     application = web.Application()
-    application.add_routes(demo.routes(text))
+    application.add_routes(demo_page.routes(text))
     client = await aiohttp_client(application)
     response = await client.get("/")
     policy = response.headers["Content-Security-Policy"].split("; ")

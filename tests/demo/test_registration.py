@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import pytest
 
+from imgproxy.demo.registration import TENANT, register_images
 from imgproxy.errors import BadKey, NotFound
-from imgproxy.exhibit import TENANT, exhibit
 from imgproxy.files.database import Work, open_database
 from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.model import File, FileState, Owner, Visibility
@@ -50,7 +50,7 @@ async def shown(settings: Settings, name: str = NAME) -> File:
 
 
 async def test_what_lies_in_storage_is_a_public_file_under_its_own_name(settings: Settings) -> None:
-    await exhibit(settings, [NAME])
+    await register_images(settings, [NAME])
     file = await shown(settings)
     assert (file.key, file.object_key, file.original_name) == (NAME, NAME, "cat.jpg")
     assert (file.tenant, file.owner, file.collection) == (TENANT, Owner("service"), "images")
@@ -65,26 +65,26 @@ async def test_its_type_is_what_its_name_says(
     settings: Settings, tmp_path: Path, name: str, expected: str
 ) -> None:
     draw(tmp_path, name, b"x")
-    await exhibit(settings, [name])
+    await register_images(settings, [name])
     assert (await shown(settings, name)).mime_type == expected
 
 
 async def test_what_was_shown_before_stays_as_it_is(settings: Settings) -> None:
-    await exhibit(settings, [NAME])
+    await register_images(settings, [NAME])
     before = await shown(settings)
-    await exhibit(settings, [NAME])
+    await register_images(settings, [NAME])
     assert await shown(settings) == before
 
 
 async def test_what_was_drawn_anew_is_new_to_edges_and_still_what_was_made_of_it(
     settings: Settings, tmp_path: Path
 ) -> None:
-    await exhibit(settings, [NAME])
+    await register_images(settings, [NAME])
     before = await shown(settings)
     private = replace(before, visibility=Visibility.PRIVATE, alt="a cat", generation=2)
     kept = await record(settings, lambda connection: update_file(connection, before, private), writes=True)
     draw(tmp_path, NAME, b"another cat")
-    await exhibit(settings, [NAME])
+    await register_images(settings, [NAME])
     file = await shown(settings)
     assert (file.size, file.etag != before.etag) == (11, True)
     assert file == replace(kept, size=11, etag=file.etag, generation=3, row_version=3)
@@ -93,5 +93,5 @@ async def test_what_was_drawn_anew_is_new_to_edges_and_still_what_was_made_of_it
 @pytest.mark.parametrize(("name", "kind"), [("demo/none.jpg", NotFound), ("../cat.jpg", BadKey)])
 async def test_what_is_not_there_is_not_shown(settings: Settings, name: str, kind: type[Exception]) -> None:
     with pytest.raises(kind):
-        await exhibit(settings, [name])
+        await register_images(settings, [name])
     assert await record(settings, lambda connection: file_by_key(connection, Key(name))) is None

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from imgproxy.demo.drawing import DRAWINGS, draw
 from imgproxy.engine import readers
-from imgproxy.engine.drawing import DRAWINGS, draw
 from imgproxy.engine.readers.family import Opened
 from imgproxy.image.filters.family import Image
 from imgproxy.image.formats import Format
@@ -124,7 +124,7 @@ def test_nothing_else_is_left_behind(folder: Path) -> None:
 
 def test_it_runs_as_a_program_that_prints_where_they_lie(folder: Path) -> None:
     answer = subprocess.run(
-        [sys.executable, "-m", "imgproxy.engine.drawing", str(folder)],
+        [sys.executable, "-m", "imgproxy.demo", str(folder)],
         capture_output=True,
         text=True,
         check=True,
@@ -134,6 +134,6 @@ def test_it_runs_as_a_program_that_prints_where_they_lie(folder: Path) -> None:
 
 def test_the_program_asks_for_a_folder() -> None:
     answer = subprocess.run(
-        [sys.executable, "-m", "imgproxy.engine.drawing"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "imgproxy.demo"], capture_output=True, text=True, check=False
     )
-    assert (answer.returncode, answer.stderr) == (1, "usage: python -m imgproxy.engine.drawing FOLDER\n")
+    assert (answer.returncode, answer.stderr) == (1, "usage: python -m imgproxy.demo FOLDER\n")

@@ -1,0 +1,1 @@
+"""Demo: drawn images, registered as public files, and a page of example URLs."""

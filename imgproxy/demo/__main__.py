@@ -1,0 +1,13 @@
+"""`python -m imgproxy.demo FOLDER`: draw the demo's pictures, print where they lie."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from imgproxy.demo.drawing import draw
+
+if len(sys.argv) != 2:
+    sys.exit("usage: python -m imgproxy.demo FOLDER")
+for path in draw(Path(sys.argv[1])):
+    print(path)
