@@ -15,7 +15,7 @@ import pyvips
 from bench.figure import Row, Run
 from imgproxy.engine import vips
 from imgproxy.image.filters import named, parse_call
-from imgproxy.image.filters.family import Extent
+from imgproxy.image.filters.base import Extent
 from imgproxy.image.formats import TRAITS, WRITTEN, Format
 
 _WIDTH, _HEIGHT = 2000, 1500

@@ -29,7 +29,7 @@ def measure(run: Run) -> Iterator[Row]:
     times: dict[str, list[float]] = {"one alone ms": [], "last of the herd ms": []}
     with (
         bucket(originals() / "medium.jpg") as storage,
-        imgproxy(storage.address, run.workers, settings=CREDENTIALS) as server,
+        imgproxy(storage.storage_url, run.workers, settings=CREDENTIALS) as server,
     ):
         for number in range(run.rounds(_ROUNDS)):
             times["one alone ms"].append(

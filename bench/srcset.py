@@ -29,7 +29,7 @@ def measure(run: Run) -> Iterator[Row]:
     loop.prepare()
     with (
         bucket(originals() / "medium.jpg") as storage,
-        imgproxy(storage.address, run.workers, settings=CREDENTIALS) as server,
+        imgproxy(storage.storage_url, run.workers, settings=CREDENTIALS) as server,
     ):
         sides = {"loop ms": lambda: _looped(run.workers), "server ms": _served(server)}
         found = in_turn("srcset", sides, rounds=run.rounds(_ROUNDS))

@@ -15,8 +15,8 @@ from importlib.metadata import version
 from aiohttp import web
 
 from imgproxy.api.cors import Cors
-from imgproxy.api.delivery import Files
-from imgproxy.api.gateway import Gateway
+from imgproxy.api.get_object import Files
+from imgproxy.api.object_gateway import ObjectGateway
 from imgproxy.cache.disk import DiskTier
 from imgproxy.cache.memory import MemoryTier
 from imgproxy.cache.tiers import Tiers
@@ -46,10 +46,10 @@ from imgproxy.image.source import Key
 from imgproxy.rates import WrongCredentials
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
-from imgproxy.storage.address import make
 from imgproxy.storage.local import LocalStorage
 from imgproxy.storage.memory import MemoryStorage
-from imgproxy.storage.ticket import Tickets
+from imgproxy.storage.signed_url import UrlSigner
+from imgproxy.storage.storage_url import make
 from imgproxy.telemetry import AccessLog, Metrics
 
 _FAILURE_SECONDS = 60.0
@@ -89,8 +89,8 @@ async def assemble_edge(
     settings: Settings, *, fleet: Fleet, metrics: Metrics, pages: Sequence[web.RouteDef] = ()
 ) -> AsyncIterator[Server]:
     """Build every part of an edge but what its fleet has for all."""
-    tickets = Tickets(settings.key_for("tickets"), clock=time.time)
-    storage = await make(settings.storage, tickets, hidden=settings.hidden_prefixes)
+    url_signer = UrlSigner(settings.key_for("tickets"), clock=time.time)
+    storage = await make(settings.storage, url_signer, hidden=settings.hidden_prefixes)
     disk = make_disk(settings, metrics)
     originals = Originals(
         storage,
@@ -111,7 +111,7 @@ async def assemble_edge(
     access_log = AccessLog()
     around = Around(
         objects=storage,
-        tickets=tickets if is_proxied(settings, storage) else None,
+        url_signer=url_signer if is_proxied(settings, storage) else None,
         inspector=Inspector(originals, fleet, ceiling=recipe(settings).ceiling),
         tell=partial(fleet.spread, "record"),
         stripper=make_stripper(settings, originals, fleet),
@@ -136,7 +136,7 @@ async def assemble_edge(
                     *pages,
                     *health.routes(),
                     *filing.routes,
-                    *gateway_routes(settings, storage, tickets, access, access_log, filing.arrived),
+                    *gateway_routes(settings, storage, url_signer, access, access_log, filing.arrived),
                     web.route("*", r"/{target:(?s:.*)}", images.handle),
                 ),
                 admin=application(*health.routes(), metrics_route(metrics.told)),
@@ -266,7 +266,7 @@ def make_stripper(settings: Settings, originals: Originals, fleet: Fleet) -> Str
 def gateway_routes(
     settings: Settings,
     storage: Storage,
-    tickets: Tickets,
+    url_signer: UrlSigner,
     access: DatabaseAccess,
     access_log: AccessLog,
     arrived: Arrived,
@@ -275,9 +275,9 @@ def gateway_routes(
     if not is_proxied(settings, storage):
         return []
     cors = Cors(settings.cors_origins)
-    gateway = Gateway(
+    gateway = ObjectGateway(
         Files(access, storage),
-        tickets=tickets,
+        url_signer=url_signer,
         sink=storage if isinstance(storage, LocalStorage | MemoryStorage) else None,
         cors=cors,
         access_log=access_log,

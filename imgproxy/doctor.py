@@ -26,7 +26,7 @@ from imgproxy.files.database_url import SqliteUrl
 from imgproxy.image.formats import READERS, TRAITS
 from imgproxy.masking import masked
 from imgproxy.settings import Settings
-from imgproxy.storage.address import LocalAddress, make
+from imgproxy.storage.storage_url import LocalOptions, make
 from imgproxy.storage.uploads import PRIVATE_FOLDERS
 
 _FILES = 4_096  # each connection takes one, each job three
@@ -187,5 +187,5 @@ def _private_paths(settings: Settings) -> Iterator[Path]:
         yield from (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm"))
     if settings.cache_bytes:
         yield settings.cache_dir
-    if isinstance(settings.storage, LocalAddress):
+    if isinstance(settings.storage, LocalOptions):
         yield from (settings.storage.root / name for name in PRIVATE_FOLDERS)

@@ -46,7 +46,7 @@ from imgproxy.files.objects import Inspector, Stripper
 from imgproxy.files.outbox import Outbox, keepers
 from imgproxy.files.promised import Promised
 from imgproxy.files.publisher import Publisher
-from imgproxy.files.reading import Reading, Tickets
+from imgproxy.files.reading import Reading, UrlSigner
 from imgproxy.files.register import Registrar
 from imgproxy.files.replies import RecordedReplies
 from imgproxy.files.retention import Retention
@@ -64,7 +64,7 @@ class Around:
     """What the files side needs of the rest of the server."""
 
     objects: Storage
-    tickets: Tickets | None
+    url_signer: UrlSigner | None
     """What signs URLs of downloads through us; None if they are storage's."""
     inspector: Inspector
     tell: Tell
@@ -217,7 +217,7 @@ def make_standing(settings: Settings, database: Database, around: Around, outbox
             objects=around.objects,
             clock=milliseconds,
             ttl=ttl,
-            tickets=around.tickets,
+            url_signer=around.url_signer,
         ),
         changes=Changes(database=database, names=Names(milliseconds, Lots(os.urandom)), tell=around.tell),
         promised=Promised(database, clock=milliseconds, wake=outbox.wake),

@@ -32,8 +32,8 @@ from imgproxy.image.formats import READERS, Format, parse_format
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.transform import Limits
 from imgproxy.masking import masked_message, masked_setting
-from imgproxy.storage.address import StorageAddress, parse
 from imgproxy.storage.hidden import HIDDEN_PREFIXES
+from imgproxy.storage.storage_url import StorageOptions, parse
 from imgproxy.unknown_variables import PREFIX
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?")
@@ -223,7 +223,7 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
-    storage: Annotated[StorageAddress, NoDecode, BeforeValidator(_storage)] = Field(
+    storage: Annotated[StorageOptions, NoDecode, BeforeValidator(_storage)] = Field(
         default_factory=lambda: parse("file://./data/objects"),
         description="where objects lie: `file://DIR`, "
         "`s3://BUCKET[/PREFIX]?region=&endpoint=&public_endpoint=&path_style=1`, `memory://`",

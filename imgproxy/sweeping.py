@@ -12,15 +12,15 @@ from imgproxy.files.outbox import Outbox, keepers
 from imgproxy.files.sweep import Findings, Sweep
 from imgproxy.filing import make_front, milliseconds
 from imgproxy.settings import Settings
-from imgproxy.storage.address import make
-from imgproxy.storage.ticket import Tickets
+from imgproxy.storage.signed_url import UrlSigner
+from imgproxy.storage.storage_url import make
 
 
 async def sweep(settings: Settings, *, dry: bool, say: Callable[[str], None]) -> Findings:
     """Sweep once; `say` is told how far it is. When dry, nothing changes, and nothing is removed."""
     storage = await make(
         settings.storage,
-        Tickets(settings.key_for("tickets"), clock=time.time),
+        UrlSigner(settings.key_for("tickets"), clock=time.time),
         hidden=settings.hidden_prefixes,
     )
     database = await open_database(settings.database)

@@ -25,7 +25,7 @@ from imgproxy.engine.worker_protocol import Encoding, Job, Rendered
 from imgproxy.errors import BadArgument
 from imgproxy.image.colour import Colour
 from imgproxy.image.filters import parse_call
-from imgproxy.image.filters.family import Call, Image
+from imgproxy.image.filters.base import FilterCall, Image
 from imgproxy.image.formats import TRAITS, Format
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling
@@ -259,7 +259,7 @@ def descriptor(data: bytes = b"") -> Iterator[int]:
         os.close(number)
 
 
-def call(text: str) -> Call:
+def call(text: str) -> FilterCall:
     """One filter as a URL has it: `blur(4)`."""
     name, arguments = re.fullmatch(r"(\w+)\((.*)\)", text).groups()  # type: ignore[union-attr]
     return parse_call(name, arguments)

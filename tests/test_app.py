@@ -19,7 +19,7 @@ from imgproxy.image.colour import BLACK, Colour
 from imgproxy.image.source import Key
 from imgproxy.settings import Settings
 from imgproxy.storage.bucket import S3Options
-from imgproxy.storage.ticket import Tickets
+from imgproxy.storage.signed_url import UrlSigner
 from tests.attack.server import JPEG, Tenant, attacked
 from tests.services import SeaweedFS
 from tests.serving import Served, serving
@@ -35,8 +35,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield served
 
 
-def tickets(secret: str) -> Tickets:
-    return Tickets(Settings(secret=secret).key_for("tickets"), clock=time.time)
+def url_signer(secret: str) -> UrlSigner:
+    return UrlSigner(Settings(secret=secret).key_for("tickets"), clock=time.time)
 
 
 def ask(served: Served, method: str, target: str, body: bytes | None = None) -> tuple[int, bytes]:
@@ -47,14 +47,14 @@ def ask(served: Served, method: str, target: str, body: bytes | None = None) -> 
 
 
 def test_a_url_signed_by_the_deployments_secret_is_served(server: Served) -> None:
-    signer = tickets(SECRET)
+    signer = url_signer(SECRET)
     data = b"more than an edge reads of any other request" * 100_000
     assert ask(server, "PUT", signer.presign("PUT", KEY, expires=60), data) == (200, b"")
     assert ask(server, "GET", signer.presign("GET", KEY, expires=60)) == (200, data)
 
 
 def test_a_url_signed_by_another_is_not(server: Served) -> None:
-    url = tickets("a secret of somebody else").presign("PUT", Key("evil"), expires=60)
+    url = url_signer("a secret of somebody else").presign("PUT", Key("evil"), expires=60)
     assert ask(server, "PUT", url, b"x")[0] == 403
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imgproxy.cli import parser
-from imgproxy.dialects.vocabulary import PARAMETERS
+from imgproxy.dialects.query_params import QUERY_PARAMS
 from imgproxy.edge.problems import STATUSES
 from imgproxy.image.filters import FILTERS
 from imgproxy.image.formats import READERS, WRITTEN
@@ -42,7 +42,7 @@ def test_the_types_that_are_written_are_in_the_readme() -> None:
     assert f"Writes {' '.join(WRITTEN)}." in README
 
 
-@pytest.mark.parametrize("name", [each.name for each in PARAMETERS])
+@pytest.mark.parametrize("name", [each.name for each in QUERY_PARAMS])
 def test_every_query_parameter_is_in_the_readme(name: str) -> None:
     assert re.search(rf"`{name}[`=]", README)
 

@@ -16,7 +16,7 @@ from imgproxy.files.database import open_database
 from imgproxy.files.database_url import SqliteUrl
 from imgproxy.image.formats import TRAITS, Format
 from imgproxy.settings import Settings
-from imgproxy.storage.address import LocalAddress, MemoryAddress
+from imgproxy.storage.storage_url import LocalOptions, MemoryOptions
 
 LOCKS = ("no-new-privileges", "rlimits", "landlock", "seccomp")
 
@@ -48,7 +48,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(
-        storage=MemoryAddress(), cache_dir=tmp_path / "cache", signing_secrets=("s3cret-of-20-letters",)
+        storage=MemoryOptions(), cache_dir=tmp_path / "cache", signing_secrets=("s3cret-of-20-letters",)
     )
 
 
@@ -226,7 +226,7 @@ def test_files_that_others_can_read_are_named_with_their_mode(settings: Settings
     for path, mode in ((record, 0o644), (cache, 0o755), (parts, 0o750)):
         path.touch()
         path.chmod(mode)
-    update = {"database": SqliteUrl(record), "storage": LocalAddress(tmp_path / "objects")}
+    update = {"database": SqliteUrl(record), "storage": LocalOptions(tmp_path / "objects")}
     open_ = settings.model_copy(update=update)
     assert [(each.level, each.text.partition(" lets")[0]) for each in doctor.weaknesses(open_)] == [
         ("note", f"{record}: mode 0644"),

@@ -46,7 +46,7 @@ def around() -> Around:
 
     async def tell(_: Key) -> None: ...
 
-    return Around(storage, storage.tickets, Measure(storage), tell)
+    return Around(storage, storage.url_signer, Measure(storage), tell)
 
 
 @pytest.fixture

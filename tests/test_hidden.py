@@ -16,7 +16,7 @@ from subprocess import run
 import pytest
 
 from imgproxy.files.database_url import DatabaseUrl, PostgresUrl, SqliteUrl
-from imgproxy.storage.address import LocalAddress
+from imgproxy.storage.storage_url import LocalOptions
 from tests.postgres import Postgres
 from tests.serving import ROOT, serving
 from tests.test_incoming import Site, running
@@ -27,7 +27,7 @@ PICTURE = "/fit-in/20x20/"
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     """One process over a folder."""
-    async with running(LocalAddress(tmp_path / "objects"), tmp_path, unregistered="public") as made:
+    async with running(LocalOptions(tmp_path / "objects"), tmp_path, unregistered="public") as made:
         yield made
 
 
@@ -87,7 +87,7 @@ async def test_what_is_taken_private_or_deleted_is_gone_and_comes_back(site: Sit
 
 
 async def test_what_nobody_registers_is_published_by_who_looks_first(tmp_path: Path) -> None:
-    async with running(LocalAddress(tmp_path / "objects"), tmp_path, publish="auto") as site:
+    async with running(LocalOptions(tmp_path / "objects"), tmp_path, publish="auto") as site:
         told = await site.presign(visibility="public")
         assert await edge(site, PICTURE + told["key"]) == 404
         await site.put(told)
@@ -106,7 +106,7 @@ def record(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseU
 
 
 async def test_another_server_of_the_same_record_hears_of_it(record: DatabaseUrl, tmp_path: Path) -> None:
-    objects = LocalAddress(tmp_path / "objects")
+    objects = LocalOptions(tmp_path / "objects")
     async with (
         running(objects, tmp_path / "here", database=record) as here,
         running(objects, tmp_path / "there", database=record) as there,
@@ -130,7 +130,7 @@ async def test_another_server_of_the_same_record_hears_of_it(record: DatabaseUrl
 async def test_a_download_url_ends_on_another_server_of_the_same_record_and_begins_there_at_once(
     record: DatabaseUrl, tmp_path: Path
 ) -> None:
-    objects, same = LocalAddress(tmp_path / "objects"), {"database": record, "secret": "the same for both"}
+    objects, same = LocalOptions(tmp_path / "objects"), {"database": record, "secret": "the same for both"}
     async with (
         running(objects, tmp_path / "here", **same) as here,
         running(objects, tmp_path / "there", **same) as there,

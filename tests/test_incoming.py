@@ -21,8 +21,8 @@ from imgproxy.files.repository.files import file_by_key
 from imgproxy.image.source import Key
 from imgproxy.settings import Settings
 from imgproxy.storage import MIN_PART_BYTES, Storage
-from imgproxy.storage.address import LocalAddress, StorageAddress
 from imgproxy.storage.s3 import S3Options
+from imgproxy.storage.storage_url import LocalOptions, StorageOptions
 from tests.engine.strip_metadata.samples import SAMPLES, SECRET
 from tests.files.uploading import everything
 from tests.pictures import encoded, gradient, oriented
@@ -76,7 +76,7 @@ class Site:
 
 
 @asynccontextmanager
-async def running(storage: StorageAddress, folder: Path, **chosen: Any) -> AsyncIterator[Site]:
+async def running(storage: StorageOptions, folder: Path, **chosen: Any) -> AsyncIterator[Site]:
     settings = Settings(
         storage=storage,
         database=chosen.pop("database", SqliteUrl(folder / "record.db")),
@@ -97,17 +97,17 @@ def _credentials(seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["folder", "s3"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> StorageAddress:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> StorageOptions:
     """Where objects lie."""
     if request.param == "folder":
-        return LocalAddress(tmp_path / "objects")
+        return LocalOptions(tmp_path / "objects")
     request.getfixturevalue("_credentials")
     server: SeaweedFS = request.getfixturevalue("seaweedfs")
     return S3Options(request.getfixturevalue("bucket"), endpoint=server.endpoint, path_style=True)
 
 
 @pytest.fixture
-async def site(place: StorageAddress, tmp_path: Path) -> AsyncIterator[Site]:
+async def site(place: StorageOptions, tmp_path: Path) -> AsyncIterator[Site]:
     async with running(place, tmp_path) as made:
         yield made
 
@@ -206,7 +206,7 @@ async def test_parts_over_the_declared_size_are_refused_at_once_or_removed_at_co
         assert status == 413
 
 
-async def test_stripped_image_is_what_its_file_says(place: StorageAddress, tmp_path: Path) -> None:
+async def test_stripped_image_is_what_its_file_says(place: StorageOptions, tmp_path: Path) -> None:
     _, body = SAMPLES["jpeg"]
     async with running(place, tmp_path, upload_metadata="strip") as site:
         told = await site.presign(fileSize=len(body))
@@ -239,7 +239,7 @@ async def test_too_large_a_file_that_is_sent_to_us_leaves_nothing(site: Site) ->
 
 
 async def test_what_nobody_registers_is_published_when_it_arrives(tmp_path: Path) -> None:
-    address = LocalAddress(tmp_path / "objects")
+    address = LocalOptions(tmp_path / "objects")
     async with running(address, tmp_path, publish="auto") as site:
         told = await site.presign()
         assert await site.file(told["key"]) is None

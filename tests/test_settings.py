@@ -11,7 +11,7 @@ from imgproxy.files.database_url import SqliteUrl
 from imgproxy.image.colour import BLACK, WHITE, Colour
 from imgproxy.image.formats import Format
 from imgproxy.settings import SettingsError, read, variables
-from imgproxy.storage.address import LocalAddress
+from imgproxy.storage.storage_url import LocalOptions
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
 
 def test_every_default_works_on_a_laptop() -> None:
     settings = read()
-    assert settings.storage == LocalAddress(Path("data/objects"))
+    assert settings.storage == LocalOptions(Path("data/objects"))
     assert settings.database == SqliteUrl(Path("data/imgproxy.db"))
     assert (settings.unregistered, settings.unsigned, settings.metadata) == ("deny", "allow", "strip")
     assert settings.quality == {Format.JPEG: 80, Format.WEBP: 80, Format.AVIF: 63}

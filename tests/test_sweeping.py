@@ -10,13 +10,13 @@ from imgproxy.errors import Unavailable
 from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.sweep import Findings
 from imgproxy.settings import Settings
-from imgproxy.storage.address import LocalAddress
+from imgproxy.storage.storage_url import LocalOptions
 from imgproxy.sweeping import sweep, told
 
 
 async def test_a_record_without_tables_is_not_swept_by(tmp_path: Path) -> None:
     settings = Settings(
-        storage=LocalAddress(tmp_path / "objects"), database=SqliteUrl(tmp_path / "record.db")
+        storage=LocalOptions(tmp_path / "objects"), database=SqliteUrl(tmp_path / "record.db")
     )
     with pytest.raises(Unavailable, match="migrate"):
         await sweep(settings, dry=False, say=lambda _: None)

@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 
 from imgproxy.api.fingerprint import Fingerprint
 from imgproxy.api.form_reader import FormReader
-from imgproxy.api.intake import MAX_BYTES
+from imgproxy.api.put_object import MAX_BYTES
 from imgproxy.api.read import refusal
 from imgproxy.api.text import FileName, Line, Metadata, MimeType, Name, Prose, Tags
 from imgproxy.errors import BodyTooLarge, InvalidRequest

@@ -15,7 +15,7 @@ from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.multipart import BadContentDispositionHeader, BadContentDispositionParam
 
-from imgproxy.api.intake import SLOWEST
+from imgproxy.api.put_object import SLOWEST
 from imgproxy.errors import BodyTooLarge, InvalidRequest
 
 MAX_PARTS = 100

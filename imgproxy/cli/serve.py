@@ -18,7 +18,7 @@ from imgproxy.cli.usage import UsageError
 from imgproxy.demo import page as demo_page
 from imgproxy.demo import registration
 from imgproxy.settings import Settings, read
-from imgproxy.storage.address import LocalAddress, MemoryAddress
+from imgproxy.storage.storage_url import LocalOptions, MemoryOptions
 from imgproxy.telemetry import log_to_stderr
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def run(asked: argparse.Namespace) -> int:
         os.environ.setdefault("IMGPROXY_PRESETS", _DEMO_PRESETS)
         os.environ["IMGPROXY_JWT_SECRET"] = drawn or os.environ["IMGPROXY_JWT_SECRET"]
     settings = read()
-    if asked.edges > 1 and isinstance(settings.storage, MemoryAddress):
+    if asked.edges > 1 and isinstance(settings.storage, MemoryOptions):
         raise UsageError("--edges needs a storage that processes can share: IMGPROXY_STORAGE is memory://")
     log_to_stderr()
     for finding in doctor.weaknesses(settings):
@@ -94,7 +94,7 @@ def _own_name() -> str:
 
 def _draw(settings: Settings) -> list[str]:
     """Have the demo's pictures drawn, in a child process: this one makes no pixels."""
-    if not isinstance(settings.storage, LocalAddress):
+    if not isinstance(settings.storage, LocalOptions):
         raise UsageError("--demo needs a folder to draw into: leave IMGPROXY_STORAGE unset, or file://DIR")
     root = settings.storage.root
     command = [sys.executable, "-m", "imgproxy.demo", str(root)]

@@ -15,7 +15,7 @@ from imgproxy.cli.usage import UsageError
 from imgproxy.dialects import ImageRequest
 from imgproxy.engine.worker_protocol import Job
 from imgproxy.image.negotiate import negotiate
-from imgproxy.image.source import Plain
+from imgproxy.image.source import PlainColour
 from imgproxy.settings import Settings, read
 
 
@@ -37,7 +37,7 @@ def run(asked: argparse.Namespace) -> int:
 async def _made(settings: Settings, request: ImageRequest, path: Path) -> bytes:
     """One picture by one worker, as the server would make it."""
     recipe = app.recipe(settings)
-    plain = request.source.colour if isinstance(request.source, Plain) else None
+    plain = request.source.colour if isinstance(request.source, PlainColour) else None
     job = Job(
         transform=request.transform,
         output=negotiate(request.transform.options.format, None, automatic=()),

@@ -15,7 +15,7 @@ from typing import Any
 
 from imgproxy import file_modes
 from imgproxy.demo import animation, landscape, logo, portrait, rotated, wide_gamut
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 
 
 @dataclass(frozen=True, slots=True)

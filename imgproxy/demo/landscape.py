@@ -10,7 +10,7 @@ from random import Random
 from imgproxy.demo.noise import fractal, grain, receding
 from imgproxy.engine import vips
 from imgproxy.image.colour import Colour
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 
 _WIDTH, _HEIGHT = 3000, 2000
 _SHORE = 1240  # where the water begins, from the top

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from imgproxy.engine import vips
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 
 _SIDE = 900
 _CENTRE = _SIDE / 2, 430

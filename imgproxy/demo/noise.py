@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imgproxy.engine import vips
 from imgproxy.image.colour import BLACK
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 
 _maker = type(vips.plain(BLACK, 1, 1))  # noise is made by the class of images, not from one
 

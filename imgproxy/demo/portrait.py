@@ -6,7 +6,7 @@ from random import Random
 
 from imgproxy.demo.noise import grain
 from imgproxy.engine import vips
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 
 _WIDTH, _HEIGHT = 2400, 1600
 _BLUR = 26

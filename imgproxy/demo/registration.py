@@ -24,8 +24,8 @@ from imgproxy.filing import milliseconds
 from imgproxy.image.source import parse_key
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
-from imgproxy.storage.address import make
-from imgproxy.storage.ticket import Tickets
+from imgproxy.storage.signed_url import UrlSigner
+from imgproxy.storage.storage_url import make
 
 TENANT = TenantId("demo")
 
@@ -34,7 +34,7 @@ async def register_images(settings: Settings, names: Sequence[str]) -> None:
     """Register objects that lie in storage; what is registered keeps whatever was made of its record."""
     storage = await make(
         settings.storage,
-        Tickets(settings.key_for("tickets"), clock=time.time),
+        UrlSigner(settings.key_for("tickets"), clock=time.time),
         hidden=settings.hidden_prefixes,
     )
     database = await open_database(settings.database)

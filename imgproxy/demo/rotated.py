@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from imgproxy.demo.noise import grain
 from imgproxy.engine import vips
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 
 _TURN_RIGHT = 6  # EXIF: set upright by a quarter turn clockwise
 

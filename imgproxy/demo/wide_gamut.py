@@ -8,7 +8,7 @@ converting makes the whole flower dull.
 from __future__ import annotations
 
 from imgproxy.engine import vips
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 
 _SIDE = 1400
 _PETAL = "M0,-150C-170,-300 -165,-560 0,-640C165,-560 170,-300 0,-150Z"

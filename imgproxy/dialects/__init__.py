@@ -15,8 +15,8 @@ from typing import Literal
 from imgproxy.dialects import presets as _presets
 from imgproxy.dialects import query as _query
 from imgproxy.dialects import thumbor
-from imgproxy.dialects.names import BREAKS
-from imgproxy.dialects.params import Params, transform
+from imgproxy.dialects.request import Params, transform
+from imgproxy.dialects.source_path import BREAKS
 from imgproxy.errors import AskerError, BadUrl
 from imgproxy.image.cost import require_affordable
 from imgproxy.image.plan import UNBOUNDED, Ceiling

@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from imgproxy.dialects import thumbor
-from imgproxy.dialects.params import Params, transform
+from imgproxy.dialects.request import Params, transform
 from imgproxy.errors import AskerError, BadArgument
 from imgproxy.image.source import decode_name
 from imgproxy.image.transform import Limits

@@ -1,6 +1,6 @@
 """The query form, `key?w=300&fit=cover`: the same words as the path's, one parameter each.
 
-Parameters take effect in the order of `vocabulary.PARAMETERS`, wherever they stand, so that one picture has
+Parameters take effect in the order of `vocabulary.QUERY_PARAMS`, wherever they stand, so that one picture has
 one name. Values are read as application/x-www-form-urlencoded. What is unknown, said twice or not understood
 is refused by its name: a CDN must not cache a typing mistake for ever.
 """
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from urllib.parse import quote, unquote_plus
 
-from imgproxy.dialects.parameter import Parameter, Said, Words
-from imgproxy.dialects.params import FilterText, Params
-from imgproxy.dialects.vocabulary import BY_NAME, PARAMETERS
+from imgproxy.dialects.param_types import QueryParam, Said, Words
+from imgproxy.dialects.query_params import BY_NAME, QUERY_PARAMS
+from imgproxy.dialects.request import FilterText, Params
 from imgproxy.errors import BadArgument
 
 _PLAIN = ",:/"  # readable in a query without escapes
@@ -31,7 +31,7 @@ def words(query: str) -> Words:
         said.setdefault("upscale", "0")  # a srcset of 3840 must not blow up an image 720 wide
     found: Words = {}
     filters: tuple[FilterText, ...] = ()
-    for parameter in PARAMETERS:
+    for parameter in QUERY_PARAMS:
         if parameter.name in said:
             read = _read(parameter, said)
             filters += read.pop("filters", ())
@@ -45,7 +45,7 @@ def generate(params: Params) -> str:
     Raise `BadArgument` if the query form cannot: it knows no adaptive fit-in, no padding segment, no filter
     twice and no other order of filters than its own.
     """
-    written = ((each.name, each.write(params)) for each in PARAMETERS)
+    written = ((each.name, each.write(params)) for each in QUERY_PARAMS)
     text = "&".join(f"{name}={quote(value, safe=_PLAIN)}" for name, value in written if value is not None)
     if parse(text) != params.options:
         raise BadArgument("the query form cannot say this; the path form can")
@@ -58,7 +58,7 @@ def _said(query: str) -> dict[str, str]:
         name, _, value = (_decoded(part) for part in pair.partition("="))
         parameter = BY_NAME.get(name)
         if parameter is None:
-            names = ", ".join(each.name for each in PARAMETERS)
+            names = ", ".join(each.name for each in QUERY_PARAMS)
             raise BadArgument(f"query: '{name[:64]}' is not a parameter; there are {names}")
         if parameter.name in said:
             raise BadArgument(f"query: {parameter.name} is given twice")
@@ -77,7 +77,7 @@ def _decoded(text: str) -> str:
     return decoded
 
 
-def _read(parameter: Parameter, said: Said) -> Words:
+def _read(parameter: QueryParam, said: Said) -> Words:
     value = said[parameter.name]
     try:
         return dict(parameter.read(value, said))

@@ -16,9 +16,9 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from imgproxy.dialects import names
-from imgproxy.dialects.names import BREAKS, NO_BREAKS
-from imgproxy.dialects.params import HIGHEST, FilterText, Params
+from imgproxy.dialects import source_path
+from imgproxy.dialects.request import HIGHEST, FilterText, Params
+from imgproxy.dialects.source_path import BREAKS, NO_BREAKS
 from imgproxy.errors import BadArgument, BadUrl
 from imgproxy.image.source import decode_name
 
@@ -184,7 +184,7 @@ def generate(params: Params) -> str:
         return prefix + segments + name
     if segments:  # a size of absurdly many digits would pass for a signature; a crop of nothing does not
         return f"{prefix}0x0:0x0/{segments}{name}"
-    return prefix + names.escaped(params.image)
+    return prefix + source_path.escaped(params.image)
 
 
 def options(params: Params) -> str:
@@ -250,10 +250,10 @@ def _filter(name: str, arguments: str) -> str:
 def _name(params: Params) -> str:
     """The image's name as it is where that reads back the same, else escaped."""
     image = params.image
-    if params.base64_image or names.reads_as_base64(image):
-        return names.base64_name(image)
+    if params.base64_image or source_path.reads_as_base64(image):
+        return source_path.base64_name(image)
     if _UNSAFE_IN_NAME.search(image) or _takes(_REST, image):
-        return names.escaped(image)
+        return source_path.escaped(image)
     return image
 
 

@@ -24,7 +24,7 @@ from imgproxy.clients import Waiters
 from imgproxy.engine.fair_queue import FairQueue
 from imgproxy.errors import Overloaded, SourceTooLarge
 from imgproxy.image.source import Key
-from imgproxy.storage import Original
+from imgproxy.storage import OpenObject
 
 _DESCRIPTORS = 256
 _PATIENCE = 10.0  # seconds: a few images are made meanwhile, and a client is still there
@@ -35,7 +35,7 @@ _Name = tuple[Key, str]
 class OpenStorage(Protocol):
     """What is needed of a storage here."""
 
-    async def open(self, key: Key, *, limit: int) -> Original:
+    async def open(self, key: Key, *, limit: int) -> OpenObject:
         """Hand out a whole object."""
 
 
@@ -57,8 +57,8 @@ class Changed(Exception):
 class _Loan:
     name: _Name
     reserved: int
-    original: Original | None = None
-    task: asyncio.Task[Original] | None = None
+    original: OpenObject | None = None
+    task: asyncio.Task[OpenObject] | None = None
     borrowers: int = 0
     purged: bool = False
 
@@ -69,13 +69,13 @@ class _Waiter:
     loans: asyncio.Future[list[_Loan]] = field(default_factory=asyncio.Future)
 
 
-class _Shelf(LRUCache[_Name, Original]):
+class _Shelf(LRUCache[_Name, OpenObject]):
     """Originals that nobody borrows; those that fall off are closed."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size, getsizeof=lambda original: original.head.size)
 
-    def put(self, name: _Name, original: Original) -> None:
+    def put(self, name: _Name, original: OpenObject) -> None:
         """Keep an original, or close it if it is too large for here."""
         if original.head.size > self.maxsize:
             original.close()
@@ -130,7 +130,7 @@ class Originals:
     @asynccontextmanager
     async def borrow(
         self, wanted: Sequence[Wanted], waiters: Waiters | None = None
-    ) -> AsyncIterator[list[Original]]:
+    ) -> AsyncIterator[list[OpenObject]]:
         """Lend originals, in this order, for as long as the context lasts, in the turn of one who waits.
 
         Raise `SourceTooLarge` for more than one request may need, `Overloaded` if there is no room for them
@@ -225,14 +225,14 @@ class Originals:
             if not waiter.loans.done():
                 waiter.loans.set_result(self._lend(waiter.wanted))
 
-    async def _original(self, loan: _Loan) -> Original:
+    async def _original(self, loan: _Loan) -> OpenObject:
         if loan.original is not None:
             return loan.original
         if loan.task is None:
             loan.task = asyncio.create_task(self._fetch(loan))
         return await asyncio.shield(loan.task)
 
-    async def _fetch(self, loan: _Loan) -> Original:
+    async def _fetch(self, loan: _Loan) -> OpenObject:
         """Fetch no more than is reserved; what turns out to be smaller leaves room to others."""
         try:
             original = await self._storage.open(loan.name[0], limit=loan.reserved)

@@ -33,8 +33,8 @@ from imgproxy.errors import ImgproxyError, NotFound, OurError, SourceError, Stor
 from imgproxy.image.formats import TRAITS
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling
-from imgproxy.image.source import Key, Plain
-from imgproxy.storage import Original
+from imgproxy.image.source import Key, PlainColour
+from imgproxy.storage import OpenObject
 from imgproxy.telemetry import Metrics
 
 _TRIES = 3  # an original that changes more often while it is read is not served
@@ -295,7 +295,7 @@ class Renderer:
             _require_versions(prepared.permits, borrowed)
             self._metrics.fetched(perf_counter() - begun, sum(each.head.size for each in borrowed))
             descriptors = [each.descriptor for each in borrowed]
-            plain = prepared.request.source if isinstance(prepared.request.source, Plain) else None
+            plain = prepared.request.source if isinstance(prepared.request.source, PlainColour) else None
             original = None if plain else descriptors.pop(0)
             job = Job(
                 transform=prepared.request.transform,
@@ -364,7 +364,7 @@ def _name(prepared: Prepared) -> str:
     return f"{prepared.key}@{'.'.join(str(permit.purges) for permit in prepared.permits)}"
 
 
-def _require_versions(permits: Sequence[Permit], borrowed: Sequence[Original]) -> None:
+def _require_versions(permits: Sequence[Permit], borrowed: Sequence[OpenObject]) -> None:
     for permit, original in zip(permits, borrowed, strict=True):
         if permit.version != original.head.version:
             raise Changed

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from imgproxy.engine import vips
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 
 _BT2020, _P3 = 9, 12
 _MATRICES = {

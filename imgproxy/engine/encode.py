@@ -8,7 +8,7 @@ from typing import Any
 
 from imgproxy.engine import vips
 from imgproxy.engine.worker_protocol import Encoding
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 from imgproxy.image.formats import TRAITS, Format
 from imgproxy.image.options import Options
 

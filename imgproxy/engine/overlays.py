@@ -8,7 +8,7 @@ from imgproxy.engine import raster, readers, vips
 from imgproxy.engine.memory_budget import MemoryBudget
 from imgproxy.errors import EngineFailed
 from imgproxy.image import plan as planning
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 from imgproxy.image.formats import TRAITS
 from imgproxy.image.plan import Ceiling, Size
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from imgproxy.engine import cicp, vips
 from imgproxy.image.colour import Colour
-from imgproxy.image.filters.family import Image, premultiplied
-from imgproxy.image.plan import Span
+from imgproxy.image.filters.base import Image, premultiplied
+from imgproxy.image.plan import AxisSpan
 
 _SRGB = ("srgb", "b-w")
 _GREY = ("b-w", "grey16")
@@ -31,7 +31,7 @@ def resized(image: Image, across: float, down: float) -> Image:
     return premultiplied(image, lambda colours: colours.resize(across, vscale=down))
 
 
-def resampled(image: Image, across: Span, down: Span) -> Image:
+def resampled(image: Image, across: AxisSpan, down: AxisSpan) -> Image:
     """Resize so that two spans of pixels become whole sides, each point where it belongs.
 
     libvips's resize centres what it makes and knows whole images only, and its enlarging is half a pixel off.
@@ -43,7 +43,7 @@ def resampled(image: Image, across: Span, down: Span) -> Image:
     return premultiplied(image, lambda colours: _enlarged(_reduced(colours, across, down), across, down))
 
 
-def _reduced(image: Image, across: Span, down: Span) -> Image:
+def _reduced(image: Image, across: AxisSpan, down: AxisSpan) -> Image:
     """Shrink along the axes that become smaller, with Lanczos 3."""
     x, y = _stretch(image.width, across), _stretch(image.height, down)
     if (x.length, y.length) != (image.width, image.height) or x.before or y.before:
@@ -75,7 +75,7 @@ _LONGER = 40
 """Pixels of result to try; with so many one comes within a fiftieth of a pixel."""
 
 
-def _stretch(whole: int, span: Span) -> _Stretch:
+def _stretch(whole: int, span: AxisSpan) -> _Stretch:
     """Find a length that a whole number of result pixels fits onto: libvips resizes nothing else exactly.
 
     With `shrink` source pixels per result pixel, a resize of `length` to `becomes` pixels begins at
@@ -100,7 +100,7 @@ def _stretch(whole: int, span: Span) -> _Stretch:
     return best
 
 
-def _enlarged(image: Image, across: Span, down: Span) -> Image:
+def _enlarged(image: Image, across: AxisSpan, down: AxisSpan) -> Image:
     """Enlarge along the axes that become longer, with bicubic interpolation.
 
     vips_affine puts input pixel x at scale × (x + idx) + odx; pixels are squares whose centres lie half a
@@ -132,7 +132,7 @@ class _Growth(NamedTuple):
     moves: bool = False
 
 
-def _growth(whole: int, span: Span) -> _Growth:
+def _growth(whole: int, span: AxisSpan) -> _Growth:
     if span.still or span.length > span.target:
         return _Growth(whole)
     return _Growth(span.target, span.target / span.length, 0.5 - span.start, -0.5, moves=True)
@@ -156,7 +156,7 @@ def flattened(image: Image, background: Colour) -> Image:
 
 
 def to_srgb(image: Image, *, nclx: tuple[int, int] | None = None, black_point: bool = True) -> Image:
-    """Bring colours to 8-bit sRGB or grey, by the embedded profile if there is one, else by `Facts.nclx`.
+    """Bring colours to 8-bit sRGB or grey, by the embedded profile, else by `ImageHeader.nclx`.
 
     `black_point` scales the darkest ink to black (ICC black-point compensation); imagor does without.
     """

@@ -18,9 +18,9 @@ from imgproxy.engine.worker_protocol import Job
 from imgproxy.image import cost
 from imgproxy.image import plan as planning
 from imgproxy.image.filters import named
-from imgproxy.image.filters.family import Extent, Image
+from imgproxy.image.filters.base import Extent, Image
 from imgproxy.image.formats import TRAITS, Format
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 from imgproxy.image.negotiate import choose
 from imgproxy.image.plan import Box, Plan, Size
 
@@ -40,7 +40,7 @@ class Work:
     stop: Callable[[object], None]
     lenient: bool = False
     """Whether rows of the source that do not decode are left empty."""
-    facts: Facts = field(init=False)
+    facts: ImageHeader = field(init=False)
     format: Format = field(init=False)
     plan: Plan = field(init=False)
     image: Image = None
@@ -108,7 +108,7 @@ def probe(work: Work) -> None:
     if work.original is None:
         wish = work.job.transform
         alpha = work.job.plain is not None and work.job.plain.alpha < 255
-        work.facts = Facts(Format.PNG, max(wish.width, 1), max(wish.height, 1), alpha=alpha)
+        work.facts = ImageHeader(Format.PNG, max(wish.width, 1), max(wish.height, 1), alpha=alpha)
     else:
         job = work.job
         work.opened = readers.open_image(
@@ -323,7 +323,7 @@ def effects(work: Work) -> None:
 
 
 class _Stage:
-    """What filters may know and do beyond their image (`filters.family.Stage`)."""
+    """What filters may know and do beyond their image (`filters.base.Stage`)."""
 
     def __init__(self, work: Work) -> None:
         self._overlays = work.overlays

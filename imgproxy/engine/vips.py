@@ -16,9 +16,9 @@ import pyvips
 
 from imgproxy.errors import BrokenImage, DeadlinePassed, EngineFailed, ImageTooLarge
 from imgproxy.image.colour import Colour
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 from imgproxy.image.formats import TRAITS, WRITTEN, Format
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 
 OLDEST = (8, 18, 7)
 """Older ones have known holes in loaders that we use (CVE-2026-69242 and others, mended by 8.18.7)."""
@@ -110,7 +110,7 @@ class Opened:
     """An original whose header was read and whose pixels were not; see `readers.family.Opened`."""
 
     source: Any
-    facts: Facts
+    facts: ImageHeader
     lenient: bool = False
     """Whether rows that do not decode are left empty, instead of failing."""
 
@@ -137,12 +137,12 @@ def _header(source: Any, format_: Format, **options: Any) -> Image:
     return pyvips.Operation.call(f"{_LOADERS[format_]}_source", source, access="sequential", **options)
 
 
-def _facts(header: Image) -> Facts:
+def _facts(header: Image) -> ImageHeader:
     loader = _field(header, "vips-loader", "").removesuffix("_source")
     format_ = next(name for name, each in _LOADERS.items() if each == loader)
     pages = int(_field(header, "n-pages", 1)) if format_ in _PAGED else 1
     orientation = int(_field(header, "orientation", 1))
-    return Facts(
+    return ImageHeader(
         format=format_,
         width=header.width,
         height=int(_field(header, "page-height", header.height)),
@@ -152,7 +152,7 @@ def _facts(header: Image) -> Facts:
     )
 
 
-def _drawn(source: Any) -> Facts:
+def _drawn(source: Any) -> ImageHeader:
     """A drawing's facts. Its sides may be fractions, which a loader that rounds tells when it enlarges."""
     try:
         rough = _header(source, Format.SVG, **_at(1))
@@ -162,7 +162,7 @@ def _drawn(source: Any) -> Facts:
     fine = _header(source, Format.SVG, **_at(scale))
     sides = tuple(_whole(side / scale, 1 / scale) for side in (fine.width, fine.height))
     width, height = (max(1, round(side)) for side in sides)
-    return Facts(
+    return ImageHeader(
         Format.SVG,
         width,
         height,

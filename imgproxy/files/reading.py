@@ -42,8 +42,8 @@ class Download:
     expires_at: int
 
 
-class Tickets(Protocol):
-    """Signer of URLs that lead to us; see `storage.ticket.Tickets`."""
+class UrlSigner(Protocol):
+    """Signer of URLs that lead to us; see `storage.signed_url.UrlSigner`."""
 
     def presign(
         self,
@@ -68,15 +68,15 @@ class Reading:
         objects: Objects,
         clock: Callable[[], int],
         ttl: int,
-        tickets: Tickets | None = None,
+        url_signer: UrlSigner | None = None,
     ) -> None:
         """URLs are good for at most `ttl` seconds; `clock` tells milliseconds since 1970.
 
-        With `tickets` they lead to us, without to storage.
+        With `url_signer` they lead to us, without to storage.
         """
         self._database = database
         self._objects = objects
-        self._tickets = tickets
+        self._url_signer = url_signer
         self._clock = clock
         self._ttl = ttl
 
@@ -135,8 +135,8 @@ class Reading:
             "content_type": content_type(file),
             "disposition": content_disposition(file, disposition),
         }
-        if self._tickets is not None:
-            url = self._tickets.presign("GET", file.key, generation=file.generation, **told)
+        if self._url_signer is not None:
+            url = self._url_signer.presign("GET", file.key, generation=file.generation, **told)
         else:
             url = await self._objects.presign("GET", file.object_key, **told)
         return Download(file, url, seconds, now + seconds * 1000)

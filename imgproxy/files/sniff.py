@@ -13,7 +13,7 @@ import re
 
 import puremagic
 
-from imgproxy.image import brands
+from imgproxy.image import heif_brands
 
 SNIFFED_BYTES = 8192
 """How much of an object's beginning is looked at."""
@@ -130,7 +130,7 @@ def _signed(first: bytes) -> str | None:
 def _contained(first: bytes) -> str | None:
     """Look into containers."""
     if first[4:8] == b"ftyp":
-        if brands.is_avif(first):
+        if heif_brands.is_avif(first):
             return "image/avif"
         brand = first[8:12].decode("latin-1")
         return next((kind for majors, kind in _BRANDS if brand.startswith(majors)), None)

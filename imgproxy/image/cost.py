@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from imgproxy.errors import BadArgument
 from imgproxy.image.filters import named
-from imgproxy.image.filters.family import Extent
+from imgproxy.image.filters.base import Extent
 from imgproxy.image.formats import TRAITS, Format
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 from imgproxy.image.plan import Ceiling, Size, check_size
-from imgproxy.image.source import Plain, Source
+from imgproxy.image.source import PlainColour, Source
 from imgproxy.image.transform import Fit, Transform
 
 _RESIZE_NS = 3  # per pixel of the larger of the two images
@@ -24,7 +24,7 @@ def require_affordable(transform: Transform, source: Source, ceiling: Ceiling) -
 
     For a stored image the least size is taken that its result can have, for a plain colour the exact one.
     """
-    least = _least(transform, plain=isinstance(source, Plain))
+    least = _least(transform, plain=isinstance(source, PlainColour))
     check_size(Size(least.width, least.height), 1, ceiling)
     seconds, _ = effects(transform, least, 1, ceiling)
     if transform.options.format is not None:
@@ -34,7 +34,7 @@ def require_affordable(transform: Transform, source: Source, ceiling: Ceiling) -
 
 def require(
     transform: Transform,
-    facts: Facts,
+    facts: ImageHeader,
     *,
     decoded: Size,
     extent: Extent,

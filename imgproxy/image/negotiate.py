@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imgproxy.image.formats import TRAITS, Format, family
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 
 _QUALITY = re.compile(r"[01](\.\d{0,3})?")
 
@@ -46,7 +46,7 @@ def negotiate(asked: Format | None, accept: str | None, *, automatic: Sequence[F
     return Output(tuple(ranked), refused, negotiated=True)
 
 
-def choose(output: Output, facts: Facts) -> Format:
+def choose(output: Output, facts: ImageHeader) -> Format:
     """The type to write, now that the original is known: the first that loses neither frames nor alpha.
 
     A type that the URL names is written whatever it loses.

@@ -5,7 +5,7 @@ vips_thumbnail and imagor. A person's view (*upright*) and the file's (*stored*)
 wishes are upright, and the plan speaks stored until the picture is small and can be turned cheaply.
 
 A decoder that shrinks rounds to whole pixels, so the loaded image spans a little more or less than the
-source. A `Span` says which stretch of the loaded pixels, in fractions of one, becomes the result's side.
+source. An `AxisSpan` says which stretch of the loaded pixels, in fractions of one, becomes the result's side.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from imgproxy.errors import BadArgument, ImageTooLarge
 from imgproxy.image.formats import TRAITS, Format
 from imgproxy.image.gravity import Region, focal_point, offset
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 from imgproxy.image.transform import Fit, Transform
 
 
@@ -37,7 +37,7 @@ class Size(NamedTuple):
     height: int
 
 
-class Span(NamedTuple):
+class AxisSpan(NamedTuple):
     """One axis of a resize: the stretch of pixels that becomes `target` pixels.
 
     It may begin within the first pixel, and end within or beyond the last: a JPEG decoder that shrinks leaves
@@ -60,9 +60,9 @@ class Plan:
 
     extract: Box | None
     """Cut first: stored pixels of one loaded frame."""
-    across: Span
+    across: AxisSpan
     """Then resize, along the stored axes."""
-    down: Span
+    down: AxisSpan
     scale: tuple[float, float]
     """The same as one scale an axis, centred, as vips_thumbnail and imagor resize."""
     size: Size
@@ -104,7 +104,7 @@ class Ceiling(NamedTuple):
 UNBOUNDED = Ceiling(pixels=2**62, frames=2**31, side=2**31)
 
 
-def frames(transform: Transform, facts: Facts, output: Format) -> tuple[int, int]:
+def frames(transform: Transform, facts: ImageHeader, output: Format) -> tuple[int, int]:
     """The first page to load, from 0, and how many; raise `BadArgument` for a page that is not there."""
     first = transform.options.page - 1
     if first >= facts.pages:
@@ -114,7 +114,7 @@ def frames(transform: Transform, facts: Facts, output: Format) -> tuple[int, int
     return first, min(facts.pages - first, transform.options.max_frames or facts.pages)
 
 
-def check(facts: Facts, count: int, ceiling: Ceiling, *, factor: float = 1) -> None:
+def check(facts: ImageHeader, count: int, ceiling: Ceiling, *, factor: float = 1) -> None:
     """Raise `ImageTooLarge` for more than we decode; called before any pixel is.
 
     `factor` is by how much a drawing is drawn smaller: its own size costs nothing.
@@ -150,7 +150,7 @@ _LOST = 1 / 3
 
 
 def shrink(
-    transform: Transform, facts: Facts, ceiling: Ceiling, *, exact: bool, imagor: bool = False
+    transform: Transform, facts: ImageHeader, ceiling: Ceiling, *, exact: bool, imagor: bool = False
 ) -> float:
     """By how much to shrink while loading, at least 1; what the format's decoder does almost for free.
 
@@ -193,7 +193,7 @@ def shrink(
 
 def make(
     transform: Transform,
-    facts: Facts,
+    facts: ImageHeader,
     *,
     loaded: Size,
     trim: Box | None,
@@ -296,13 +296,13 @@ def _pixels(crop: Region, whole: Size) -> tuple[int, int, int, int]:
     )
 
 
-def _whole(facts: Facts) -> Size:
+def _whole(facts: ImageHeader) -> Size:
     """Width and height as a person sees the source; a drawing's may be fractions, until something is cut."""
     width, height = facts.exact or facts.upright
     return Size(width, height)  # type: ignore[arg-type]  # all that is made of it is rounded
 
 
-def _density(facts: Facts, loaded: Size, factor: float) -> tuple[float, float]:
+def _density(facts: ImageHeader, loaded: Size, factor: float) -> tuple[float, float]:
     """Loaded pixels per pixel of the source, along the stored axes.
 
     A JPEG block of `factor` x `factor` pixels becomes one pixel, and the blocks that are not whole are left
@@ -314,12 +314,12 @@ def _density(facts: Facts, loaded: Size, factor: float) -> tuple[float, float]:
     return loaded.width / whole.width, loaded.height / whole.height
 
 
-def _span(start: int, length: int, density: float, loaded: int, target: int) -> tuple[int, int, Span]:
+def _span(start: int, length: int, density: float, loaded: int, target: int) -> tuple[int, int, AxisSpan]:
     """Where to cut the loaded pixels along one axis, how long that is, and the span within."""
     begin, reach = _even(start * density), _even(length * density)
     left = min(math.floor(begin), loaded - 1)
     right = max(min(math.ceil(_even(begin + reach)), loaded), left + 1)
-    return left, right - left, Span(_even(begin - left), reach, target)
+    return left, right - left, AxisSpan(_even(begin - left), reach, target)
 
 
 def _even(length: float) -> float:

@@ -23,13 +23,13 @@ MAX_KEY_BYTES = 1024  # as S3 has it
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
+class PlainColour:
     """A generated picture of one colour: the source of `color:red` (imagor)."""
 
     colour: Colour
 
 
-Source = Key | Plain
+Source = Key | PlainColour
 
 
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -59,7 +59,7 @@ def decode_name(text: str) -> tuple[str, bool]:
 def parse_source(text: str) -> Source:
     """Read the image segment of a URL, already percent-decoded; raise `BadKey` or `BadArgument`."""
     if text.startswith("color:"):
-        return Plain(parse_colour(text.removeprefix("color:"), "color"))
+        return PlainColour(parse_colour(text.removeprefix("color:"), "color"))
     return parse_key(text)
 
 

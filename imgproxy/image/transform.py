@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from imgproxy.errors import BadArgument
 from imgproxy.image.filters import named
 from imgproxy.image.filters.arguments import number_text
-from imgproxy.image.filters.family import Call
+from imgproxy.image.filters.base import FilterCall
 from imgproxy.image.gravity import HAlign, Region, VAlign
 from imgproxy.image.options import Options
 
@@ -72,7 +72,7 @@ class Transform:
     flip_h: bool = False
     flip_v: bool = False
     padding: Padding = NO_PADDING
-    effects: tuple[Call, ...] = ()
+    effects: tuple[FilterCall, ...] = ()
     options: Options = field(default_factory=Options)
 
     @property
@@ -109,7 +109,7 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _call_text(call: Call) -> str:
+def _call_text(call: FilterCall) -> str:
     declared = named(call.name).arguments
     values = (
         "" if value is None else argument.text(value) if not isinstance(value, str) else repr(value)
@@ -129,7 +129,7 @@ class Limits:
     """Names of presets in one URL."""
 
 
-def build(wish: Transform, calls: Sequence[Call], *, fit_in: bool, limits: Limits) -> Transform:
+def build(wish: Transform, calls: Sequence[FilterCall], *, fit_in: bool, limits: Limits) -> Transform:
     """Bring a wish, as a dialect read it, and its filters into normal form.
 
     `fit_in` says that the URL asked for `fit-in` of some kind, where enlarging must be allowed expressly.
@@ -175,14 +175,14 @@ def _side(what: str, length: int, dpr: float, limits: Limits) -> int:
     return side
 
 
-def _scaled(call: Call, dpr: float) -> Call:
+def _scaled(call: FilterCall, dpr: float) -> FilterCall:
     if dpr == 1:
         return call
     values = (
         value if value is None or isinstance(value, str) else argument.scaled(value, dpr)
         for argument, value in zip(named(call.name).arguments, call.values, strict=True)
     )
-    return Call(call.name, tuple(values))
+    return FilterCall(call.name, tuple(values))
 
 
 def _without_the_idle(asked: Transform) -> Transform:

@@ -33,7 +33,7 @@ class Head:
 
 
 @dataclass(slots=True)
-class Original:
+class OpenObject:
     """One whole object as a read-only file descriptor at its beginning. Whoever holds it closes it."""
 
     descriptor: int
@@ -45,7 +45,7 @@ class Original:
             os.close(self.descriptor)
             self.descriptor = -1
 
-    def __enter__(self) -> Original:
+    def __enter__(self) -> OpenObject:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -65,7 +65,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
+class UnfinishedUpload:
     """An upload in parts that was begun, and neither completed nor aborted."""
 
     key: Key
@@ -109,7 +109,7 @@ class Multipart(Protocol):
     async def abort(self, key: Key, upload: str) -> None:
         """Throw the parts away; an upload that is not there counts as aborted."""
 
-    def list(self, prefix: str = "") -> AsyncIterator[Unfinished]:
+    def list(self, prefix: str = "") -> AsyncIterator[UnfinishedUpload]:
         """Every unfinished upload to a key that begins with `prefix`, in no order."""
 
 
@@ -119,7 +119,7 @@ class Storage(Protocol):
     async def head(self, key: Key) -> Head:
         """Describe an object."""
 
-    async def open(self, key: Key, *, limit: int) -> Original:
+    async def open(self, key: Key, *, limit: int) -> OpenObject:
         """Hand out a whole object of at most `limit` bytes, or raise `SourceTooLarge`.
 
         Bytes are counted while they arrive, so a lying or endless answer stops at the limit; one that

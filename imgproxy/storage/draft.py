@@ -20,7 +20,7 @@ from threading import Lock
 from imgproxy import file_modes
 from imgproxy.errors import StorageFailed
 from imgproxy.storage.blocks import blocks
-from imgproxy.storage.folder import Folder
+from imgproxy.storage.folder import ObjectFolder
 from imgproxy.storage.threads import Threads
 
 DRAFTS = ".uploads"
@@ -32,7 +32,7 @@ _RACES = 100  # each lost one means that a neighbour removed the folder we had j
 class Draft:
     """Write, then publish or not, then discard in any case. Every call may block."""
 
-    def __init__(self, folder: Folder, place: Path | None = None, *, prefix: str = "") -> None:
+    def __init__(self, folder: ObjectFolder, place: Path | None = None, *, prefix: str = "") -> None:
         """Begin a file in `place`, which must be there, or else in a place for all.
 
         `prefix` begins the file's name until it is published.
@@ -111,7 +111,7 @@ class Draft:
             os.fsync(folder)
 
 
-def forget_drafts(folder: Folder, *, seconds: float) -> None:
+def forget_drafts(folder: ObjectFolder, *, seconds: float) -> None:
     """Remove what nobody has written to for so long: whoever began it was killed."""
     before = time.time() - seconds
     with storing(), suppress(FileNotFoundError):

@@ -39,7 +39,7 @@ _ABSENT = frozenset(
 """What the system says of a name that holds no object; everything else is a fault."""
 
 
-class Folder:
+class ObjectFolder:
     """File operations below one root. Every one may block; `NotFound` and `OSError` come out."""
 
     def __init__(self, root: Path, hidden: Sequence[str] = HIDDEN_PREFIXES) -> None:

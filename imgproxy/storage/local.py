@@ -16,52 +16,52 @@ from pathlib import Path
 
 from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.image.source import Key
-from imgproxy.storage import Head, Original
+from imgproxy.storage import Head, OpenObject
 from imgproxy.storage.draft import Draft, drafting, forget_drafts, pour
-from imgproxy.storage.folder import Folder, version
+from imgproxy.storage.folder import ObjectFolder, version
 from imgproxy.storage.hidden import HIDDEN_PREFIXES
 from imgproxy.storage.local_multipart import LocalMultipart
 from imgproxy.storage.memfd import refuse_above
+from imgproxy.storage.signed_url import SignedUrlStorage, UrlSigner
 from imgproxy.storage.threads import Threads
-from imgproxy.storage.ticket import Ticketed, Tickets
 
 _CHUNK = 256 * 1024
 _LISTED = 256  # looked up at once while listing
 _ABANDONED_SECONDS = 3600  # no writer is silent for as long: a client would have been sent away
 
 
-class LocalStorage(Ticketed):
+class LocalStorage(SignedUrlStorage):
     """A flat space of keys in a folder, which is made by the first object put."""
 
     def __init__(
         self,
         root: Path,
-        tickets: Tickets | None = None,
+        url_signer: UrlSigner | None = None,
         *,
         patience: float = 30.0,
         hidden: Sequence[str] = HIDDEN_PREFIXES,
     ) -> None:
         """Serve from `root`, waiting `patience` seconds for any one call of the disk.
 
-        Without `tickets`, URLs are signed by a secret that nobody else knows.
+        Without `url_signer`, URLs are signed by a secret that nobody else knows.
         """
-        self._folder = Folder(root, hidden)
+        self._folder = ObjectFolder(root, hidden)
         self._threads = Threads(patience)
-        self.tickets = tickets or Tickets(secrets.token_bytes(32), clock=time.time)
+        self.url_signer = url_signer or UrlSigner(secrets.token_bytes(32), clock=time.time)
         self._tidied = float("-inf")
-        self.multipart = LocalMultipart(self._folder, self._threads, self.tickets)
+        self.multipart = LocalMultipart(self._folder, self._threads, self.url_signer)
 
     async def head(self, key: Key) -> Head:
         """Describe an object."""
         return await self._threads.run(self._head, key)
 
-    async def open(self, key: Key, *, limit: int) -> Original:
+    async def open(self, key: Key, *, limit: int) -> OpenObject:
         """Hand out the file itself."""
-        return await self._threads.run(self._open, key, limit, late=Original.close)
+        return await self._threads.run(self._open, key, limit, late=OpenObject.close)
 
     async def read(self, key: Key, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """Stream bytes `start` to `end`."""
-        original = await self._threads.run(self._open, key, late=Original.close)
+        original = await self._threads.run(self._open, key, late=OpenObject.close)
         with original:  # closing a file that was only read does not wait for the disk
             stop = original.head.size if end is None else min(end, original.head.size)
             for position in range(start, stop, _CHUNK):
@@ -85,7 +85,7 @@ class LocalStorage(Ticketed):
 
     async def copy(self, source: Key, target: Key) -> Head:
         """Copy a file within the kernel."""
-        with await self._threads.run(self._open, source, late=Original.close) as original:
+        with await self._threads.run(self._open, source, late=OpenObject.close) as original:
             async with drafting(self._threads, self._draft) as draft:
                 start = 0
                 while copied := await self._threads.run(draft.copy_from, original.descriptor, start):
@@ -127,9 +127,9 @@ class LocalStorage(Ticketed):
             forget_drafts(self._folder, seconds=_ABANDONED_SECONDS)
         return Draft(self._folder)
 
-    def _open(self, key: Key, limit: int | None = None) -> Original:
+    def _open(self, key: Key, limit: int | None = None) -> OpenObject:
         descriptor, found = self._folder.open(key)
-        original = Original(descriptor, _head(found))
+        original = OpenObject(descriptor, _head(found))
         if limit is not None and found.st_size > limit:
             original.close()
             refuse_above(limit, found.st_size)

@@ -10,22 +10,22 @@ from collections.abc import AsyncIterator, Iterable
 
 from imgproxy.errors import StorageFailed
 from imgproxy.image.source import Key
-from imgproxy.storage import Part, Unfinished
+from imgproxy.storage import Part, UnfinishedUpload
 from imgproxy.storage.assembly import chosen, numbered
 from imgproxy.storage.draft import Draft, drafting, pour
-from imgproxy.storage.folder import Folder
+from imgproxy.storage.folder import ObjectFolder
+from imgproxy.storage.signed_url import UrlSigner
 from imgproxy.storage.threads import Threads
-from imgproxy.storage.ticket import Tickets
-from imgproxy.storage.uploads import Uploads
+from imgproxy.storage.uploads import PartsFolder
 
 
 class LocalMultipart:
     """Uploads in parts, each known by its key and its id."""
 
-    def __init__(self, folder: Folder, threads: Threads, tickets: Tickets) -> None:
-        self._uploads = Uploads(folder)
+    def __init__(self, folder: ObjectFolder, threads: Threads, url_signer: UrlSigner) -> None:
+        self._uploads = PartsFolder(folder)
         self._threads = threads
-        self._tickets = tickets
+        self._url_signer = url_signer
 
     async def begin(
         self,
@@ -39,8 +39,8 @@ class LocalMultipart:
     async def presign(
         self, key: Key, upload: str, *, number: int, expires: int, limit: int | None = None
     ) -> str:
-        """Return the path of a ticket for one part."""
-        return self._tickets.presign_part(key, upload, number=number, expires=expires, limit=limit)
+        """Return the path of a signed URL for one part."""
+        return self._url_signer.presign_part(key, upload, number=number, expires=expires, limit=limit)
 
     async def receive(
         self,
@@ -79,7 +79,7 @@ class LocalMultipart:
         """Throw the parts away."""
         await self._threads.run(self._uploads.remove, key, upload)
 
-    async def list(self, prefix: str = "") -> AsyncIterator[Unfinished]:
+    async def list(self, prefix: str = "") -> AsyncIterator[UnfinishedUpload]:
         """Every unfinished upload there was when the listing began."""
         for upload in await self._threads.run(self._uploads.list, prefix):
             yield upload

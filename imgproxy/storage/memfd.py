@@ -10,7 +10,7 @@ import fcntl
 import os
 
 from imgproxy.errors import SourceTooLarge
-from imgproxy.storage import Head, Original
+from imgproxy.storage import Head, OpenObject
 
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
@@ -31,17 +31,17 @@ class Memfd:
         while view:  # a signal may cut a write short
             view = view[os.write(self._descriptor, view) :]
 
-    def finish(self, head: Head) -> Original:
+    def finish(self, head: Head) -> OpenObject:
         """Seal the bytes and hand them out from their beginning, read-only.
 
         The descriptor is opened anew for reading: kernels before 6.7 refuse to map a sealed one that
         could write with MAP_SHARED, which is how libvips maps its sources.
         """
         fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
-        return Original(os.open(f"/proc/self/fd/{self._descriptor}", os.O_RDONLY | os.O_CLOEXEC), head)
+        return OpenObject(os.open(f"/proc/self/fd/{self._descriptor}", os.O_RDONLY | os.O_CLOEXEC), head)
 
     def close(self) -> None:
-        """Give back what was written into; an `Original` handed out lives on. Not to be called twice."""
+        """Give back what was written into; an `OpenObject` handed out lives on. Not to be called twice."""
         os.close(self._descriptor)
 
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 
 from imgproxy.errors import NotFound
 from imgproxy.image.source import Key
-from imgproxy.storage import Head, Original, Part, Unfinished
+from imgproxy.storage import Head, OpenObject, Part, UnfinishedUpload
 from imgproxy.storage.assembly import chosen, numbered, refuse_parts_above
 from imgproxy.storage.hidden import HIDDEN_PREFIXES, is_hidden, require_visible
 from imgproxy.storage.memfd import Memfd, refuse_above
-from imgproxy.storage.ticket import Ticketed, Tickets
+from imgproxy.storage.signed_url import SignedUrlStorage, UrlSigner
 
 _CHUNK = 256 * 1024
 
@@ -39,19 +39,19 @@ class _Upload:
     """Number and announced bytes of each part on its way."""
 
 
-class MemoryStorage(Ticketed):
+class MemoryStorage(SignedUrlStorage):
     """A flat space of keys that is only in memory."""
 
     def __init__(
         self,
-        tickets: Tickets | None = None,
+        url_signer: UrlSigner | None = None,
         *,
         clock: Callable[[], float] = time.time,
         hidden: Sequence[str] = HIDDEN_PREFIXES,
     ) -> None:
-        """Without `tickets`, URLs are signed by a secret that nobody else knows."""
-        self.tickets = tickets or Tickets(secrets.token_bytes(32), clock=clock)
-        self.multipart = MemoryMultipart(self._keep, self.tickets, clock, hidden)
+        """Without `url_signer`, URLs are signed by a secret that nobody else knows."""
+        self.url_signer = url_signer or UrlSigner(secrets.token_bytes(32), clock=clock)
+        self.multipart = MemoryMultipart(self._keep, self.url_signer, clock, hidden)
         self._objects: dict[Key, _Object] = {}
         self._clock = clock
         self._hidden = tuple(hidden)
@@ -60,7 +60,7 @@ class MemoryStorage(Ticketed):
         """Describe an object."""
         return self._find(key).head
 
-    async def open(self, key: Key, *, limit: int) -> Original:
+    async def open(self, key: Key, *, limit: int) -> OpenObject:
         """Copy an object into a descriptor of its own."""
         found = self._find(key)
         refuse_above(limit, found.head.size)
@@ -120,14 +120,14 @@ class MemoryMultipart:
     def __init__(
         self,
         keep: Callable[[Key, bytes, str | None], object],
-        tickets: Tickets,
+        url_signer: UrlSigner,
         clock: Callable[[], float],
         hidden: Sequence[str] = HIDDEN_PREFIXES,
     ) -> None:
         self._hidden = tuple(hidden)
         self._uploads: dict[str, _Upload] = {}
         self._keep = keep
-        self._tickets = tickets
+        self._url_signer = url_signer
         self._clock = clock
 
     async def begin(self, key: Key, *, content_type: str | None = None) -> str:
@@ -140,8 +140,8 @@ class MemoryMultipart:
     async def presign(
         self, key: Key, upload: str, *, number: int, expires: int, limit: int | None = None
     ) -> str:
-        """Return the path of a ticket for one part."""
-        return self._tickets.presign_part(key, upload, number=number, expires=expires, limit=limit)
+        """Return the path of a signed URL for one part."""
+        return self._url_signer.presign_part(key, upload, number=number, expires=expires, limit=limit)
 
     async def receive(
         self,
@@ -184,11 +184,11 @@ class MemoryMultipart:
         if upload in self._uploads and self._uploads[upload].key == key:
             del self._uploads[upload]
 
-    async def list(self, prefix: str = "") -> AsyncIterator[Unfinished]:
+    async def list(self, prefix: str = "") -> AsyncIterator[UnfinishedUpload]:
         """Every unfinished upload there was when the listing began."""
         for upload, found in tuple(self._uploads.items()):
             if found.key.startswith(prefix):
-                yield Unfinished(found.key, upload, found.begun)
+                yield UnfinishedUpload(found.key, upload, found.begun)
 
     def _find(self, key: Key, upload: str) -> _Upload:
         found = self._uploads.get(upload)

@@ -24,10 +24,10 @@ from pathlib import Path
 from imgproxy import file_modes
 from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.image.source import Key
-from imgproxy.storage import BadParts, Part, Unfinished
+from imgproxy.storage import BadParts, Part, UnfinishedUpload
 from imgproxy.storage.assembly import refuse_parts_above
 from imgproxy.storage.draft import DRAFTS, Draft, storing
-from imgproxy.storage.folder import Folder, version
+from imgproxy.storage.folder import ObjectFolder, version
 
 _PARTS = ".parts"
 PRIVATE_FOLDERS = (DRAFTS, _PARTS)
@@ -39,10 +39,10 @@ _NUMBER = re.compile(r"[0-9]{5}", re.ASCII)
 _STALE = 3600.0  # seconds without a byte; the slowest client that is borne with fills a block in 1024
 
 
-class Uploads:
+class PartsFolder:
     """Every call may block; `NotFound` is an upload that is not there, or is another key's."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: ObjectFolder) -> None:
         self._folder = folder
         self._root = folder.root / _PARTS
 
@@ -110,7 +110,7 @@ class Uploads:
             self._find(key, upload).rename(self._hidden(upload))
             shutil.rmtree(self._hidden(upload), ignore_errors=True)
 
-    def list(self, prefix: str) -> list[Unfinished]:
+    def list(self, prefix: str) -> list[UnfinishedUpload]:
         """Every upload to a key that begins so; remove in passing what we died over and nobody can name."""
         found = []
         with suppress(FileNotFoundError):
@@ -147,11 +147,11 @@ def _sizes(place: Path) -> Iterator[tuple[int, int]]:
                     yield int(named[1]), entry.stat().st_size
 
 
-def _unfinished(place: Path) -> Unfinished | None:
+def _unfinished(place: Path) -> UnfinishedUpload | None:
     """Describe an upload; None if it has ended meanwhile."""
     with suppress(FileNotFoundError):
         begun = (place / _KEY).stat().st_mtime
-        return Unfinished(Key((place / _KEY).read_text(encoding="utf-8")), place.name, begun)
+        return UnfinishedUpload(Key((place / _KEY).read_text(encoding="utf-8")), place.name, begun)
     return None
 
 

@@ -21,11 +21,11 @@ from imgproxy.api.aliases import ALIASES, Entities
 from imgproxy.api.auth import Authenticator
 from imgproxy.api.companion import COMPANION
 from imgproxy.api.cors import Cors
-from imgproxy.api.delivery import Files
-from imgproxy.api.gateway import Gateway
+from imgproxy.api.get_object import Files
 from imgproxy.api.idempotency import Once
 from imgproxy.api.keys import Keys
 from imgproxy.api.multipart import MULTIPART, PartsIntake
+from imgproxy.api.object_gateway import ObjectGateway
 from imgproxy.api.routes import Door
 from imgproxy.api.seal import Seal
 from imgproxy.api.shares import SHARES
@@ -130,9 +130,9 @@ async def counter(_record_template: Path, tmp_path: Path) -> AsyncIterator[Count
     parts = PartsIntake(desk.uploads, desk.multipart)
     access = DatabaseAccess(database, timer=time.monotonic)
     await access.start()
-    gateway = Gateway(
+    gateway = ObjectGateway(
         Files(access, storage),
-        tickets=storage.tickets,
+        url_signer=storage.url_signer,
         sink=storage,
         cors=Cors(("*",)),
         access_log=access_log,
@@ -141,7 +141,7 @@ async def counter(_record_template: Path, tmp_path: Path) -> AsyncIterator[Count
     application = web.Application(client_max_size=0)
     keeping = Keeping(desk)
     keeping.edges.append(access.changed)
-    own = {"database": database, "objects": storage, "tickets": storage.tickets}
+    own = {"database": database, "objects": storage, "url_signer": storage.url_signer}
     entities = Entities(desk.uploads, Reading(**own, clock=desk.clock, ttl=TTL))
     shelf = api_files.Shelf(Reading(**own, clock=desk.clock, ttl=3600), keeping.changes)
     bound = [*UPLOADS.bind(intake), *MULTIPART.bind(parts)]

@@ -20,7 +20,7 @@ from imgproxy.files.model import TenantId
 from imgproxy.image.source import parse_key
 from imgproxy.listening import listen, runner
 from imgproxy.settings import Settings
-from imgproxy.storage.address import LocalAddress
+from imgproxy.storage.storage_url import LocalOptions
 from tests.attack.watchdog import Watchdog
 from tests.attack.wire import Response, Wire
 from tests.pictures import encoded, gradient
@@ -139,7 +139,7 @@ def attacked(folder: Path, **chosen: Any) -> Iterator[Attacked]:
     """Run a server over a folder; `chosen` are settings."""
     settings = Settings(
         **{
-            "storage": LocalAddress(folder / "objects"),
+            "storage": LocalOptions(folder / "objects"),
             "database": SqliteUrl(folder / "imgproxy.db"),
             "cache_dir": folder / "cache",
             "workers": 1,
@@ -149,7 +149,7 @@ def attacked(folder: Path, **chosen: Any) -> Iterator[Attacked]:
             **chosen,
         }
     )
-    if isinstance(settings.storage, LocalAddress):
+    if isinstance(settings.storage, LocalOptions):
         (folder / "objects").mkdir(exist_ok=True)
     began: queue.Queue[Attacked | BaseException] = queue.Queue()
     ended = asyncio.Event()

@@ -135,7 +135,9 @@ def test_files_that_may_be_seen_are(folder: tuple[Attacked, Path]) -> None:
     "path", ["/-/", "/-/photo.jpg", "/-/../outside.jpg", "/-/%2e%2e/outside.jpg", "/-//etc/hostname"]
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_gateway_does_nothing_without_a_ticket(folder: tuple[Attacked, Path], path: str, method: str) -> None:
+def test_gateway_does_nothing_without_a_signed_url(
+    folder: tuple[Attacked, Path], path: str, method: str
+) -> None:
     server, root = folder
     before = sorted((root / "objects").rglob("*"))
     response = server.request(path, method=method, body=b"x" if method == "PUT" else b"")

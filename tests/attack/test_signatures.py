@@ -1,4 +1,4 @@
-"""Signed URLs with anything changed are refused: those of the edge, and tickets of our own gateway."""
+"""Signed URLs with anything changed are refused: those of the edge, and signed URLs of our own gateway."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ def test_signature_with_any_letter_changed_is_refused(signed: Attacked) -> None:
             assert wire.request(f"/{changed}/{PATH}").status == 403
 
 
-# -- tickets -----------------------------------------------------------------------------------------------
+# -- signed URLs --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def ticket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tenant, str, str]]:
+def download(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tenant, str, str]]:
     """A download URL: whose, its path and its query."""
-    with attacked(tmp_path_factory.mktemp("tickets")) as server:
+    with attacked(tmp_path_factory.mktemp("signed")) as server:
         acme = server.tenant("acme")
         file = acme.upload(visibility="private")
         told = acme.call("POST", f"/v1/files/{file['id']}/download-url", {}).json()
@@ -116,8 +116,8 @@ def changes(query: str) -> dict[str, str]:
     return found
 
 
-def test_changed_ticket_is_refused(ticket: tuple[Tenant, str, str]) -> None:
-    acme, path, query = ticket
+def test_changed_signed_url_is_refused(download: tuple[Tenant, str, str]) -> None:
+    acme, path, query = download
     for name, changed in changes(query).items():
         response = acme.server.request(f"{path}?{changed}")
         if name == "order alone":
@@ -128,15 +128,15 @@ def test_changed_ticket_is_refused(ticket: tuple[Tenant, str, str]) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH"])
-def test_ticket_is_for_its_method_alone(ticket: tuple[Tenant, str, str], method: str) -> None:
-    acme, path, query = ticket
+def test_signed_url_is_for_its_method_alone(download: tuple[Tenant, str, str], method: str) -> None:
+    acme, path, query = download
     response = acme.server.request(f"{path}?{query}", method=method, body=b"x", Content_Type="image/jpeg")
     assert response.status in (403, 405)
 
 
 @pytest.mark.parametrize("change", ["/../", "//", "/%2e/", "/%2F", "%00", "%20", "?", "/x"])
-def test_ticket_is_for_its_key_alone(ticket: tuple[Tenant, str, str], change: str) -> None:
-    acme, path, query = ticket
+def test_signed_url_is_for_its_key_alone(download: tuple[Tenant, str, str], change: str) -> None:
+    acme, path, query = download
     for changed in (f"{path}{change}", path.replace("/-/", f"/-{change}", 1)):
         response = acme.server.request(f"{changed}?{query}")
         assert response.status in (400, 403, 404), (changed, response)

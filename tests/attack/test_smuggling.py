@@ -113,7 +113,7 @@ BODIES = {
     "POST with a cold Expect": post(b"Content-Length: %d\r\nExpect: 100-continue\r\n" % len(HIDDEN), HIDDEN),
     "chunk size of many digits": post(CHUNKED, b"0" * 40_000 + b"5\r\nhello\r\n0\r\n\r\n"),
     "chunk extension of 64 KiB": post(CHUNKED, b"5;" + b"a" * 65_536 + b"\r\nhello\r\n0\r\n\r\n"),
-    "PUT of no ticket": post(
+    "PUT of no signed URL": post(
         b"Content-Length: %d\r\n" % len(HIDDEN), HIDDEN, line=b"PUT /-/key HTTP/1.1\r\n"
     ),
     "GET that upgrades": get(b"Connection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAA\r\n"),

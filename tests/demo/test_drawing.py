@@ -12,7 +12,7 @@ import pytest
 from imgproxy.demo.drawing import DRAWINGS, draw
 from imgproxy.engine import readers
 from imgproxy.engine.readers.family import Opened
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 from imgproxy.image.formats import Format
 
 SIZES = {

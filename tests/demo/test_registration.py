@@ -16,7 +16,7 @@ from imgproxy.files.model import File, FileState, Owner, Visibility
 from imgproxy.files.repository.files import file_by_key, update_file
 from imgproxy.image.source import Key
 from imgproxy.settings import Settings
-from imgproxy.storage.address import LocalAddress
+from imgproxy.storage.storage_url import LocalOptions
 
 T = TypeVar("T")
 NAME = "demo/cat.jpg"
@@ -26,7 +26,7 @@ NAME = "demo/cat.jpg"
 def settings(tmp_path: Path) -> Settings:
     """A deployment whose folder has one picture."""
     draw(tmp_path, NAME, b"a cat")
-    return Settings(storage=LocalAddress(tmp_path / "objects"), database=SqliteUrl(tmp_path / "record.db"))
+    return Settings(storage=LocalOptions(tmp_path / "objects"), database=SqliteUrl(tmp_path / "record.db"))
 
 
 def draw(folder: Path, name: str, body: bytes) -> None:

@@ -11,7 +11,7 @@ from imgproxy.dialects.signature import Signer
 from imgproxy.dialects.thumbor import MAX_PATH_BYTES
 from imgproxy.errors import AskerError, BadArgument, BadKey, BadUrl
 from imgproxy.image.colour import Colour
-from imgproxy.image.source import Key, Plain
+from imgproxy.image.source import Key, PlainColour
 from imgproxy.image.transform import Fit, Limits
 
 SIGNATURE = "VTAq7YIRbEXgtwAcsTMhAjvBuT8="
@@ -106,7 +106,7 @@ def test_unsafe_is_told_and_carries_no_signature() -> None:
 
 
 def test_a_plain_colour_is_a_source() -> None:
-    assert GRAMMAR.read("/100x100/color:red").source == Plain(Colour(255, 0, 0))
+    assert GRAMMAR.read("/100x100/color:red").source == PlainColour(Colour(255, 0, 0))
 
 
 def test_params_shows_any_name_and_opens_none() -> None:

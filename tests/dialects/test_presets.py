@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from imgproxy.dialects import thumbor
-from imgproxy.dialects.params import Params
 from imgproxy.dialects.presets import check_only, parse
+from imgproxy.dialects.request import Params
 from imgproxy.errors import BadArgument
 from imgproxy.image.transform import Limits
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgproxy.dialects import thumbor
-from imgproxy.dialects.params import Params, transform
 from imgproxy.dialects.presets import NO_PRESETS
 from imgproxy.dialects.query import generate, parse, words
+from imgproxy.dialects.request import Params, transform
 from imgproxy.errors import AskerError, BadArgument
 from imgproxy.image.formats import Format
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 from imgproxy.image.plan import Ceiling, Plan, Size, make
 from imgproxy.image.transform import Limits, Transform
 
@@ -27,7 +27,7 @@ FITS = ["cover", "contain", "inside", "scale-down", "pad", "outside", "fill", "s
 
 
 def planned(wish: Transform, width: int, height: int) -> Plan:
-    facts = Facts(Format.PNG, width, height)
+    facts = ImageHeader(Format.PNG, width, height)
     ceiling = Ceiling(pixels=100_000_000, frames=1, side=8192)
     return make(wish, facts, loaded=Size(width, height), trim=None, ceiling=ceiling)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from imgproxy.dialects.params import HIGHEST, Params
+from imgproxy.dialects.request import HIGHEST, Params
 from imgproxy.dialects.thumbor import MAX_PATH_BYTES, generate, parse
 from imgproxy.errors import BadArgument, BadKey, BadUrl
 

@@ -19,7 +19,7 @@ from yarl import URL
 from imgproxy.app import assemble
 from imgproxy.files.database_url import SqliteUrl
 from imgproxy.settings import Settings
-from imgproxy.storage.address import LocalAddress
+from imgproxy.storage.storage_url import LocalOptions
 from tests.pictures import encoded, gradient, noise, png_header, svg, tagged
 
 Client = TestClient[web.Request, web.Application]
@@ -71,7 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def client(folder: Path, tmp_path: Path, aiohttp_client: Any) -> AsyncIterator[Client]:
     settings = Settings(
-        storage=LocalAddress(folder),
+        storage=LocalOptions(folder),
         database=SqliteUrl(tmp_path / "imgproxy.db"),
         unregistered="public",
         workers=2,

@@ -29,7 +29,7 @@ from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.source import Key
-from imgproxy.storage import Original
+from imgproxy.storage import OpenObject
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.telemetry import Metrics
 from tests.edge.conftest import CountingEngine
@@ -61,7 +61,7 @@ class Gate:
 class HeldStorage(MemoryStorage):
     gate: Gate
 
-    async def open(self, key: Key, *, limit: int) -> Original:
+    async def open(self, key: Key, *, limit: int) -> OpenObject:
         await self.gate.hold("before the fetch")
         original = await super().open(key, limit=limit)
         await self.gate.hold("after the fetch")

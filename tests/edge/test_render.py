@@ -23,7 +23,7 @@ from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.source import Key, parse_key
-from imgproxy.storage import Head, Original
+from imgproxy.storage import Head, OpenObject
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.telemetry import Metrics
 from tests.edge.conftest import Clock, CountingEngine
@@ -40,7 +40,7 @@ class Changing(MemoryStorage):
         super().__init__()
         self.left = times
 
-    async def open(self, key: Key, *, limit: int) -> Original:
+    async def open(self, key: Key, *, limit: int) -> OpenObject:
         if self.left:
             self.left -= 1
             await self.put(key, chunks(b"version %d" % self.left))

@@ -15,8 +15,8 @@ from imgproxy.files.database_url import SqliteUrl
 from imgproxy.image.source import parse_key
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
-from imgproxy.storage.address import LocalAddress
 from imgproxy.storage.s3 import S3Options
+from imgproxy.storage.storage_url import LocalOptions
 from tests.pictures import BLUE, GREEN, RED, encoded, film, gradient, noise, oriented, svg
 from tests.services import SeaweedFS
 
@@ -73,7 +73,7 @@ async def test_a_folder_and_a_bucket_give_the_same_bytes(
     for name, value in seaweedfs.owner.environment.items():
         monkeypatch.setenv(name, value)
     local = Settings(
-        storage=LocalAddress(tmp_path / "objects"),
+        storage=LocalOptions(tmp_path / "objects"),
         database=SqliteUrl(tmp_path / "imgproxy.db"),
         unregistered="public",
         workers=1,

@@ -10,7 +10,7 @@ from aiohttp import ClientResponse
 
 from imgproxy.errors import BrokenImage, DeadlinePassed, Overloaded, StorageFailed
 from imgproxy.image.source import Key, parse_key
-from imgproxy.storage import Head, Original
+from imgproxy.storage import Head, OpenObject
 from imgproxy.storage.memory import MemoryStorage
 from tests.edge.conftest import Edge, MakeEdge
 
@@ -38,7 +38,7 @@ class HeldHead(MemoryStorage):
             raise StorageFailed("down")
         return await super().head(key)
 
-    async def open(self, key: Key, *, limit: int) -> Original:
+    async def open(self, key: Key, *, limit: int) -> OpenObject:
         if self.down:
             raise StorageFailed("down")
         return await super().open(key, limit=limit)

@@ -9,7 +9,7 @@ import pytest
 
 from imgproxy.engine import cicp, raster
 from imgproxy.engine.worker_protocol import Encoding
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 from imgproxy.image.formats import Format
 from tests.pictures import GREEN, Pixels, array, encoded, gradient, image, made, plain
 

@@ -14,7 +14,7 @@ from imgproxy.demo.drawing import DRAWINGS, Drawing
 from imgproxy.engine import encode, readers
 from imgproxy.engine.readers.family import Opened
 from imgproxy.engine.worker_protocol import Encoding, Keep
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 from imgproxy.image.formats import TRAITS, WRITTEN, Format
 from imgproxy.image.options import Options
 from tests.pictures import (

@@ -10,7 +10,7 @@ import pytest
 from imgproxy.engine.overlays import Overlays
 from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.errors import BrokenImage, EngineFailed, ImageTooLarge, TransformFailed, UnsupportedImage
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 from imgproxy.image.formats import Format
 from imgproxy.image.plan import Ceiling
 from tests.pictures import (

@@ -25,7 +25,7 @@ from imgproxy.errors import (
 from imgproxy.image import plan as planning
 from imgproxy.image.formats import TRAITS, WRITTEN, Format
 from imgproxy.image.gravity import HAlign, Region, VAlign
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Size
 from imgproxy.image.transform import Fit, Transform
@@ -136,7 +136,7 @@ def _original(kind: str, width: int, height: int, orientation: int) -> bytes:
     return oriented(orientation, width, height) if kind == ".jpg" else encoded(gradient(width, height), kind)
 
 
-def _planned(transform: Transform, facts: Facts) -> Size | ImgproxyError:
+def _planned(transform: Transform, facts: ImageHeader) -> Size | ImgproxyError:
     try:
         loaded = Size(facts.width, facts.height)
         plan = planning.make(transform, facts, loaded=loaded, trim=None, ceiling=CEILING)
@@ -185,7 +185,7 @@ def test_every_wish_gives_exactly_the_size_that_was_planned(
 )
 def test_there_is_no_picture_too_narrow(size: tuple[int, int], wish: dict[str, Any]) -> None:
     made_so = made(plain(*size, RED), **wish)
-    assert made_so.size == _planned(asked(**wish), Facts(Format.PNG, *size))
+    assert made_so.size == _planned(asked(**wish), ImageHeader(Format.PNG, *size))
     assert (made_so.pixels == RED).all()
 
 

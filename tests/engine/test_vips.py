@@ -24,7 +24,7 @@ from imgproxy.errors import (
 )
 from imgproxy.image.colour import TRANSPARENT, Colour
 from imgproxy.image.formats import READERS, TRAITS, WRITTEN, Format
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 from tests.pictures import (
     BLUE,
     RED,
@@ -50,7 +50,7 @@ def _opened(data: bytes) -> Iterator[Opened]:
         yield readers.open_image(number)
 
 
-def _facts(data: bytes) -> Facts:
+def _facts(data: bytes) -> ImageHeader:
     with _opened(data) as opened:
         return opened.facts
 

@@ -138,12 +138,12 @@ async def test_download_through_us_names_the_file_and_its_generation(one: Keepin
     storage, database = one.desk.storage, one.desk.database
     assert isinstance(storage, MemoryStorage)
     reading = Reading(
-        database=database, objects=storage, clock=one.desk.clock, ttl=60, tickets=storage.tickets
+        database=database, objects=storage, clock=one.desk.clock, ttl=60, url_signer=storage.url_signer
     )
     file = await one.file()
     made = await reading.download(ANN, file.id)
-    ticket = storage.tickets.read("GET", made.url)
-    assert (ticket.key, ticket.generation, ticket.content_type) == (file.key, file.generation, "image/jpeg")
+    signed = storage.url_signer.read("GET", made.url)
+    assert (signed.key, signed.generation, signed.content_type) == (file.key, file.generation, "image/jpeg")
 
 
 @pytest.mark.parametrize(

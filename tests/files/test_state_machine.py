@@ -18,7 +18,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from imgproxy.files.database import open_database
 from imgproxy.files.database_url import SqliteUrl
 from imgproxy.storage.local import LocalStorage
-from imgproxy.storage.ticket import Tickets
+from imgproxy.storage.signed_url import UrlSigner
 from tests.files.machine import FilesMachine, PublishingMachine
 from tests.files.machine.world import World, clock_of_today
 
@@ -45,7 +45,7 @@ async def on_sqlite(record: Path, *, auto: bool) -> AsyncIterator[World]:
         shutil.copy(record, path / "record.db")
         clock = clock_of_today()
         database = await open_database(SqliteUrl(path / "record.db"))
-        storage = LocalStorage(path / "objects", Tickets(b"secret" * 8, clock=clock.seconds))
+        storage = LocalStorage(path / "objects", UrlSigner(b"secret" * 8, clock=clock.seconds))
         try:
             async with World(database, storage, clock, auto=auto).open() as world:
                 yield world

@@ -10,9 +10,9 @@ from imgproxy.dialects import Grammar
 from imgproxy.errors import BadArgument
 from imgproxy.image import cost
 from imgproxy.image.filters import FILTERS, parse_call
-from imgproxy.image.filters.family import Extent
+from imgproxy.image.filters.base import Extent
 from imgproxy.image.formats import TRAITS, WRITTEN, Format
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 from imgproxy.image.plan import Ceiling, Size
 from imgproxy.image.transform import Fit, Transform
 from tests.pictures import asked, made, plain
@@ -109,7 +109,7 @@ def test_every_type_that_is_written_declares_what_its_encoder_takes() -> None:
 def _require(transform: Transform, *, decoded: Size | None = None, **how: object) -> None:
     decoded = decoded or Size(400, 300)
     given = {"output": Format.JPEG, "effort": 0, "frames": 1, "ceiling": CEILING, "extent": EXTENT, **how}
-    cost.require(transform, Facts(Format.JPEG, *decoded), decoded=decoded, **given)  # type: ignore[arg-type]
+    cost.require(transform, ImageHeader(Format.JPEG, *decoded), decoded=decoded, **given)  # type: ignore[arg-type]
 
 
 def test_the_whole_cost_of_a_known_source_is_judged() -> None:

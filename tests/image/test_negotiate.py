@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgproxy.image.formats import TRAITS, WRITTEN, Format
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 from imgproxy.image.negotiate import Output, choose, negotiate
 
 AUTOMATIC = (Format.AVIF, Format.WEBP)
@@ -70,8 +70,8 @@ def test_few_different_headers_are_left_for_keys() -> None:
     assert negotiate(None, "image/avif;q=0,image/webp", automatic=AUTOMATIC).canonical() == "webp!avif"
 
 
-def facts(kind: Format, *, pages: int = 1, alpha: bool = False) -> Facts:
-    return Facts(kind, 100, 100, pages=pages, alpha=alpha)
+def facts(kind: Format, *, pages: int = 1, alpha: bool = False) -> ImageHeader:
+    return ImageHeader(kind, 100, 100, pages=pages, alpha=alpha)
 
 
 def test_the_first_candidate_is_written() -> None:

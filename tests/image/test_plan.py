@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from imgproxy.errors import BadArgument, ImageTooLarge
 from imgproxy.image.formats import Format
 from imgproxy.image.gravity import HAlign, Region, VAlign
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 from imgproxy.image.options import Options
 from imgproxy.image.plan import Box, Ceiling, Plan, Size, check, frames, make, shrink, stored
 from imgproxy.image.transform import Fit, Transform, Trim
@@ -22,17 +22,17 @@ CEILING = Ceiling(pixels=50_000_000, frames=200, side=8192)
 SIDE = st.integers(1, 3000)
 WISHED = st.integers(1, 2000)
 ORIENTATION = st.integers(1, 8)
-FACTS = st.builds(Facts, st.just(Format.JPEG), SIDE, SIDE, orientation=ORIENTATION)
+FACTS = st.builds(ImageHeader, st.just(Format.JPEG), SIDE, SIDE, orientation=ORIENTATION)
 
 
-def shrunk(facts: Facts, step: float) -> Size:
+def shrunk(facts: ImageHeader, step: float) -> Size:
     """What jpegload gives: the blocks that are whole (libvips 8.18, jpeg2vips.c)."""
     return Size(max(1, int(facts.width // step)), max(1, int(facts.height // step)))
 
 
 def planned(
     transform: Transform,
-    facts: Facts,
+    facts: ImageHeader,
     *,
     loaded: Size | None = None,
     trim: Box | None = None,
@@ -47,12 +47,14 @@ def result(plan: Plan) -> Size:
 
 
 @given(FACTS, WISHED, WISHED)
-def test_cover_fills_the_box_exactly(facts: Facts, width: int, height: int) -> None:
+def test_cover_fills_the_box_exactly(facts: ImageHeader, width: int, height: int) -> None:
     assert result(planned(Transform(width=width, height=height), facts)) == (width, height)
 
 
 @given(FACTS, WISHED, WISHED)
-def test_cover_without_enlarging_never_exceeds_box_or_original(facts: Facts, width: int, height: int) -> None:
+def test_cover_without_enlarging_never_exceeds_box_or_original(
+    facts: ImageHeader, width: int, height: int
+) -> None:
     got = result(planned(Transform(width=width, height=height, upscale=False), facts))
     whole = facts.upright
     assert got.width <= min(width, whole[0])
@@ -60,7 +62,7 @@ def test_cover_without_enlarging_never_exceeds_box_or_original(facts: Facts, wid
 
 
 @given(FACTS, WISHED, WISHED, st.booleans())
-def test_inside_fits_and_touches_the_box(facts: Facts, width: int, height: int, upscale: bool) -> None:
+def test_inside_fits_and_touches_the_box(facts: ImageHeader, width: int, height: int, upscale: bool) -> None:
     wish = Transform(fit=Fit.INSIDE, width=width, height=height, upscale=upscale)
     got = result(planned(wish, facts))
     assert got.width <= width
@@ -73,7 +75,7 @@ def test_inside_fits_and_touches_the_box(facts: Facts, width: int, height: int, 
 
 
 @given(FACTS, WISHED, WISHED)
-def test_outside_covers_the_box_and_touches_it(facts: Facts, width: int, height: int) -> None:
+def test_outside_covers_the_box_and_touches_it(facts: ImageHeader, width: int, height: int) -> None:
     got = result(planned(Transform(fit=Fit.OUTSIDE, width=width, height=height), facts))
     assert got.width >= width
     assert got.height >= height
@@ -81,12 +83,12 @@ def test_outside_covers_the_box_and_touches_it(facts: Facts, width: int, height:
 
 
 @given(FACTS, WISHED, WISHED)
-def test_stretch_gives_exactly_the_box(facts: Facts, width: int, height: int) -> None:
+def test_stretch_gives_exactly_the_box(facts: ImageHeader, width: int, height: int) -> None:
     assert result(planned(Transform(fit=Fit.STRETCH, width=width, height=height), facts)) == (width, height)
 
 
 @given(FACTS, WISHED, st.sampled_from(Fit).filter(lambda fit: fit is not Fit.MIN))
-def test_a_free_side_follows_from_the_other(facts: Facts, length: int, fit: Fit) -> None:
+def test_a_free_side_follows_from_the_other(facts: ImageHeader, length: int, fit: Fit) -> None:
     wide = planned(Transform(fit=fit, width=length), facts)
     high = planned(Transform(fit=fit, height=length), facts)
     across, down = facts.upright
@@ -98,14 +100,14 @@ def test_a_free_side_follows_from_the_other(facts: Facts, length: int, fit: Fit)
 
 
 @given(FACTS)
-def test_without_a_size_the_picture_stays_as_large_as_it_is(facts: Facts) -> None:
+def test_without_a_size_the_picture_stays_as_large_as_it_is(facts: ImageHeader) -> None:
     plan = planned(Transform(), facts)
     assert (plan.size, plan.crop, plan.extract, plan.scale) == (facts.upright, None, None, (1, 1))
 
 
 @given(st.integers(1, 100_000), st.integers(1, 100_000))
 def test_a_picture_larger_than_an_answer_may_be_is_made_smaller(width: int, height: int) -> None:
-    got = result(planned(Transform(), Facts(Format.PNG, width, height)))
+    got = result(planned(Transform(), ImageHeader(Format.PNG, width, height)))
     assert max(got) <= CEILING.side
 
 
@@ -115,7 +117,7 @@ def test_an_adaptive_box_turns_with_the_picture(
 ) -> None:
     assume(width != height and box_width != box_height)
     wish = Transform(fit=Fit.INSIDE, adaptive=True, width=box_width, height=box_height)
-    box = planned(wish, Facts(Format.PNG, width, height)).box
+    box = planned(wish, ImageHeader(Format.PNG, width, height)).box
     assert sorted(box) == sorted((box_width, box_height))
     assert (box.width > box.height) is (width > height)
 
@@ -150,7 +152,7 @@ def within(box: Box, size: Size) -> bool:
 
 @given(WISHES, FACTS, st.sampled_from([1, 2, 4, 8]))
 def test_every_box_lies_within_its_picture_and_none_is_empty(
-    wish: Transform, facts: Facts, step: int
+    wish: Transform, facts: ImageHeader, step: int
 ) -> None:
     loaded = shrunk(facts, step)
     try:
@@ -166,7 +168,9 @@ def test_every_box_lies_within_its_picture_and_none_is_empty(
 
 
 @given(WISHES, FACTS, st.sampled_from([1, 2, 4, 8]))
-def test_the_scale_gives_the_planned_size_as_libvips_rounds(wish: Transform, facts: Facts, step: int) -> None:
+def test_the_scale_gives_the_planned_size_as_libvips_rounds(
+    wish: Transform, facts: ImageHeader, step: int
+) -> None:
     loaded = shrunk(facts, step)
     try:
         plan = planned(wish, facts, loaded=loaded, factor=step)
@@ -179,7 +183,7 @@ def test_the_scale_gives_the_planned_size_as_libvips_rounds(wish: Transform, fac
 
 
 @given(WISHES, FACTS, st.sampled_from([1, 2, 4, 8]))
-def test_make_spans_the_very_part_that_is_wanted(wish: Transform, facts: Facts, step: int) -> None:
+def test_make_spans_the_very_part_that_is_wanted(wish: Transform, facts: ImageHeader, step: int) -> None:
     loaded = shrunk(facts, step)
     assume(min(facts.width, facts.height) >= step)
     try:
@@ -237,7 +241,9 @@ SIZED = st.builds(
 
 
 @given(SIZED, FACTS, st.booleans())
-def test_shrink_of_jpeg_leaves_a_reserve_for_the_resize(wish: Transform, facts: Facts, exact: bool) -> None:
+def test_shrink_of_jpeg_leaves_a_reserve_for_the_resize(
+    wish: Transform, facts: ImageHeader, exact: bool
+) -> None:
     factor = shrink(wish, facts, CEILING, exact=exact)
     assert factor in (1, 2, 4, 8)
     if factor > 1:
@@ -247,7 +253,7 @@ def test_shrink_of_jpeg_leaves_a_reserve_for_the_resize(wish: Transform, facts: 
 
 
 @given(SIZED, FACTS)
-def test_shrink_of_jpeg_loses_at_most_a_third_of_a_result_pixel(wish: Transform, facts: Facts) -> None:
+def test_shrink_of_jpeg_loses_at_most_a_third_of_a_result_pixel(wish: Transform, facts: ImageHeader) -> None:
     factor = shrink(wish, facts, CEILING, exact=False)
     plan = planned(wish, facts, loaded=shrunk(facts, factor), factor=factor)
     for side, span in ((facts.width, plan.across), (facts.height, plan.down)):
@@ -255,7 +261,7 @@ def test_shrink_of_jpeg_loses_at_most_a_third_of_a_result_pixel(wish: Transform,
 
 
 @given(SIZED, FACTS)
-def test_shrink_takes_the_largest_step_that_is_allowed(wish: Transform, facts: Facts) -> None:
+def test_shrink_takes_the_largest_step_that_is_allowed(wish: Transform, facts: ImageHeader) -> None:
     factor = shrink(wish, facts, CEILING, exact=False)
     target, whole = planned(wish, facts).size, facts.upright
     residual = min(whole[0] / target.width, whole[1] / target.height)
@@ -268,7 +274,7 @@ def test_shrink_takes_the_largest_step_that_is_allowed(wish: Transform, facts: F
 def test_shrink_of_webp_is_whole_or_half_and_leaves_one_resize(
     wish: Transform, width: int, height: int, exact: bool
 ) -> None:
-    facts = Facts(Format.WEBP, width, height)
+    facts = ImageHeader(Format.WEBP, width, height)
     factor = shrink(wish, facts, CEILING, exact=exact)
     assert factor >= 1
     assert (2 * factor).is_integer() if isinstance(factor, float) else factor == 1
@@ -283,14 +289,14 @@ def test_shrink_of_webp_is_whole_or_half_and_leaves_one_resize(
 def test_shrink_never_takes_a_side_away(
     format_: Format, wish: Transform, width: int, height: int, exact: bool, imagor: bool
 ) -> None:
-    facts = Facts(format_, width, height)
+    facts = ImageHeader(format_, width, height)
     factor = shrink(wish, facts, CEILING, exact=exact, imagor=imagor)
     assert min(width, height) / factor >= 1
 
 
 @given(SIZED, SIDE, SIDE)
 def test_a_drawing_is_drawn_at_its_size(wish: Transform, width: int, height: int) -> None:
-    facts = Facts(Format.SVG, width, height)
+    facts = ImageHeader(Format.SVG, width, height)
     factor = shrink(wish, facts, CEILING, exact=False)
     target = planned(wish, facts).size
     if factor < min(width, height):  # no side is drawn as nothing
@@ -300,27 +306,29 @@ def test_a_drawing_is_drawn_at_its_size(wish: Transform, width: int, height: int
 @pytest.mark.parametrize(
     ("facts", "wish"),
     [
-        (Facts(Format.PNG, 1000, 1000), Transform(width=10)),
-        (Facts(Format.AVIF, 1000, 1000), Transform(width=10)),
-        (Facts(Format.WEBP, 1000, 1000, pages=2), Transform(width=10)),
-        (Facts(Format.JPEG, 1000, 1000), Transform(width=10, trim=Trim())),
-        (Facts(Format.JPEG, 1000, 1000), Transform(width=2000)),
-        (Facts(Format.WEBP, 1000, 1000), Transform(width=2000)),
+        (ImageHeader(Format.PNG, 1000, 1000), Transform(width=10)),
+        (ImageHeader(Format.AVIF, 1000, 1000), Transform(width=10)),
+        (ImageHeader(Format.WEBP, 1000, 1000, pages=2), Transform(width=10)),
+        (ImageHeader(Format.JPEG, 1000, 1000), Transform(width=10, trim=Trim())),
+        (ImageHeader(Format.JPEG, 1000, 1000), Transform(width=2000)),
+        (ImageHeader(Format.WEBP, 1000, 1000), Transform(width=2000)),
     ],
 )
-def test_nothing_shrinks_while_loading_where_it_cannot_or_must_not(facts: Facts, wish: Transform) -> None:
+def test_nothing_shrinks_while_loading_where_it_cannot_or_must_not(
+    facts: ImageHeader, wish: Transform
+) -> None:
     assert shrink(wish, facts, CEILING, exact=False) == 1
 
 
 def test_shrink_as_imagor_leaves_a_crop_alone() -> None:
-    facts, wish = Facts(Format.JPEG, 1000, 1000), Transform(width=10, crop=Region(1, 1, 900, 900))
+    facts, wish = ImageHeader(Format.JPEG, 1000, 1000), Transform(width=10, crop=Region(1, 1, 900, 900))
     assert shrink(wish, facts, CEILING, exact=True, imagor=True) == 1
     assert shrink(wish, facts, CEILING, exact=False) == 8
 
 
 @given(WISHES, SIDE, SIDE, st.integers(2, 5))
 def test_frames_of_an_animation_stay_whole(wish: Transform, width: int, height: int, pages: int) -> None:
-    facts = Facts(Format.GIF, width, height, pages=pages)
+    facts = ImageHeader(Format.GIF, width, height, pages=pages)
     try:
         plan = planned(wish, facts)
     except BadArgument:
@@ -333,58 +341,58 @@ def test_frames_of_an_animation_stay_whole(wish: Transform, width: int, height: 
 @pytest.mark.parametrize(
     ("facts", "output", "options", "loaded"),
     [
-        (Facts(Format.GIF, 9, 9, pages=10), Format.WEBP, Options(), (0, 10)),
-        (Facts(Format.GIF, 9, 9, pages=10), Format.GIF, Options(max_frames=3), (0, 3)),
-        (Facts(Format.GIF, 9, 9, pages=10), Format.GIF, Options(max_frames=99), (0, 10)),
-        (Facts(Format.GIF, 9, 9, pages=10), Format.GIF, Options(page=4, max_frames=1), (3, 1)),
-        (Facts(Format.GIF, 9, 9, pages=10), Format.JPEG, Options(), (0, 1)),
-        (Facts(Format.TIFF, 9, 9, pages=10), Format.WEBP, Options(page=2), (1, 1)),
+        (ImageHeader(Format.GIF, 9, 9, pages=10), Format.WEBP, Options(), (0, 10)),
+        (ImageHeader(Format.GIF, 9, 9, pages=10), Format.GIF, Options(max_frames=3), (0, 3)),
+        (ImageHeader(Format.GIF, 9, 9, pages=10), Format.GIF, Options(max_frames=99), (0, 10)),
+        (ImageHeader(Format.GIF, 9, 9, pages=10), Format.GIF, Options(page=4, max_frames=1), (3, 1)),
+        (ImageHeader(Format.GIF, 9, 9, pages=10), Format.JPEG, Options(), (0, 1)),
+        (ImageHeader(Format.TIFF, 9, 9, pages=10), Format.WEBP, Options(page=2), (1, 1)),
     ],
 )
 def test_as_many_frames_are_loaded_as_can_be_shown(
-    facts: Facts, output: Format, options: Options, loaded: tuple[int, int]
+    facts: ImageHeader, output: Format, options: Options, loaded: tuple[int, int]
 ) -> None:
     assert frames(Transform(options=options), facts, output) == loaded
 
 
 def test_a_page_that_is_not_there_is_refused() -> None:
     with pytest.raises(BadArgument, match="page: the original has 1, not 2"):
-        frames(Transform(options=Options(page=2)), Facts(Format.PNG, 9, 9), Format.PNG)
+        frames(Transform(options=Options(page=2)), ImageHeader(Format.PNG, 9, 9), Format.PNG)
 
 
 @pytest.mark.parametrize(
     ("facts", "count", "complaint"),
     [
-        (Facts(Format.PNG, 10_000, 5_001), 1, "10000×5001 pixels"),
-        (Facts(Format.GIF, 1000, 1000), 51, "1000×1000×51 frames pixels"),
-        (Facts(Format.GIF, 1, 1), 201, "201 frames, at most 200"),
+        (ImageHeader(Format.PNG, 10_000, 5_001), 1, "10000×5001 pixels"),
+        (ImageHeader(Format.GIF, 1000, 1000), 51, "1000×1000×51 frames pixels"),
+        (ImageHeader(Format.GIF, 1, 1), 201, "201 frames, at most 200"),
     ],
 )
-def test_more_than_we_decode_is_refused(facts: Facts, count: int, complaint: str) -> None:
+def test_more_than_we_decode_is_refused(facts: ImageHeader, count: int, complaint: str) -> None:
     with pytest.raises(ImageTooLarge, match=complaint):
         check(facts, count, CEILING)
 
 
 def test_what_just_fits_is_decoded() -> None:
-    check(Facts(Format.PNG, 10_000, 5_000), 1, CEILING)
-    check(Facts(Format.GIF, 1, 1), 200, CEILING)
+    check(ImageHeader(Format.PNG, 10_000, 5_000), 1, CEILING)
+    check(ImageHeader(Format.GIF, 1, 1), 200, CEILING)
 
 
 def test_a_crop_stops_one_pixel_short_of_the_edge_as_imagors_does() -> None:
-    plan = planned(Transform(crop=Region(10, 20, 9999, 0)), Facts(Format.PNG, 100, 50))
+    plan = planned(Transform(crop=Region(10, 20, 9999, 0)), ImageHeader(Format.PNG, 100, 50))
     assert plan.extract == Box(10, 20, 89, 29)
 
 
 def test_a_crop_is_taken_within_the_trimmed_border() -> None:
     wish = Transform(trim=Trim(), crop=Region(5, 5, 50, 50))
-    plan = planned(wish, Facts(Format.PNG, 100, 100), trim=Box(20, 30, 60, 10))
+    plan = planned(wish, ImageHeader(Format.PNG, 100, 100), trim=Box(20, 30, 60, 10))
     assert plan.extract == Box(20, 30, 30, 10)
 
 
 @pytest.mark.parametrize("crop", [Region(100, 0, 0, 0), Region(50, 50, 50, 60), Region(0.5, 0.5, 0.25, 0.75)])
 def test_a_crop_that_leaves_nothing_is_refused(crop: Region) -> None:
     with pytest.raises(BadArgument, match="crop: nothing is left of the original of 100×100"):
-        planned(Transform(crop=crop), Facts(Format.PNG, 100, 100))
+        planned(Transform(crop=crop), ImageHeader(Format.PNG, 100, 100))
 
 
 @pytest.mark.parametrize(
@@ -399,19 +407,19 @@ def test_a_crop_that_leaves_nothing_is_refused(crop: Region) -> None:
     ],
 )
 def test_what_hangs_over_is_cut_where_it_was_asked(wish: Transform, crop: Box) -> None:
-    facts = Facts(Format.PNG, 400, 200)
+    facts = ImageHeader(Format.PNG, 400, 200)
     assert planned(replace(wish, width=100, height=100), facts).crop == crop
 
 
 def test_a_smart_crop_has_its_size_planned_and_its_place_found() -> None:
-    plan = planned(Transform(width=100, height=100, smart=True), Facts(Format.PNG, 400, 200))
+    plan = planned(Transform(width=100, height=100, smart=True), ImageHeader(Format.PNG, 400, 200))
     assert (plan.smart, result(plan)) == (True, (100, 100))
-    assert not planned(Transform(width=100, height=50, smart=True), Facts(Format.PNG, 400, 200)).smart
+    assert not planned(Transform(width=100, height=50, smart=True), ImageHeader(Format.PNG, 400, 200)).smart
 
 
 @given(FACTS, WISHED, WISHED)
 def test_min_never_enlarges_and_is_the_largest_of_the_boxs_proportions(
-    facts: Facts, width: int, height: int
+    facts: ImageHeader, width: int, height: int
 ) -> None:
     plan = planned(Transform(fit=Fit.MIN, width=width, height=height), facts)
     got, whole = result(plan), Size(*facts.upright)
@@ -439,14 +447,14 @@ def test_min_of_examples_has_the_size_that_peers_give(
     whole: tuple[int, int], asked: tuple[int, int], expected: tuple[int, int]
 ) -> None:
     wish = Transform(fit=Fit.MIN, width=asked[0], height=asked[1])
-    assert result(planned(wish, Facts(Format.JPEG, *whole))) == expected
+    assert result(planned(wish, ImageHeader(Format.JPEG, *whole))) == expected
 
 
 def test_min_with_a_focal_point_keeps_it_in_the_smaller_box() -> None:
     wish = Transform(fit=Fit.MIN, width=400, height=400, options=Options(focal=(Region(0.9, 0.5, 0.9, 0.5),)))
-    assert planned(wish, Facts(Format.JPEG, 200, 150)).crop == (50, 0, 150, 150)
+    assert planned(wish, ImageHeader(Format.JPEG, 200, 150)).crop == (50, 0, 150, 150)
 
 
 def test_min_with_gravity_keeps_that_side() -> None:
     wish = Transform(fit=Fit.MIN, width=400, height=400, halign=HAlign.RIGHT)
-    assert planned(wish, Facts(Format.JPEG, 200, 150)).crop == (50, 0, 150, 150)
+    assert planned(wish, ImageHeader(Format.JPEG, 200, 150)).crop == (50, 0, 150, 150)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from imgproxy.errors import BadArgument, BadKey
 from imgproxy.image.colour import Colour
-from imgproxy.image.source import MAX_KEY_BYTES, Key, Plain, decode_name, parse_key, parse_source
+from imgproxy.image.source import MAX_KEY_BYTES, Key, PlainColour, decode_name, parse_key, parse_source
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_key_stays_below_its_folder(text: str) -> None:
 
 
 def test_a_colour_is_a_source_without_an_object() -> None:
-    assert parse_source("color:red") == Plain(Colour(255, 0, 0))
+    assert parse_source("color:red") == PlainColour(Colour(255, 0, 0))
     assert parse_source("photos/red.jpg") == Key("photos/red.jpg")
     with pytest.raises(BadArgument, match="color"):
         parse_source("color:nothing")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from imgproxy.errors import BadArgument
 from imgproxy.image.filters import parse_call
-from imgproxy.image.filters.family import Call
+from imgproxy.image.filters.base import FilterCall
 from imgproxy.image.gravity import HAlign, Region, VAlign
 from imgproxy.image.transform import Fit, Limits, Padding, Transform, Trim, build
 
@@ -193,4 +193,4 @@ def test_names_are_equal_exactly_when_transforms_are(
 
 
 def test_a_call_is_a_value() -> None:
-    assert {Call("blur", (1,)), Call("blur", (1,))} == {Call("blur", (1,))}
+    assert {FilterCall("blur", (1,)), FilterCall("blur", (1,))} == {FilterCall("blur", (1,))}

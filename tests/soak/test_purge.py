@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from imgproxy.image.source import Key, parse_key
-from imgproxy.storage import Head, Original
+from imgproxy.storage import Head, OpenObject
 from imgproxy.storage.memory import MemoryStorage
 from tests import pictures
 from tests.edge.conftest import Edge, MakeEdge
@@ -49,11 +49,11 @@ class Bucket(MemoryStorage):
         await self._pass("head")
         return found
 
-    async def open(self, key: Key, *, limit: int) -> Original:
+    async def open(self, key: Key, *, limit: int) -> OpenObject:
         await self._pass("before the fetch")
         original = await super().open(key, limit=limit)
         await self._pass("after the fetch")
-        return Original(original.descriptor, self._told(original.head))
+        return OpenObject(original.descriptor, self._told(original.head))
 
     async def _pass(self, place: str) -> None:
         if place == self._place:

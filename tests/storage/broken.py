@@ -13,7 +13,7 @@ from typing import Literal
 
 from imgproxy.errors import ImgproxyError, StorageFailed
 from imgproxy.image.source import Key
-from imgproxy.storage import Head, Original, Part, Unfinished
+from imgproxy.storage import Head, OpenObject, Part, UnfinishedUpload
 from imgproxy.storage.memory import MemoryMultipart, MemoryStorage
 
 
@@ -31,7 +31,7 @@ class _Watched(MemoryStorage):
         await self.before("head")
         return await super().head(key)
 
-    async def open(self, key: Key, *, limit: int) -> Original:
+    async def open(self, key: Key, *, limit: int) -> OpenObject:
         await self.before("open")
         return await super().open(key, limit=limit)
 
@@ -85,7 +85,7 @@ class _Watched(MemoryStorage):
 
 class _WatchedMultipart(MemoryMultipart):
     def __init__(self, storage: _Watched) -> None:
-        super().__init__(storage._keep, storage.tickets, storage._clock)
+        super().__init__(storage._keep, storage.url_signer, storage._clock)
         self._storage = storage
 
     async def begin(self, key: Key, *, content_type: str | None = None) -> str:
@@ -123,7 +123,7 @@ class _WatchedMultipart(MemoryMultipart):
         await self._storage.before("multipart.abort")
         await super().abort(key, upload)
 
-    async def list(self, prefix: str = "") -> AsyncIterator[Unfinished]:
+    async def list(self, prefix: str = "") -> AsyncIterator[UnfinishedUpload]:
         await self._storage.before("multipart.list")
         async for found in super().list(prefix):
             yield found

@@ -20,7 +20,7 @@ from yarl import URL
 from imgproxy.errors import ImgproxyError, NotFound, SourceTooLarge
 from imgproxy.files.disposition import content_disposition, content_type
 from imgproxy.image.source import Key
-from imgproxy.storage import MIN_PART_BYTES, BadParts, Part, Storage, Unfinished
+from imgproxy.storage import MIN_PART_BYTES, BadParts, Part, Storage, UnfinishedUpload
 from tests.files import samples
 
 PLENTY = 100 * 1024 * 1024
@@ -78,7 +78,7 @@ async def keys(storage: Storage, prefix: str = "") -> list[str]:
     return [key async for key, _ in storage.list(prefix)]
 
 
-async def unfinished(storage: Storage, prefix: str = "") -> list[Unfinished]:
+async def unfinished(storage: Storage, prefix: str = "") -> list[UnfinishedUpload]:
     """List the uploads in parts that have not ended."""
     return [upload async for upload in storage.multipart.list(prefix)]
 

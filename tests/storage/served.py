@@ -14,20 +14,20 @@ from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from imgproxy.api.cors import Cors
-from imgproxy.api.delivery import Files, Source
-from imgproxy.api.gateway import Gateway
-from imgproxy.api.intake import Sink
+from imgproxy.api.get_object import Files, Source
+from imgproxy.api.object_gateway import ObjectGateway
+from imgproxy.api.put_object import Sink
 from imgproxy.files.access import Access, MemoryAccess
-from imgproxy.storage.ticket import Tickets
+from imgproxy.storage.signed_url import UrlSigner
 from imgproxy.telemetry import AccessLog
 from tests.storage.contract import Browser, browsing
 
 
 class Depot(Source, Sink, Protocol):
-    """A storage that issues tickets."""
+    """A storage that issues signed URLs."""
 
     @property
-    def tickets(self) -> Tickets: ...
+    def url_signer(self) -> UrlSigner: ...
 
 
 @asynccontextmanager
@@ -40,9 +40,9 @@ async def listening(
     access: Access | None = None,
 ) -> AsyncIterator[TestServer]:
     """Run a gateway."""
-    gateway = Gateway(
+    gateway = ObjectGateway(
         Files(access or MemoryAccess(), storage),
-        tickets=storage.tickets,
+        url_signer=storage.url_signer,
         sink=storage,
         cors=Cors(origins),
         access_log=log or AccessLog(io.StringIO()),

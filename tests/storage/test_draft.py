@@ -10,15 +10,15 @@ import pytest
 
 from imgproxy.errors import StorageFailed
 from imgproxy.storage.draft import Draft
-from imgproxy.storage.folder import Folder
+from imgproxy.storage.folder import ObjectFolder
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "objects")
+def folder(tmp_path: Path) -> ObjectFolder:
+    return ObjectFolder(tmp_path / "objects")
 
 
-def test_published_draft_has_its_name_and_no_other(folder: Folder) -> None:
+def test_published_draft_has_its_name_and_no_other(folder: ObjectFolder) -> None:
     draft = Draft(folder)
     draft.write(b"01234")
     draft.write(b"56789")
@@ -28,7 +28,7 @@ def test_published_draft_has_its_name_and_no_other(folder: Folder) -> None:
     assert list((folder.root / ".uploads").iterdir()) == []
 
 
-def test_discarded_draft_leaves_nothing(folder: Folder) -> None:
+def test_discarded_draft_leaves_nothing(folder: ObjectFolder) -> None:
     draft = Draft(folder)
     draft.write(b"x")
     draft.discard()
@@ -37,14 +37,14 @@ def test_discarded_draft_leaves_nothing(folder: Folder) -> None:
     assert list((folder.root / ".uploads").iterdir()) == []
 
 
-def test_what_was_discarded_cannot_be_published(folder: Folder) -> None:
+def test_what_was_discarded_cannot_be_published(folder: ObjectFolder) -> None:
     draft = Draft(folder)
     draft.discard()
     with pytest.raises(StorageFailed):
         draft.publish("a")
 
 
-def test_umask_decides_who_may_read(folder: Folder) -> None:
+def test_umask_decides_who_may_read(folder: ObjectFolder) -> None:
     before = os.umask(0o027)
     try:
         draft = Draft(folder)
@@ -55,7 +55,7 @@ def test_umask_decides_who_may_read(folder: Folder) -> None:
 
 
 def test_folder_that_a_neighbour_removes_is_made_again(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
+    folder: ObjectFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rename, tries = os.rename, []
 
@@ -73,7 +73,7 @@ def test_folder_that_a_neighbour_removes_is_made_again(
     assert tries == ["c", "c"]
 
 
-def test_losing_every_race_ends(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_losing_every_race_ends(folder: ObjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     def losing(*_: object, **__: object) -> None:
         raise FileNotFoundError
 
@@ -84,7 +84,9 @@ def test_losing_every_race_ends(folder: Folder, monkeypatch: pytest.MonkeyPatch)
     draft.discard()
 
 
-def test_discard_waits_for_a_write_that_is_stuck(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_discard_waits_for_a_write_that_is_stuck(
+    folder: ObjectFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entered, go_on = threading.Event(), threading.Event()
     order: list[str] = []
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from imgproxy.errors import BadKey, NotFound, StorageFailed
 from imgproxy.image.source import parse_key
-from imgproxy.storage.folder import Folder, translated
+from imgproxy.storage.folder import ObjectFolder, translated
 
 
 @given(st.text())
 def test_names_never_climb_or_hide(key: str) -> None:
     try:
-        parts = Folder(Path("/")).names(key)
+        parts = ObjectFolder(Path("/")).names(key)
     except NotFound:
         return
     assert "/".join(parts) == key
@@ -32,7 +32,7 @@ def test_every_key_that_is_not_hidden_has_names(text: str) -> None:
     except BadKey:
         return
     if not any(part.startswith(".") for part in key.split("/")):
-        assert Folder(Path("/")).names(key) == key.split("/")
+        assert ObjectFolder(Path("/")).names(key) == key.split("/")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_all_else_is_a_failure_that_names_no_path(number: int | None) -> None:
 
 
 def test_walk_of_a_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
-    assert list(Folder(tmp_path / "nowhere").walk("")) == []
+    assert list(ObjectFolder(tmp_path / "nowhere").walk("")) == []
 
 
 def test_walk_reads_only_folders_that_can_hold_the_prefix(
@@ -68,5 +68,5 @@ def test_walk_reads_only_folders_that_can_hold_the_prefix(
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", noting)
-    assert [key for key, _ in Folder(tmp_path).walk("a/b")] == ["a/b/1"]
+    assert [key for key, _ in ObjectFolder(tmp_path).walk("a/b")] == ["a/b/1"]
     assert read == [".", "a", "a/b"]

@@ -15,7 +15,7 @@ import pytest
 
 from imgproxy.errors import NotFound, StorageFailed, StorageSlow
 from imgproxy.image.source import Key
-from imgproxy.storage import Original, Storage
+from imgproxy.storage import OpenObject, Storage
 from imgproxy.storage.local import LocalStorage
 from tests.storage.contract import (
     KEY,
@@ -314,19 +314,19 @@ class TestTidiness:
     ) -> None:
         await stored(storage)
         entered, go_on, closed = threading.Event(), threading.Event(), threading.Event()
-        opening, closing = storage._folder.open, Original.close
+        opening, closing = storage._folder.open, OpenObject.close
 
         def slow_open(key: str) -> tuple[int, os.stat_result]:
             entered.set()
             assert go_on.wait(10)
             return opening(key)
 
-        def noted_close(original: Original) -> None:
+        def noted_close(original: OpenObject) -> None:
             closing(original)
             closed.set()
 
         monkeypatch.setattr(storage._folder, "open", slow_open)
-        monkeypatch.setattr("imgproxy.storage.local.Original.close", noted_close)
+        monkeypatch.setattr("imgproxy.storage.local.OpenObject.close", noted_close)
         waiting = asyncio.create_task(storage.open(KEY, limit=PLENTY))
         assert await asyncio.to_thread(entered.wait, 10)
         waiting.cancel()

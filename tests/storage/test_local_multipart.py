@@ -13,7 +13,7 @@ from imgproxy.image.source import Key
 from imgproxy.storage import MAX_PARTS, MIN_PART_BYTES, BadParts, Part
 from imgproxy.storage import draft as draft_module
 from imgproxy.storage.local import LocalStorage
-from imgproxy.storage.uploads import Uploads
+from imgproxy.storage.uploads import PartsFolder
 from tests.storage.contract import KEY, MultipartContract, chunked, content, interrupted, keys
 
 
@@ -171,7 +171,7 @@ async def test_a_part_that_ends_before_its_length_makes_no_object_and_can_be_men
     upload = await storage.multipart.begin(KEY)
     part = await sent(storage, upload, 1, b"0123456789")
     with monkeypatch.context() as patched:
-        patched.setattr(Uploads, "append", lambda *_: 0)
+        patched.setattr(PartsFolder, "append", lambda *_: 0)
         with pytest.raises(StorageFailed, match="before its length"):
             await storage.multipart.complete(KEY, upload, [part])
     assert (await keys(storage), files(root, upload)) == ([], ["00001", "key"])

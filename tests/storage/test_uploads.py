@@ -12,8 +12,8 @@ from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.image.source import Key
 from imgproxy.storage import BadParts
 from imgproxy.storage.draft import Draft
-from imgproxy.storage.folder import Folder
-from imgproxy.storage.uploads import Uploads
+from imgproxy.storage.folder import ObjectFolder
+from imgproxy.storage.uploads import PartsFolder
 
 KEY = Key("staging/acme/1")
 
@@ -24,8 +24,8 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def uploads(root: Path) -> Uploads:
-    return Uploads(Folder(root))
+def uploads(root: Path) -> PartsFolder:
+    return PartsFolder(ObjectFolder(root))
 
 
 def within(root: Path) -> list[str]:
@@ -33,23 +33,23 @@ def within(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
-def part(uploads: Uploads, upload: str, number: int = 1, data: bytes = b"part") -> None:
+def part(uploads: PartsFolder, upload: str, number: int = 1, data: bytes = b"part") -> None:
     draft = uploads.draft(KEY, upload)
     draft.write(data)
     uploads.keep(draft, KEY, upload, number)
     draft.discard()
 
 
-def test_nothing_of_an_upload_is_an_object(uploads: Uploads, root: Path) -> None:
+def test_nothing_of_an_upload_is_an_object(uploads: PartsFolder, root: Path) -> None:
     upload = uploads.begin(KEY)
     part(uploads, upload)
     uploads.draft(KEY, upload)  # and we die
-    assert list(Folder(root).walk("")) == []
+    assert list(ObjectFolder(root).walk("")) == []
     assert [found.upload for found in uploads.list("")] == [upload]
 
 
 @pytest.mark.parametrize("written", [b"", b"half a part"])
-def test_what_we_died_over_goes_with_the_upload(uploads: Uploads, root: Path, written: bytes) -> None:
+def test_what_we_died_over_goes_with_the_upload(uploads: PartsFolder, root: Path, written: bytes) -> None:
     upload = uploads.begin(KEY)
     part(uploads, upload)
     uploads.draft(KEY, upload).write(written)
@@ -68,7 +68,7 @@ def test_what_we_died_over_goes_with_the_upload(uploads: Uploads, root: Path, wr
     ],
 )
 def test_an_aborted_upload_becomes_nothing_any_more(
-    uploads: Uploads, root: Path, act: Callable[..., object]
+    uploads: PartsFolder, root: Path, act: Callable[..., object]
 ) -> None:
     upload = uploads.begin(KEY)
     draft = uploads.draft(KEY, upload)
@@ -82,7 +82,7 @@ def test_an_aborted_upload_becomes_nothing_any_more(
 
 @pytest.mark.parametrize("call", ["keep", "publish"])
 def test_an_upload_aborted_at_that_very_moment_is_not_there(
-    uploads: Uploads, root: Path, monkeypatch: pytest.MonkeyPatch, call: str
+    uploads: PartsFolder, root: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     upload = uploads.begin(KEY)
     draft = uploads.draft(KEY, upload)
@@ -99,7 +99,7 @@ def test_an_upload_aborted_at_that_very_moment_is_not_there(
     assert within(root) == []
 
 
-def test_a_failure_of_the_disk_is_no_absence(uploads: Uploads, root: Path) -> None:
+def test_a_failure_of_the_disk_is_no_absence(uploads: PartsFolder, root: Path) -> None:
     upload = uploads.begin(Key("a/b"))
     draft = uploads.draft(Key("a/b"), upload)
     (root / "a").write_bytes(b"in the way")
@@ -109,7 +109,7 @@ def test_a_failure_of_the_disk_is_no_absence(uploads: Uploads, root: Path) -> No
     assert [found.upload for found in uploads.list("")] == [upload]
 
 
-def test_a_part_replaced_meanwhile_is_noticed(uploads: Uploads) -> None:
+def test_a_part_replaced_meanwhile_is_noticed(uploads: PartsFolder) -> None:
     upload = uploads.begin(KEY)
     part(uploads, upload)
     before = uploads.held(KEY, upload)[1]
@@ -120,7 +120,7 @@ def test_a_part_replaced_meanwhile_is_noticed(uploads: Uploads) -> None:
     draft.discard()
 
 
-def test_what_was_half_made_or_half_removed_is_forgotten_in_passing(uploads: Uploads, root: Path) -> None:
+def test_what_was_half_made_or_half_removed_is_forgotten_in_passing(uploads: PartsFolder, root: Path) -> None:
     old, new = root / ".parts" / f".{'0' * 32}", root / ".parts" / f".{'1' * 32}"
     for place in (old, new):
         place.mkdir(parents=True)
@@ -130,8 +130,8 @@ def test_what_was_half_made_or_half_removed_is_forgotten_in_passing(uploads: Upl
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_drafts_that_we_died_over_are_forgotten_in_passing(uploads: Uploads, root: Path) -> None:
-    old, new = Draft(Folder(root)), Draft(Folder(root))
+def test_drafts_that_we_died_over_are_forgotten_in_passing(uploads: PartsFolder, root: Path) -> None:
+    old, new = Draft(ObjectFolder(root)), Draft(ObjectFolder(root))
     [path, _] = (root / ".uploads").iterdir()
     os.utime(path, (0, 0))
     assert uploads.list("") == []
@@ -142,7 +142,9 @@ def test_drafts_that_we_died_over_are_forgotten_in_passing(uploads: Uploads, roo
 
 
 @pytest.mark.parametrize("spelling", ["../x", ".parts/x", "", "a//b", "a\0b"])
-def test_no_upload_is_begun_for_what_cannot_be_an_object(uploads: Uploads, root: Path, spelling: str) -> None:
+def test_no_upload_is_begun_for_what_cannot_be_an_object(
+    uploads: PartsFolder, root: Path, spelling: str
+) -> None:
     with pytest.raises(NotFound):
         uploads.begin(Key(spelling))
     assert not root.exists()

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 from imgproxy.image.formats import Format
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 
 FIRST_BYTES = 65_536
 """How much of a file the type is told from; an SVG's comments may be so long."""
@@ -41,7 +41,7 @@ class Opened(Protocol):
     """An image whose header was read and whose pixels were not."""
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> ImageHeader:
         """What the header says."""
 
     def page(self, number: int) -> Opened:

@@ -16,10 +16,10 @@ from imgproxy.engine.readers import pillow
 from imgproxy.engine.readers.family import Opened, Reader, Source
 from imgproxy.engine.readers.still import Still
 from imgproxy.errors import BrokenImage
-from imgproxy.image import brands
-from imgproxy.image.filters.family import Image
+from imgproxy.image import heif_brands
+from imgproxy.image.filters.base import Image
 from imgproxy.image.formats import Format
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 
 pi_heif.options.DECODE_THREADS = 1  # as many workers run as there are cores
 pi_heif.options.THUMBNAILS = False
@@ -30,7 +30,7 @@ _BANDS = {"L": (1, "b-w"), "LA": (2, "b-w"), "RGB": (3, "srgb"), "RGBA": (4, "sr
 
 
 def _claims(first: bytes) -> Format | None:
-    return Format.HEIC if brands.is_heic(first) else None
+    return Format.HEIC if heif_brands.is_heic(first) else None
 
 
 def _open(source: Source, format_: Format, _dpi: float) -> Opened:
@@ -38,11 +38,11 @@ def _open(source: Source, format_: Format, _dpi: float) -> Opened:
         file = pi_heif.open_heif(BytesIO(source.data), convert_hdr_to_8bit=True)
         image = file[file.primary_index]
         width, height = image.size
-        mode, info = image.mode.removesuffix(";16"), image.info
+        mode, info = image.mode.removesuffix(";16"), image.header
     if mode not in _BANDS or min(width, height) < 1:
         raise BrokenImage("the original is damaged: its header cannot be read")
     nclx = info.get("nclx_profile") or {}
-    facts = Facts(
+    facts = ImageHeader(
         format_,
         width,
         height,

@@ -12,9 +12,9 @@ from imgproxy.engine.readers import pillow
 from imgproxy.engine.readers.family import Opened, Reader, Source, prefixed
 from imgproxy.engine.readers.still import Still
 from imgproxy.errors import BrokenImage
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 from imgproxy.image.formats import Format
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -36,7 +36,7 @@ def _open(source: Source, format_: Format, _dpi: float) -> Opened:
             raise BrokenImage("the original is damaged: its pixels cannot be decoded")
         return pillow.pixels(frame)
 
-    return Still(Facts(format_, width, height, alpha=True), decode)
+    return Still(ImageHeader(format_, width, height, alpha=True), decode)
 
 
 def _sides(data: bytes, at: int) -> tuple[int, int]:

@@ -8,13 +8,13 @@ from imgproxy.engine.readers import pillow
 from imgproxy.engine.readers.family import Opened, Reader, Source, prefixed
 from imgproxy.engine.readers.still import Still
 from imgproxy.image.formats import Format
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 
 
 def _open(source: Source, format_: Format, _dpi: float) -> Opened:
     with pillow.translated():
         image = pillow.Jpeg2KImageFile(BytesIO(source.data))
-    facts = Facts(format_, image.width, image.height, alpha=pillow.has_alpha(image))
+    facts = ImageHeader(format_, image.width, image.height, alpha=pillow.has_alpha(image))
     return Still(facts, lambda: pillow.pixels(image))
 
 

@@ -15,9 +15,9 @@ from imgproxy.engine.readers import pillow
 from imgproxy.engine.readers.family import Opened, Reader, Source, prefixed
 from imgproxy.engine.readers.still import Still
 from imgproxy.errors import BrokenImage
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 from imgproxy.image.formats import Format
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 
 _CODESTREAM = b"\xff\x0a"
 _CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n"
@@ -130,7 +130,7 @@ def _codestream(data: bytes) -> bytes:
 
 def _open(source: Source, format_: Format, _dpi: float) -> Opened:
     header = _header(source.data)
-    facts = Facts(format_, header.width, header.height, alpha=header.alpha)
+    facts = ImageHeader(format_, header.width, header.height, alpha=header.alpha)
     return Still(facts, lambda: _pixels(source.data))
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from imgproxy.engine import vips
 from imgproxy.engine.readers import isobmff
 from imgproxy.engine.readers.family import Opened, Reader, Source
-from imgproxy.image import brands
+from imgproxy.image import heif_brands
 from imgproxy.image.formats import Format
 
 _MARKS = (
@@ -38,7 +38,7 @@ def _claims(first: bytes) -> Format | None:
     for at, mark, format_ in _MARKS:
         if first.startswith(mark, at):
             return format_
-    if brands.is_avif(first):
+    if heif_brands.is_avif(first):
         return Format.AVIF
     return Format.SVG if _is_svg(first) else None
 

@@ -17,9 +17,9 @@ from imgproxy.engine import vips
 from imgproxy.engine.readers import pillow
 from imgproxy.engine.readers.family import Opened, Reader, Source
 from imgproxy.errors import BrokenImage, UnsupportedImage
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 from imgproxy.image.formats import Format
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 
 _POINTS = 72
 _HEAD = 1024  # bytes; where readers look for the mark (ISO 32000-1, annex H, note 13)
@@ -36,7 +36,7 @@ class _Document:
     document: Any
     dpi: float
     number: int
-    facts: Facts
+    facts: ImageHeader
 
     def page(self, number: int) -> _Document:
         return _at(self.document, self.dpi, number)
@@ -70,7 +70,9 @@ def _at(document: Any, dpi: float, number: int) -> _Document:
         width, height = (side * dpi / _POINTS for side in document[number].get_size())
     if not (width > 0 and height > 0):
         raise BrokenImage("the original is damaged: its page has no size")
-    facts = Facts(Format.PDF, max(1, round(width)), max(1, round(height)), pages=pages, exact=(width, height))
+    facts = ImageHeader(
+        Format.PDF, max(1, round(width)), max(1, round(height)), pages=pages, exact=(width, height)
+    )
     return _Document(document, dpi, number, facts)
 
 

@@ -15,7 +15,7 @@ from PIL import Image as PillowImage
 
 from imgproxy.engine import vips
 from imgproxy.errors import BrokenImage, ImageTooLarge
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 
 PillowImage.MAX_IMAGE_PIXELS = None  # limits are ours, and come before
 
@@ -49,7 +49,7 @@ def translated() -> Iterator[None]:
 
 def has_alpha(image: Any) -> bool:
     """Whether pixels of an opened file may be transparent."""
-    return image.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.info
+    return image.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.header
 
 
 def pixels(image: Any) -> Image:
@@ -58,11 +58,11 @@ def pixels(image: Any) -> Image:
         image.load()
         if image.mode == "I;16":
             return vips.from_memory(
-                image.tobytes(), image.width, image.height, 1, "grey16", image.info.get("icc_profile")
+                image.tobytes(), image.width, image.height, 1, "grey16", image.header.get("icc_profile")
             )
         if image.mode not in _INTERPRETATIONS:
             image = image.convert("RGBA" if has_alpha(image) else "L" if image.mode == "1" else "RGB")
         bands, interpretation = _INTERPRETATIONS[image.mode]
         return vips.from_memory(
-            image.tobytes(), image.width, image.height, bands, interpretation, image.info.get("icc_profile")
+            image.tobytes(), image.width, image.height, bands, interpretation, image.header.get("icc_profile")
         )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from imgproxy.image.filters.family import Image
-from imgproxy.image.info import Facts
+from imgproxy.image.filters.base import Image
+from imgproxy.image.header import ImageHeader
 
 
 @dataclass(frozen=True, slots=True)
 class Still:
     """See `family.Opened`."""
 
-    facts: Facts
+    facts: ImageHeader
     decode: Callable[[], Image]
 
     def page(self, number: int) -> Still:  # noqa: ARG002  there is one

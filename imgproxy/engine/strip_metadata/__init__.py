@@ -13,7 +13,7 @@ from collections.abc import Callable
 from imgproxy.engine.strip_metadata import boxes, chunks, gif, jpeg, tiff
 from imgproxy.engine.worker_protocol import Rendered
 from imgproxy.errors import BrokenImage, UnsupportedImage
-from imgproxy.image import brands
+from imgproxy.image import heif_brands
 from imgproxy.image.formats import STRIPPED, Format
 
 _STRIP: dict[Format, Callable[[bytes], bytes]] = {
@@ -65,5 +65,5 @@ def render(original: int | None, result: int) -> Rendered:
 
 def _format(data: bytes) -> Format | None:
     if data[4:8] == b"ftyp":
-        return Format.AVIF if brands.is_avif(data[:4096]) else Format.HEIC
+        return Format.AVIF if heif_brands.is_avif(data[:4096]) else Format.HEIC
     return next((format_ for at, mark, format_ in _MARKS if data.startswith(mark, at)), None)

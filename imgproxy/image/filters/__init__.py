@@ -5,13 +5,13 @@ from __future__ import annotations
 from imgproxy.errors import BadArgument
 from imgproxy.image.filters.attachment import ATTACHMENT
 from imgproxy.image.filters.background_color import BACKGROUND_COLOR
+from imgproxy.image.filters.base import Filter, FilterCall
 from imgproxy.image.filters.blur import BLUR
 from imgproxy.image.filters.brightness import BRIGHTNESS
 from imgproxy.image.filters.contrast import CONTRAST
 from imgproxy.image.filters.dpi import DPI
 from imgproxy.image.filters.dpr import DPR
 from imgproxy.image.filters.expire import EXPIRE
-from imgproxy.image.filters.family import Call, Filter
 from imgproxy.image.filters.fill import FILL
 from imgproxy.image.filters.focal import FOCAL
 from imgproxy.image.filters.format import FORMAT
@@ -83,6 +83,6 @@ def named(name: str) -> Filter:
     return found
 
 
-def parse_call(name: str, arguments: str) -> Call:
+def parse_call(name: str, arguments: str) -> FilterCall:
     """Read one filter of a URL; raise `BadArgument` naming the filter and what is wrong."""
     return named(name).call(arguments)

@@ -2,8 +2,8 @@
 
 from imgproxy.image.colour import Colour
 from imgproxy.image.filters.arguments import Paint
+from imgproxy.image.filters.base import Filter, Image, Stage
 from imgproxy.image.filters.canvas import mean_colour
-from imgproxy.image.filters.family import Filter, Image, Stage
 
 
 def _apply(image: Image, _stage: Stage, colour: Colour | str) -> Image:

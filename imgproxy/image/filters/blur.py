@@ -4,7 +4,7 @@ Each frame is blurred by itself, with colours weighted by alpha; imagor does nei
 """
 
 from imgproxy.image.filters.arguments import Number
-from imgproxy.image.filters.family import Filter, Image, Stage, gaussian
+from imgproxy.image.filters.base import Filter, Image, Stage, gaussian
 
 
 def _sigma(radius: float, sigma: float | None) -> float:

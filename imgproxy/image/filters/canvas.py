@@ -1,7 +1,7 @@
 """Put a picture on a larger canvas: what `fill` and `padding` have in common."""
 
 from imgproxy.image.colour import Colour
-from imgproxy.image.filters.family import Image, Stage, gaussian
+from imgproxy.image.filters.base import Image, Stage, gaussian
 
 _BLUR_SIGMA = 50
 _PROBE = 64  # pixels; a mean needs no more

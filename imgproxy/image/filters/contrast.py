@@ -1,7 +1,7 @@
 """contrast(percent): stretch or flatten around middle grey, by the 259 formula (imagor)."""
 
 from imgproxy.image.filters.arguments import Number
-from imgproxy.image.filters.family import Filter, Image, Stage, on_colours
+from imgproxy.image.filters.base import Filter, Image, Stage, on_colours
 
 
 def _apply(image: Image, _stage: Stage, percent: float) -> Image:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from imgproxy.image.filters.arguments import Integer
-from imgproxy.image.filters.family import Filter
+from imgproxy.image.filters.base import Filter
 from imgproxy.image.options import Options
 
 _FAR = 253_402_300_799_000  # the last second of the year 9999

@@ -6,8 +6,8 @@ transparent parts are filled too, is always true here, as in imagor.
 
 from imgproxy.image.colour import Colour
 from imgproxy.image.filters.arguments import Paint, Word
+from imgproxy.image.filters.base import Extent, Filter, Image, Stage
 from imgproxy.image.filters.canvas import nanoseconds, place
-from imgproxy.image.filters.family import Extent, Filter, Image, Stage
 
 
 def _resizes(extent: Extent, *_: object) -> Extent:

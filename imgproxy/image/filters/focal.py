@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from imgproxy.errors import BadArgument
 from imgproxy.image.filters.arguments import Number
-from imgproxy.image.filters.family import Filter
+from imgproxy.image.filters.base import Filter
 from imgproxy.image.gravity import Region
 from imgproxy.image.options import Options
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from imgproxy.errors import BadArgument
 from imgproxy.image.filters.arguments import Argument
-from imgproxy.image.filters.family import Filter
+from imgproxy.image.filters.base import Filter
 from imgproxy.image.formats import ALIASES, WRITTEN, Format, parse_format
 from imgproxy.image.options import Options
 

@@ -1,6 +1,6 @@
 """grayscale(): luminance only."""
 
-from imgproxy.image.filters.family import Filter, Image, Stage
+from imgproxy.image.filters.base import Filter, Image, Stage
 
 
 def _apply(image: Image, _stage: Stage) -> Image:

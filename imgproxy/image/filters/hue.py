@@ -1,7 +1,7 @@
 """hue(degrees): turn every colour around the hue circle, in LCh."""
 
 from imgproxy.image.filters.arguments import Number
-from imgproxy.image.filters.family import Filter, Image, Stage, on_colours
+from imgproxy.image.filters.base import Filter, Image, Stage, on_colours
 
 
 def _apply(image: Image, _stage: Stage, degrees: float) -> Image:

@@ -6,7 +6,7 @@ Formats without a quality stay as they are.
 from dataclasses import replace
 
 from imgproxy.image.filters.arguments import Integer
-from imgproxy.image.filters.family import Filter
+from imgproxy.image.filters.base import Filter
 from imgproxy.image.options import Options
 
 

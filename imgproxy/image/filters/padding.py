@@ -5,8 +5,8 @@ Two lengths are horizontal and vertical, as in the URL's padding segment.
 
 from imgproxy.image.colour import Colour
 from imgproxy.image.filters.arguments import Integer, Paint
+from imgproxy.image.filters.base import Extent, Filter, Image, Stage
 from imgproxy.image.filters.canvas import nanoseconds, place
-from imgproxy.image.filters.family import Extent, Filter, Image, Stage
 
 _LONGEST = 8192
 

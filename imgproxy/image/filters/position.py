@@ -43,7 +43,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Place(Argument):
+class PositionArgument(Argument):
     """A position along one axis: pixels, `10p` or `0.1` of the picture, or words such as `right-20`."""
 
     @property

@@ -4,7 +4,7 @@ Presets are opened while the URL is read (`dialects`), so this option is never s
 """
 
 from imgproxy.image.filters.arguments import Text
-from imgproxy.image.filters.family import Filter
+from imgproxy.image.filters.base import Filter
 from imgproxy.image.options import Options
 
 

@@ -5,7 +5,7 @@ and so does what would leave no pixel.
 """
 
 from imgproxy.image.filters.arguments import Number
-from imgproxy.image.filters.family import Extent, Filter, Image, Stage
+from imgproxy.image.filters.base import Extent, Filter, Image, Stage
 
 
 def _factor(proportion: float) -> float:

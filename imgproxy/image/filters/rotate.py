@@ -1,7 +1,7 @@
 """rotate(angle): turn counter-clockwise by 0, 90, 180 or 270 degrees, after resizing (thumbor, imagor)."""
 
 from imgproxy.image.filters.arguments import Word
-from imgproxy.image.filters.family import Extent, Filter, Image, Stage
+from imgproxy.image.filters.base import Extent, Filter, Image, Stage
 
 _CLOCKWISE = {"90": "d270", "180": "d180", "270": "d90"}
 

@@ -5,7 +5,7 @@ The arguments are imagor's; thumbor's `(r,red,green,blue)` would be read as `ry`
 
 from imgproxy.image.colour import Colour
 from imgproxy.image.filters.arguments import Integer, Paint
-from imgproxy.image.filters.family import Filter, Image, Stage
+from imgproxy.image.filters.base import Filter, Image, Stage
 
 _LARGEST = 8192
 

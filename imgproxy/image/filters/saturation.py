@@ -1,7 +1,7 @@
 """saturation(percent): more or less chroma, in LCh; -100 is grey (imagor)."""
 
 from imgproxy.image.filters.arguments import Number
-from imgproxy.image.filters.family import Filter, Image, Stage, on_colours
+from imgproxy.image.filters.base import Filter, Image, Stage, on_colours
 
 
 def _apply(image: Image, _stage: Stage, percent: float) -> Image:

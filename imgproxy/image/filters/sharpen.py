@@ -6,7 +6,7 @@ A third argument, thumbor's `luminance_only`, is always true here.
 """
 
 from imgproxy.image.filters.arguments import Number, Word
-from imgproxy.image.filters.family import Filter, Image, Stage, premultiplied
+from imgproxy.image.filters.base import Filter, Image, Stage, premultiplied
 
 _SMALLEST, _LARGEST, _DEFAULT = 0.000001, 10, 0.5  # libvips complains to the terminal beyond the two
 

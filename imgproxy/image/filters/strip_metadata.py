@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from imgproxy.image.filters.family import Filter
+from imgproxy.image.filters.base import Filter
 from imgproxy.image.options import Options
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from imgproxy.errors import BadArgument
 from imgproxy.image.filters.arguments import Argument, Integer, Number
-from imgproxy.image.filters.family import Filter, Image, Stage
-from imgproxy.image.filters.position import Place, Position
+from imgproxy.image.filters.base import Filter, Image, Stage
+from imgproxy.image.filters.position import Position, PositionArgument
 from imgproxy.image.source import decode_name
 
 _LONGEST = 8192
@@ -73,8 +73,8 @@ WATERMARK = Filter(
     "watermark",
     (
         _Name("key"),
-        Place("x"),
-        Place("y"),
+        PositionArgument("x"),
+        PositionArgument("y"),
         Number("alpha", 0, 100, 0.0),
         _Share("w", 1, 1000, None),
         _Share("h", 1, 1000, None),

@@ -8,7 +8,7 @@ storage    the promises of a storage, kept with both
 from __future__ import annotations
 
 from imgproxy.storage.bucket import S3Options
-from imgproxy.storage.s3.multipart import Multipart
+from imgproxy.storage.s3.multipart import S3Multipart
 from imgproxy.storage.s3.storage import S3Storage
 
-__all__ = ["Multipart", "S3Options", "S3Storage"]
+__all__ = ["S3Multipart", "S3Options", "S3Storage"]

@@ -26,7 +26,7 @@ from imgproxy.storage.hidden import require_visible
 from imgproxy.storage.retry import Retry
 
 
-class Door:
+class S3Client:
     """The client of one bucket: adds bucket and prefix, tries again, translates what goes wrong."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Door:
         self._clients = clients
 
     @classmethod
-    async def build(cls, options: S3Options, retry: Retry) -> Door:
+    async def build(cls, options: S3Options, retry: Retry) -> S3Client:
         """Make clients for ourselves and for signing what browsers will call; nothing is called yet."""
         session = get_session()
         outside = replace(options, endpoint=options.public_endpoint)
@@ -119,7 +119,7 @@ class BrokenOff(StorageFailed):
         super().__init__("the object ended before its announced length")
 
 
-class OutOfRange(StorageFailed):
+class UnsatisfiableRange(StorageFailed):
     """The range asked for begins behind the object's end."""
 
 
@@ -133,7 +133,7 @@ class Refused(StorageFailed):
 
 _BY_CODE: dict[str, type[ImgproxyError]] = {
     "NoSuchBucket": StorageFailed,  # a 404 that says nothing of the object
-    "InvalidRange": OutOfRange,
+    "InvalidRange": UnsatisfiableRange,
     "InvalidPart": BadParts,
     "InvalidPartOrder": BadParts,
     "EntityTooSmall": BadParts,
@@ -149,7 +149,7 @@ _BY_STATUS: dict[int, type[ImgproxyError]] = {
     403: Refused,
     404: NotFound,
     408: StorageSlow,
-    416: OutOfRange,
+    416: UnsatisfiableRange,
 }
 
 _MESSAGES: dict[type[ImgproxyError], str] = {

@@ -14,14 +14,14 @@ from typing import Any, Protocol
 
 from imgproxy.errors import ImgproxyError, NotFound, StorageFailed
 from imgproxy.image.source import Key
-from imgproxy.storage import MAX_PARTS, Part, Unfinished
+from imgproxy.storage import MAX_PARTS, Part, UnfinishedUpload
 from imgproxy.storage.assembly import in_order
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 PART_BYTES = 8 * 1024 * 1024
 
 
-class Door(Protocol):
+class S3Client(Protocol):
     """What is needed of `client`."""
 
     prefix: str
@@ -35,10 +35,10 @@ class Door(Protocol):
         """Return a URL that allows one call to whoever holds it."""
 
 
-class Multipart:
+class S3Multipart:
     """Uploads in parts, each known by its key and the name S3 gave it."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: S3Client) -> None:
         self._door = door
 
     async def begin(self, key: Key, *, content_type: str | None = None) -> str:
@@ -100,7 +100,7 @@ class Multipart:
         with suppress(NotFound):
             await self._door.call("abort_multipart_upload", key=key, UploadId=upload)
 
-    async def list(self, prefix: str = "") -> AsyncIterator[Unfinished]:
+    async def list(self, prefix: str = "") -> AsyncIterator[UnfinishedUpload]:
         """Every unfinished upload to a key that begins with `prefix`."""
         after: tuple[str, str] = ("", "")
         while True:
@@ -147,9 +147,9 @@ def _part(listed: dict[str, Any]) -> Part:
     return Part(_said(listed, "PartNumber"), _said(listed, "ETag"), _said(listed, "Size"))
 
 
-def _unfinished(listed: dict[str, Any], prefix: str) -> Unfinished:
+def _unfinished(listed: dict[str, Any], prefix: str) -> UnfinishedUpload:
     begun = _said(listed, "Initiated").timestamp()
-    return Unfinished(Key(_said(listed, "Key").removeprefix(prefix)), _said(listed, "UploadId"), begun)
+    return UnfinishedUpload(Key(_said(listed, "Key").removeprefix(prefix)), _said(listed, "UploadId"), begun)
 
 
 def _said(answer: dict[str, Any], name: str) -> Any:

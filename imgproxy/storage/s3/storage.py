@@ -14,14 +14,14 @@ from typing import Any, Literal
 
 from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.image.source import Key
-from imgproxy.storage import Head, Original
+from imgproxy.storage import Head, OpenObject
 from imgproxy.storage.blocks import blocks
 from imgproxy.storage.bucket import S3Options
 from imgproxy.storage.hidden import is_hidden
 from imgproxy.storage.memfd import Memfd, refuse_above
 from imgproxy.storage.retry import Retry
-from imgproxy.storage.s3.client import BrokenOff, Door, Invalid, OutOfRange, translated
-from imgproxy.storage.s3.multipart import PART_BYTES, Multipart
+from imgproxy.storage.s3.client import BrokenOff, Invalid, S3Client, UnsatisfiableRange, translated
+from imgproxy.storage.s3.multipart import PART_BYTES, S3Multipart
 
 _CHUNK = 256 * 1024
 _VERSION = re.compile(r"[!#-~]+")  # what may stand between the quotes of an ETag (RFC 9110 8.8.3)
@@ -31,20 +31,20 @@ _RETRY = Retry()
 class S3Storage:
     """A flat space of keys: a bucket, or what lies under a prefix in it."""
 
-    def __init__(self, door: Door) -> None:
-        self.multipart = Multipart(door)
+    def __init__(self, door: S3Client) -> None:
+        self.multipart = S3Multipart(door)
         self._door = door
 
     @classmethod
     async def connect(cls, options: S3Options, *, retry: Retry = _RETRY) -> S3Storage:
         """Make ready to call; nothing is called yet, `check` does that."""
-        return cls(await Door.build(options, retry))
+        return cls(await S3Client.build(options, retry))
 
     async def head(self, key: Key) -> Head:
         """Describe an object."""
         return _describe(await self._door.call("head_object", key=key))
 
-    async def open(self, key: Key, *, limit: int) -> Original:
+    async def open(self, key: Key, *, limit: int) -> OpenObject:
         """Download an object into memory."""
         async with self._door.in_time():
             try:
@@ -65,7 +65,7 @@ class S3Storage:
         )
         try:
             answer = await self._door.call("get_object", key=key, **span)
-        except OutOfRange:
+        except UnsatisfiableRange:
             return
         with closing(answer["Body"]) as body:
             if span and "ContentRange" not in answer:
@@ -151,7 +151,7 @@ class S3Storage:
         """Give back connections."""
         await self._door.close()
 
-    async def _download(self, key: Key, limit: int) -> Original:
+    async def _download(self, key: Key, limit: int) -> OpenObject:
         answer = await self._door.call("get_object", key=key)
         with closing(answer["Body"]) as body, closing(Memfd(limit=limit)) as memfd:
             head = _describe(answer)

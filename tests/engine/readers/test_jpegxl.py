@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from imgproxy.engine import readers
 from imgproxy.errors import BrokenImage, ImageTooLarge
 from imgproxy.image.formats import Format
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 from tests.engine.readers.files import boxes, pillowed, quarters
 from tests.pictures import CORNERS, corners, descriptor, encoded, made, noise
 
 
-def _facts(data: bytes) -> Facts:
+def _facts(data: bytes) -> ImageHeader:
     with descriptor(data) as number:
         return readers.open_image(number).facts
 

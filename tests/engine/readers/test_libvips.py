@@ -7,12 +7,12 @@ import pytest
 from imgproxy.engine import readers
 from imgproxy.errors import UnsupportedImage
 from imgproxy.image.formats import Format
-from imgproxy.image.info import Facts
+from imgproxy.image.header import ImageHeader
 from imgproxy.image.plan import Ceiling
 from tests.pictures import BLUE, RED, animation, descriptor, encoded, made, plain, quadrants, svg
 
 
-def _facts(data: bytes) -> Facts:
+def _facts(data: bytes) -> ImageHeader:
     with descriptor(data) as number:
         return readers.open_image(number).facts
 

@@ -20,8 +20,8 @@ from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from imgproxy.api.cors import Cors
-from imgproxy.api.delivery import Files
-from imgproxy.api.gateway import Gateway
+from imgproxy.api.get_object import Files
+from imgproxy.api.object_gateway import ObjectGateway
 from imgproxy.cache.memory import MemoryTier
 from imgproxy.cache.tiers import Tiers
 from imgproxy.dialects import Grammar
@@ -117,9 +117,9 @@ class World:
         self.registrar = Registrar(**same, freezer=freezer, tell=self.tell)
         self.streams = Streams(**stored, examiner=examiner, terms=terms, freezer=freezer)
         self.changes = Changes(**same, tell=self.tell)
-        tickets = getattr(self.storage, "tickets", None)
+        url_signer = getattr(self.storage, "url_signer", None)
         self.reading = Reading(
-            database=self.database, objects=self.storage, clock=clock, ttl=URL_SECONDS, tickets=tickets
+            database=self.database, objects=self.storage, clock=clock, ttl=URL_SECONDS, url_signer=url_signer
         )
         self.outbox = Outbox(self.database, keepers(self.storage, self.front), clock=clock)
         self.retention = Retention(self.database, names=self.names, rescue=self._rescue if auto else None)
@@ -167,11 +167,11 @@ class World:
             clock=self.clock.seconds,
         )
         edge = web.route("*", "/{target:(?s:.*)}", images.handle)
-        if not hasattr(self.storage, "tickets"):
+        if not hasattr(self.storage, "url_signer"):
             return [edge]
-        gateway = Gateway(
+        gateway = ObjectGateway(
             Files(self.access, self.storage),
-            tickets=self.storage.tickets,
+            url_signer=self.storage.url_signer,
             sink=self.storage,
             cors=Cors(()),
             access_log=self.access_log,

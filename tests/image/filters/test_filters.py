@@ -14,14 +14,14 @@ from imgproxy.errors import BadArgument
 from imgproxy.image import filters
 from imgproxy.image.colour import Colour
 from imgproxy.image.filters import FILTERS, named, parse_call
-from imgproxy.image.filters.family import Call, Filter
+from imgproxy.image.filters.base import Filter, FilterCall
 from imgproxy.image.filters.position import Position
 from imgproxy.image.formats import Format
 from imgproxy.image.gravity import Region
 from imgproxy.image.options import Options
 from imgproxy.image.transform import Limits, Transform, build
 
-SHARED = {"__init__", "arguments", "canvas", "family", "position"}
+SHARED = {"__init__", "arguments", "canvas", "base", "position"}
 FILES = {path.stem for path in Path(filters.__path__[0]).glob("*.py")} - SHARED
 RED = Colour(255, 0, 0)
 
@@ -102,7 +102,7 @@ IDLE = [
 ]  # fmt: skip
 
 
-def call(text: str) -> Call:
+def call(text: str) -> FilterCall:
     name, _, arguments = text.removesuffix(")").partition("(")
     return parse_call(name, arguments)
 

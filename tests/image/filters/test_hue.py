@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imgproxy.image.filters.family import Image
+from imgproxy.image.filters.base import Image
 from tests.pictures import canonical, made, plain, refusal
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgproxy.errors import BadArgument
-from imgproxy.image.filters.position import Place, Position
+from imgproxy.image.filters.position import Position, PositionArgument
 
-PLACE = Place("x")
+PLACE = PositionArgument("x")
 
 
 @pytest.mark.parametrize(

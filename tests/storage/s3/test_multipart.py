@@ -12,7 +12,7 @@ from imgproxy.errors import StorageFailed
 from imgproxy.image.source import Key
 from imgproxy.storage import Part
 from imgproxy.storage.s3 import multipart
-from imgproxy.storage.s3.multipart import Multipart
+from imgproxy.storage.s3.multipart import S3Multipart
 from tests.storage.contract import KEY
 
 
@@ -49,7 +49,7 @@ async def following(*parts: bytes) -> AsyncIterator[BytesIO]:
 
 async def test_blocks_become_parts_of_one_object() -> None:
     door = FakeDoor()
-    await Multipart(door).store(KEY, BytesIO(b"first"), following(b"second", b"third"))
+    await S3Multipart(door).store(KEY, BytesIO(b"first"), following(b"second", b"third"))
     assert door.calls == ["create_multipart_upload", *["upload_part"] * 3, "complete_multipart_upload"]
 
 
@@ -57,7 +57,7 @@ async def test_blocks_become_parts_of_one_object() -> None:
 async def test_what_goes_wrong_is_aborted(failing: str) -> None:
     door = FakeDoor(**{failing: StorageFailed("first")}, abort_multipart_upload=StorageFailed("second"))
     with pytest.raises(StorageFailed, match="first"):
-        await Multipart(door).store(KEY, BytesIO(b"first"), following())
+        await S3Multipart(door).store(KEY, BytesIO(b"first"), following())
     assert door.calls[-1] == "abort_multipart_upload"
 
 
@@ -65,7 +65,7 @@ async def test_parts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multipart, "MAX_PARTS", 2)
     door = FakeDoor()
     with pytest.raises(StorageFailed, match="larger than the storage takes"):
-        await Multipart(door).store(KEY, BytesIO(b"1"), following(b"2", b"3"))
+        await S3Multipart(door).store(KEY, BytesIO(b"1"), following(b"2", b"3"))
     assert door.calls.count("upload_part") == 2
     assert door.calls[-1] == "abort_multipart_upload"
 
@@ -75,9 +75,9 @@ async def test_parts_are_listed_to_the_end() -> None:
         return {"Parts": [{"PartNumber": number, "ETag": "e", "Size": 5}], "IsTruncated": more}
 
     door = FakeDoor(list_parts=[page(1, more=True), page(2, more=False)])
-    assert await Multipart(door).parts(KEY, "id") == [Part(1, "e", 5), Part(2, "e", 5)]
+    assert await S3Multipart(door).parts(KEY, "id") == [Part(1, "e", 5), Part(2, "e", 5)]
 
 
 async def test_listing_that_goes_on_with_nothing_ends() -> None:
     door = FakeDoor(list_parts={"IsTruncated": True})
-    assert await Multipart(door).parts(KEY, "id") == []
+    assert await S3Multipart(door).parts(KEY, "id") == []

@@ -8,7 +8,7 @@ from imgproxy.image.formats import Format
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ImageHeader:
     """A header's facts. `width` and `height` are stored pixels of one page, before EXIF orientation."""
 
     format: Format

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
-from imgproxy.dialects.params import Params
+from imgproxy.dialects.request import Params
 from imgproxy.image.filters import parse_call
 
 ON, OFF = ("", "1", "true"), ("0", "false")  # `?smart` alone says yes
@@ -20,7 +20,7 @@ Words = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class QueryParam:
     """One parameter. `read` raises `ValueError` for what is not `expected`."""
 
     name: str
@@ -42,7 +42,7 @@ def argument_text(params: Params, name: str) -> str | None:
     return next((arguments for each, arguments in params.filters if each == name), None)
 
 
-def length(name: str, field: str, alias: str) -> Parameter:
+def length(name: str, field: str, alias: str) -> QueryParam:
     """Set a side of the picture."""
 
     def read(value: str, _said: Said) -> Words:
@@ -50,7 +50,7 @@ def length(name: str, field: str, alias: str) -> Parameter:
             raise ValueError
         return {field: int(value)}
 
-    return Parameter(
+    return QueryParam(
         name,
         "a whole number of pixels",
         read,
@@ -59,10 +59,10 @@ def length(name: str, field: str, alias: str) -> Parameter:
     )
 
 
-def numbers(name: str, filter_name: str = "", *, alias: str = "") -> Parameter:
+def numbers(name: str, filter_name: str = "", *, alias: str = "") -> QueryParam:
     """Hand the value to a filter as it stands."""
     target = filter_name or name
-    return Parameter(
+    return QueryParam(
         name,
         f"what filters:{target}(…) takes",
         lambda value, _said: filtered(target, value),
@@ -71,14 +71,14 @@ def numbers(name: str, filter_name: str = "", *, alias: str = "") -> Parameter:
     )
 
 
-def text(name: str, filter_name: str, *, safe: str = "", bare: tuple[str, ...] = ()) -> Parameter:
+def text(name: str, filter_name: str, *, safe: str = "", bare: tuple[str, ...] = ()) -> QueryParam:
     """Hand the value to a filter that percent-decodes; `bare` values mean no argument."""
 
     def write(params: Params) -> str | None:
         arguments = argument_text(params, filter_name)
         return None if arguments is None else unquote(arguments)
 
-    return Parameter(
+    return QueryParam(
         name,
         f"what filters:{filter_name}(…) takes",
         lambda value, _said: filtered(filter_name, "" if value in bare else quote(value, safe=safe)),
@@ -86,7 +86,7 @@ def text(name: str, filter_name: str, *, safe: str = "", bare: tuple[str, ...] =
     )
 
 
-def switch(name: str, on: str, off: str = "") -> Parameter:
+def switch(name: str, on: str, off: str = "") -> QueryParam:
     """Set or do not set a filter without arguments; `off` is the filter that says no."""
 
     def read(value: str, _said: Said) -> Words:
@@ -100,4 +100,4 @@ def switch(name: str, on: str, off: str = "") -> Parameter:
             return "1"
         return "0" if off and (off, "") in params.filters else None
 
-    return Parameter(name, "1 or 0", read, write)
+    return QueryParam(name, "1 or 0", read, write)

@@ -15,7 +15,7 @@ from imgproxy.files.access import MemoryAccess, Record
 from imgproxy.files.model import Visibility
 from imgproxy.image.source import Key
 from imgproxy.storage.memory import MemoryStorage
-from imgproxy.storage.ticket import Tickets
+from imgproxy.storage.signed_url import UrlSigner
 from tests.files.keeping import until
 from tests.storage.broken import HeldStorage
 from tests.storage.contract import ABSENT, KEY, chunked, stored
@@ -36,7 +36,7 @@ class Noted(MemoryStorage):
     """Notes which bytes are read."""
 
     def __init__(self) -> None:
-        super().__init__(Tickets(b"secret", clock=time.time))
+        super().__init__(UrlSigner(b"secret", clock=time.time))
         self.reads: list[tuple[int, int | None]] = []
 
     async def read(self, key: Key, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
@@ -282,7 +282,7 @@ def flip(access: MemoryAccess) -> None:
 
 
 def file_url(storage: MemoryStorage, *, generation: int = 1) -> str:
-    return storage.tickets.presign("GET", FILE, expires=60, generation=generation)
+    return storage.url_signer.presign("GET", FILE, expires=60, generation=generation)
 
 
 async def test_deliver_of_a_file_gives_its_bytes_whole_in_part_and_not_again(

@@ -80,15 +80,15 @@ class Filter:
     parse: Callable[[str], tuple[Any, ...]] | None = None
     """Reads the arguments where a comma list will not do."""
 
-    def call(self, text: str) -> Call:
+    def call(self, text: str) -> FilterCall:
         """Read the arguments; raise `BadArgument` saying which is wrong and what is expected."""
         if self.parse is not None:
-            return Call(self.name, self.parse(text))
-        return Call(self.name, parse_arguments(self.name, self.arguments, text))
+            return FilterCall(self.name, self.parse(text))
+        return FilterCall(self.name, parse_arguments(self.name, self.arguments, text))
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FilterCall:
     """A filter with values: what a URL asks for."""
 
     name: str

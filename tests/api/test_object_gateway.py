@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestServer
 
-from imgproxy.api import intake
+from imgproxy.api import put_object as put_module
 from imgproxy.image.source import Key
 from imgproxy.storage.local import LocalStorage
 from imgproxy.storage.memory import MemoryStorage
-from imgproxy.storage.ticket import Tickets
+from imgproxy.storage.signed_url import UrlSigner
 from imgproxy.telemetry import AccessLog
 from tests.files.keeping import until
 from tests.storage.broken import BrokenStorage
@@ -51,7 +51,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def storage(root: Path, clock: Clock) -> AsyncIterator[LocalStorage]:
-    storage = LocalStorage(root, Tickets(SECRET, clock=clock))
+    storage = LocalStorage(root, UrlSigner(SECRET, clock=clock))
     yield storage
     await storage.close()
 
@@ -138,7 +138,7 @@ class TestPut:
         self, server: TestServer, storage: LocalStorage
     ) -> None:
         url = await storage.presign("PUT", KEY, expires=60)
-        answer = await raw(server, put(url, f"Content-Length: {intake.MAX_BYTES + 1}"))
+        answer = await raw(server, put(url, f"Content-Length: {put_module.MAX_BYTES + 1}"))
         assert status(answer) == 413
 
     async def test_a_url_that_has_ended_says_so(
@@ -203,7 +203,7 @@ class TestPut:
                     taken, most = taken + len(chunk), max(most, len(chunk))
                 return await super().put(key, empty())
 
-        storage = Sink(Tickets(SECRET, clock=clock))
+        storage = Sink(UrlSigner(SECRET, clock=clock))
         url = await storage.presign("PUT", KEY, expires=60)
         async with (
             listening(storage) as server,
@@ -311,7 +311,7 @@ async def test_a_defect_is_logged_and_not_told(clock: Clock, caplog: pytest.LogC
         async def head(self, key: Key) -> Any:
             raise ZeroDivisionError("/secret/path")
 
-    storage = Defective(Tickets(SECRET, clock=clock))
+    storage = Defective(UrlSigner(SECRET, clock=clock))
     async with (
         listening(storage) as server,
         asking(server, "GET", await storage.presign("GET", KEY, expires=60)) as answer,
@@ -320,7 +320,7 @@ async def test_a_defect_is_logged_and_not_told(clock: Clock, caplog: pytest.LogC
     assert "/secret/path" in caplog.text
 
 
-async def test_the_log_has_the_path_and_not_the_ticket(storage: LocalStorage) -> None:
+async def test_the_log_has_the_path_and_not_the_signed_url(storage: LocalStorage) -> None:
     stream = io.StringIO()
     log = AccessLog(stream)
     await stored(storage)

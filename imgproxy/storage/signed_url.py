@@ -2,7 +2,7 @@
 
     /-/KEY?expires=&type=&length=&limit=&disposition=&generation=&upload=&part=&signature=
 
-A ticket is a value, and everything it says is under its signature, the method too. One ticket has one
+A signed URL is a value, and everything it says is under its signature, the method too. One signed URL has one
 signature, compared in constant time and as text: no second spelling of it passes. Pure: the secret and
 the clock are handed in.
 """
@@ -38,7 +38,7 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class SignedUrl:
     """What may be done, with what, until when."""
 
     method: Method
@@ -60,11 +60,11 @@ class Ticket:
     """A GET of the file of this key, not of an object, as long as the file has this generation."""
 
 
-_said = attrgetter(*(each.name for each in fields(Ticket)))  # astuple copies each value on its way
+_said = attrgetter(*(each.name for each in fields(SignedUrl)))  # astuple copies each value on its way
 
 
-class Tickets:
-    """Issues tickets, and reads those that it has issued."""
+class UrlSigner:
+    """Issue signed URLs, and reads those that it has issued."""
 
     def __init__(self, secret: bytes, *, clock: Callable[[], float]) -> None:
         """`clock` tells the seconds since 1970."""
@@ -83,9 +83,9 @@ class Tickets:
         disposition: str | None = None,
         generation: int | None = None,
     ) -> str:
-        """Return the path of a ticket that is good for `expires` seconds, as `Storage.presign` has it.
+        """Return the path of a signed URL that is good for `expires` seconds, as `Storage.presign` has it.
 
-        With a `generation` the key is a file's, and the ticket is void as soon as the file has another.
+        With a `generation` the key is a file's, and the signed URL is void as soon as the file has another.
         """
         bound: dict[str, Any] = (
             {"disposition": disposition, "generation": generation}
@@ -97,24 +97,24 @@ class Tickets:
     def presign_part(
         self, key: Key, upload: str, *, number: int, expires: int, limit: int | None = None
     ) -> str:
-        """Return the path of a ticket for one part, as `Multipart.presign` has it."""
+        """Return the path of a signed URL for one part, as `Multipart.presign` has it."""
         return self._issue("PUT", key, expires, limit=limit, upload=upload, part=number)
 
-    def read(self, method: str, target: str) -> Ticket:
-        """Read the raw target of a request; raise `NotSigned` unless its ticket is ours and still good."""
-        ticket = parse(method, target, secret=self._secret)
-        if self._clock() >= ticket.expires:
+    def read(self, method: str, target: str) -> SignedUrl:
+        """Read the raw target of a request; raise `NotSigned` unless it is signed and valid."""
+        signed = parse(method, target, secret=self._secret)
+        if self._clock() >= signed.expires:
             raise NotSigned("the URL has expired")
-        return ticket
+        return signed
 
     def _issue(self, method: Method, key: Key, expires: int, **bound: Any) -> str:
-        return generate(Ticket(method, key, int(self._clock()) + expires, **bound), secret=self._secret)
+        return generate(SignedUrl(method, key, int(self._clock()) + expires, **bound), secret=self._secret)
 
 
-class Ticketed:
+class SignedUrlStorage:
     """A storage whose URLs lead to us."""
 
-    tickets: Tickets
+    url_signer: UrlSigner
 
     async def presign(
         self,
@@ -127,8 +127,8 @@ class Ticketed:
         limit: int | None = None,
         disposition: str | None = None,
     ) -> str:
-        """Return the path of a ticket."""
-        return self.tickets.presign(
+        """Return the path of a signed URL."""
+        return self.url_signer.presign(
             method,
             key,
             expires=expires,
@@ -139,15 +139,15 @@ class Ticketed:
         )
 
 
-def generate(ticket: Ticket, *, secret: bytes) -> str:
-    """Write a ticket as a path with a query."""
-    given = {name: getattr(ticket, field) for name, field in _NAMES.items()}
+def generate(signed: SignedUrl, *, secret: bytes) -> str:
+    """Write a signed URL as a path with a query."""
+    given = {name: getattr(signed, field) for name, field in _NAMES.items()}
     query = {name: value for name, value in given.items() if value is not None}
-    query["signature"] = _signature(ticket, secret)
-    return f"{PREFIX}{quote(ticket.key)}?{urlencode(query, quote_via=quote)}"
+    query["signature"] = _signature(signed, secret)
+    return f"{PREFIX}{quote(signed.key)}?{urlencode(query, quote_via=quote)}"
 
 
-def parse(method: str, target: str, *, secret: bytes) -> Ticket:
+def parse(method: str, target: str, *, secret: bytes) -> SignedUrl:
     """Read what `generate` wrote, however a client has escaped it; raise `NotSigned` for anything else.
 
     Who may GET may ask for the headers alone.
@@ -159,19 +159,19 @@ def parse(method: str, target: str, *, secret: bytes) -> Ticket:
         if len(given) != len(pairs) or not path.startswith(PREFIX):
             raise _refusal()
         signature = given.pop("signature")
-        ticket = _ticket(method, unquote(path.removeprefix(PREFIX), errors="strict"), given)
+        signed = _signed_url(method, unquote(path.removeprefix(PREFIX), errors="strict"), given)
     except (KeyError, TypeError, ValueError):  # UnicodeError is a ValueError
         raise _refusal() from None
-    if not hmac.compare_digest(signature.encode(), _signature(ticket, secret).encode()):
+    if not hmac.compare_digest(signature.encode(), _signature(signed, secret).encode()):
         raise _refusal()
-    return ticket
+    return signed
 
 
-def _ticket(method: str, key: str, given: dict[str, str]) -> Ticket:
-    """Make a ticket of a query; raise `KeyError`, `TypeError` or `ValueError` if it is none."""
+def _signed_url(method: str, key: str, given: dict[str, str]) -> SignedUrl:
+    """Make a signed URL of a query; raise `KeyError`, `TypeError` or `ValueError` if it is none."""
     allowed: dict[str, Method] = {"GET": "GET", "HEAD": "GET", "PUT": "PUT"}
     bound = {_NAMES[name]: _number(text) if name in _NUMBERS else text for name, text in given.items()}
-    return Ticket(method=allowed[method], key=Key(key), **bound)  # type: ignore[arg-type]
+    return SignedUrl(method=allowed[method], key=Key(key), **bound)  # type: ignore[arg-type]
 
 
 def _number(text: str) -> int:
@@ -180,8 +180,8 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _signature(ticket: Ticket, secret: bytes) -> str:
-    said = json.dumps(_said(ticket), separators=(",", ":")).encode()
+def _signature(signed: SignedUrl, secret: bytes) -> str:
+    said = json.dumps(_said(signed), separators=(",", ":")).encode()
     digest = hmac.digest(secret, said, "sha256")
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
 

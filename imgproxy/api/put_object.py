@@ -20,7 +20,7 @@ from imgproxy.api.problems import Told
 from imgproxy.errors import FileTooLarge
 from imgproxy.image.source import Key
 from imgproxy.storage import Head, Part
-from imgproxy.storage.ticket import Ticket
+from imgproxy.storage.signed_url import SignedUrl
 
 MAX_BYTES = 5 * 1024**3  # of one PUT: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 SLOWEST = 1024
@@ -68,40 +68,40 @@ class Sink(Protocol):
         """Store an object, whole or not at all."""
 
 
-async def take(storage: Sink, ticket: Ticket, http: web.Request, *, patience: float) -> str:
+async def put_object(storage: Sink, signed: SignedUrl, http: web.Request, *, patience: float) -> str:
     """Store the body of a PUT, and return its ETag; raise `Refusal`."""
-    length = check(ticket, http)
+    length = check(signed, http)
     chunks = _body(http, length, patience)
-    if ticket.upload is not None and ticket.part is not None:
+    if signed.upload is not None and signed.part is not None:
         try:
             part = await storage.multipart.receive(
-                ticket.key,
-                ticket.upload,
-                number=ticket.part,
+                signed.key,
+                signed.upload,
+                number=signed.part,
                 chunks=chunks,
                 length=length,
-                limit=ticket.limit,
+                limit=signed.limit,
             )
         except FileTooLarge as error:
             raise Refusal(_TOO_LARGE, str(error)) from None
         return part.etag
-    head = await storage.put(ticket.key, chunks, content_type=http.headers.get("Content-Type"))
+    head = await storage.put(signed.key, chunks, content_type=http.headers.get("Content-Type"))
     return f'"{head.version}"'
 
 
-def check(ticket: Ticket, http: web.Request) -> int:
-    """Hold a PUT's headers against its ticket, before anything of the body; return its length."""
+def check(signed: SignedUrl, http: web.Request) -> int:
+    """Hold a PUT's headers against its signed URL, before anything of the body; return its length."""
     headers = http.headers
-    if ticket.content_type is not None and headers.get("Content-Type") != ticket.content_type:
-        raise Refusal(DENIED, f"the URL is for a PUT with Content-Type: {ticket.content_type}")
+    if signed.content_type is not None and headers.get("Content-Type") != signed.content_type:
+        raise Refusal(DENIED, f"the URL is for a PUT with Content-Type: {signed.content_type}")
     if headers.get("Content-Encoding", "identity") != "identity":
         raise Refusal(_CODED, "a body without Content-Encoding is expected")
     if http.content_length is None:
         raise Refusal(_NO_LENGTH, "a body with Content-Length is expected")
-    if ticket.content_length not in (None, http.content_length):
-        raise Refusal(DENIED, f"the URL is for a PUT of {ticket.content_length} bytes")
-    if ticket.limit is not None and http.content_length > ticket.limit:
-        raise Refusal(_TOO_LARGE, f"the URL is for at most {ticket.limit} bytes, got {http.content_length}")
+    if signed.content_length not in (None, http.content_length):
+        raise Refusal(DENIED, f"the URL is for a PUT of {signed.content_length} bytes")
+    if signed.limit is not None and http.content_length > signed.limit:
+        raise Refusal(_TOO_LARGE, f"the URL is for at most {signed.limit} bytes, got {http.content_length}")
     if http.content_length > MAX_BYTES:
         raise Refusal(_TOO_LARGE, f"one PUT has at most {MAX_BYTES} bytes: send more in parts")
     _digest(headers.get("Content-MD5"))

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from imgproxy.dialects.params import Params
-from imgproxy.dialects.vocabulary import BY_NAME, PARAMETERS
+from imgproxy.dialects.query_params import BY_NAME, QUERY_PARAMS
+from imgproxy.dialects.request import Params
 from imgproxy.errors import BadArgument
 from imgproxy.image.filters import FILTERS
 
@@ -62,11 +62,11 @@ def read(name: str, value: str, **beside: str) -> Params:
 
 
 def test_every_row_is_tried() -> None:
-    assert list(SAMPLES) == [row.name for row in PARAMETERS]
+    assert list(SAMPLES) == [row.name for row in QUERY_PARAMS]
 
 
 def test_no_two_rows_share_a_name() -> None:
-    names = Counter(name for row in PARAMETERS for name in (row.name, row.alias) if name)
+    names = Counter(name for row in QUERY_PARAMS for name in (row.name, row.alias) if name)
     assert set(names.values()) == {1}
     assert set(BY_NAME) == set(names)
 
@@ -80,7 +80,7 @@ def test_a_row_writes_what_it_read(name: str, value: str) -> None:
 def test_no_other_row_takes_a_rows_words_for_its_own(name: str, value: str) -> None:
     """But a border's colour, told apart from its sides, and a size, to which the path form enlarges."""
     params = read(name, value)
-    written = {row.name for row in PARAMETERS if row.write(params) is not None}
+    written = {row.name for row in QUERY_PARAMS if row.write(params) is not None}
     along = {"pad": {"bg"}, "w": {"upscale"}, "h": {"upscale"}}.get(name, set())
     assert written == {name} | along
 

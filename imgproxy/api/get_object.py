@@ -25,7 +25,7 @@ from imgproxy.errors import ImgproxyError, NotSigned
 from imgproxy.files.access import Access
 from imgproxy.image.source import Key
 from imgproxy.storage import Head
-from imgproxy.storage.ticket import Ticket
+from imgproxy.storage.signed_url import SignedUrl
 
 _log = logging.getLogger(__name__)
 
@@ -57,34 +57,34 @@ class Files:
     access: Access
     storage: Source
 
-    async def find(self, ticket: Ticket) -> Key:
+    async def find(self, signed: SignedUrl) -> Key:
         """Return where the bytes lie; raise `NotSigned` if the file is not what it was."""
-        wanted, record = ticket.generation or 0, await self.access.look(ticket.key)
+        wanted, record = signed.generation or 0, await self.access.look(signed.key)
         if record is None or record.generation < wanted:
-            self.access.changed(ticket.key)  # another machine has signed a newer one, and word is under way
-            record = await self.access.look(ticket.key)
+            self.access.changed(signed.key)  # another machine has signed a newer one, and word is under way
+            record = await self.access.look(signed.key)
         if record is None or record.deleted or record.generation != wanted:
             raise NotSigned("the URL has ended: the file has been changed or deleted since")
         return record.object_key or record.key
 
-    async def read(self, ticket: Ticket, span: Span) -> AsyncIterator[bytes]:
+    async def read(self, signed: SignedUrl, span: Span) -> AsyncIterator[bytes]:
         """Stream a span of a file; raise `NotSigned` as soon as it is not what it was."""
         for start in range(span.start, span.end, _PIECE):
-            key = await self.find(ticket)
+            key = await self.find(signed)
             end = min(start + _PIECE, span.end)
             for chunk in [chunk async for chunk in self.storage.read(key, start=start, end=end)]:
-                await self.find(ticket)  # now, for reading and sending what went before took its time
+                await self.find(signed)  # now, for reading and sending what went before took its time
                 yield chunk
 
 
-async def deliver(
-    files: Files, ticket: Ticket, http: web.Request, *, common: dict[str, str], patience: float
+async def get_object(
+    files: Files, signed: SignedUrl, http: web.Request, *, common: dict[str, str], patience: float
 ) -> web.StreamResponse:
     """Answer a GET or HEAD. A client that takes no byte for `patience` seconds is gone."""
     storage = files.storage
-    key = ticket.key if ticket.generation is None else await files.find(ticket)
+    key = signed.key if signed.generation is None else await files.find(signed)
     head = await storage.head(key)
-    headers = {**common, **_SAFE, **_describe(head, ticket)}
+    headers = {**common, **_SAFE, **_describe(head, signed)}
     if _is_current(http.headers.get("If-None-Match"), headers["ETag"]):
         return web.Response(status=304, headers=headers)
     try:
@@ -99,21 +99,21 @@ async def deliver(
     response.content_length = sent.end - sent.start
     await response.prepare(http)
     if http.method == "GET" and response.content_length:
-        whole = ticket.generation is None
-        chunks = storage.read(key, start=sent.start, end=sent.end) if whole else files.read(ticket, sent)
+        whole = signed.generation is None
+        chunks = storage.read(key, start=sent.start, end=sent.end) if whole else files.read(signed, sent)
         await _send(chunks, response, http, patience)
     return response
 
 
-def _describe(head: Head, ticket: Ticket) -> dict[str, str]:
+def _describe(head: Head, signed: SignedUrl) -> dict[str, str]:
     described = {
         "Accept-Ranges": "bytes",
-        "Content-Type": ticket.content_type or _ANY,  # what its client said it was is never believed
+        "Content-Type": signed.content_type or _ANY,  # what its client said it was is never believed
         "ETag": f'"{head.version}"',
         "Last-Modified": formatdate(head.modified, usegmt=True),
     }
-    if ticket.disposition is not None:
-        described["Content-Disposition"] = ticket.disposition
+    if signed.disposition is not None:
+        described["Content-Disposition"] = signed.disposition
     return described
 
 

@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgproxy.storage.address import LocalAddress, MemoryAddress, StorageAddress, make, parse
 from imgproxy.storage.local import LocalStorage
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.storage.s3 import S3Options, S3Storage
+from imgproxy.storage.storage_url import LocalOptions, MemoryOptions, StorageOptions, make, parse
 
 
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("memory://", MemoryAddress()),
-        ("file://./data/objects", LocalAddress(Path("data/objects"))),
-        ("file:///var/lib/objects", LocalAddress(Path("/var/lib/objects"))),
-        ("file://with space/ä?#%20", LocalAddress(Path("with space/ä?#%20"))),
+        ("memory://", MemoryOptions()),
+        ("file://./data/objects", LocalOptions(Path("data/objects"))),
+        ("file:///var/lib/objects", LocalOptions(Path("/var/lib/objects"))),
+        ("file://with space/ä?#%20", LocalOptions(Path("with space/ä?#%20"))),
         ("s3://bucket", S3Options("bucket")),
         ("s3://bucket/", S3Options("bucket")),
         ("s3://bucket/some/prefix/", S3Options("bucket", "some/prefix")),
@@ -43,7 +43,7 @@ from imgproxy.storage.s3 import S3Options, S3Storage
         ),
     ],
 )
-def test_address_is_read(url: str, expected: StorageAddress) -> None:
+def test_address_is_read(url: str, expected: StorageOptions) -> None:
     assert parse(url) == expected
 
 

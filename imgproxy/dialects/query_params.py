@@ -1,7 +1,7 @@
 """The parameters of the query form: one row each, in the order in which they take effect.
 
 A row says how its value becomes words of `Params` and how those become the value again. To add a parameter:
-a line in `PARAMETERS`. Names are those of the field; where peers differ the path's meaning is kept, so that
+a line in `QUERY_PARAMS`. Names are those of the field; where peers differ the path's meaning is kept, so that
 `rotate` turns counter-clockwise. Three differ: nothing is enlarged without `upscale`, `sharpen` is a scale
 from 0 to 10, and `fit=min` has no word in the path.
 """
@@ -13,10 +13,10 @@ from decimal import Decimal
 from urllib.parse import quote, unquote
 
 from imgproxy.dialects import thumbor
-from imgproxy.dialects.parameter import (
+from imgproxy.dialects.param_types import (
     OFF,
     ON,
-    Parameter,
+    QueryParam,
     Said,
     Words,
     argument_text,
@@ -26,7 +26,7 @@ from imgproxy.dialects.parameter import (
     switch,
     text,
 )
-from imgproxy.dialects.params import Params
+from imgproxy.dialects.request import Params
 
 _CROP = ("crop_left", "crop_top", "crop_right", "crop_bottom")
 _TRIM = ("trim", "trim_by", "trim_tolerance")
@@ -232,28 +232,28 @@ def _read_format(value: str, _said: Said) -> Words:
     return {} if value == "auto" else filtered("format", value)
 
 
-PARAMETERS = (
-    Parameter(
+QUERY_PARAMS = (
+    QueryParam(
         "preset",
         "the name of a preset",
         lambda value, _said: {"preset": value},
         lambda params: params.preset or None,
     ),
-    Parameter("trim", "a tolerance, a corner or corner:tolerance", _read_trim, _write_trim),
-    Parameter("crop", "LxT:RxB", _read_crop, lambda params: _segment_text(params, _CROP)),
-    Parameter("fit", f"one of {', '.join(_FITS)}", _read_fit, _write_fit),
-    Parameter("upscale", "1 or 0", _read_upscale, _write_upscale),
+    QueryParam("trim", "a tolerance, a corner or corner:tolerance", _read_trim, _write_trim),
+    QueryParam("crop", "LxT:RxB", _read_crop, lambda params: _segment_text(params, _CROP)),
+    QueryParam("fit", f"one of {', '.join(_FITS)}", _read_fit, _write_fit),
+    QueryParam("upscale", "1 or 0", _read_upscale, _write_upscale),
     length("w", "width", "width"),
     length("h", "height", "height"),
-    Parameter(
+    QueryParam(
         "gravity",
         f"smart, or {', '.join(_SIDES)} for one side or two with a '-' between",
         _read_gravity,
         _write_gravity,
         "position",
     ),
-    Parameter("smart", "1 or 0", _read_smart, lambda params: "1" if params.smart else None),
-    Parameter("flip", "h, v or hv", _read_flip, _write_flip),
+    QueryParam("smart", "1 or 0", _read_smart, lambda params: "1" if params.smart else None),
+    QueryParam("flip", "h, v or hv", _read_flip, _write_flip),
     numbers("dpr"),
     numbers("focal"),
     numbers("page"),
@@ -266,27 +266,27 @@ PARAMETERS = (
     numbers("rgb"),
     switch("grayscale", "grayscale"),
     numbers("blur"),
-    Parameter("sharpen", "a number from 0 to 10", _read_sharpen, _write_sharpen),
+    QueryParam("sharpen", "a number from 0 to 10", _read_sharpen, _write_sharpen),
     numbers("rotate"),
     numbers("proportion"),
-    Parameter("bg", "a colour", _read_background, _write_background, "background"),
-    Parameter("pad", "pixels: all sides, h,v or left,top,right,bottom", _read_padding, _write_padding),
-    Parameter(
+    QueryParam("bg", "a colour", _read_background, _write_background, "background"),
+    QueryParam("pad", "pixels: all sides, h,v or left,top,right,bottom", _read_padding, _write_padding),
+    QueryParam(
         "round",
         "what filters:round_corner(…) takes",
         _read_round,
         lambda params: argument_text(params, "round_corner"),
     ),
     text("watermark", "watermark", safe=",/:"),
-    Parameter(
+    QueryParam(
         "format", "a format, or auto", _read_format, lambda params: argument_text(params, "format"), "f"
     ),
     numbers("q", "quality", alias="quality"),
     numbers("max_bytes"),
-    Parameter("strip", "all, exif, icc or 0", _read_strip, _write_strip),
+    QueryParam("strip", "all, exif, icc or 0", _read_strip, _write_strip),
     text("download", "attachment", bare=ON),
     numbers("max_age"),
     numbers("expire"),
 )
 
-BY_NAME = {name: each for each in PARAMETERS for name in (each.name, each.alias) if name}
+BY_NAME = {name: each for each in QUERY_PARAMS for name in (each.name, each.alias) if name}

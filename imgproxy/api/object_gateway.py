@@ -2,7 +2,7 @@
 
 Downloads of files go this way from any storage with `IMGPROXY_DOWNLOADS=proxy`.
 
-The ticket in the URL is all the leave there is, and all that is needed; no cookie and no `Authorization` is
+The URL is signed, and the signature is the only permission; no cookie and no `Authorization` is
 looked at. So any page may use a URL that it was given, and `Access-Control-Allow-Origin: *` gives nothing
 away. What is refused is refused before the body is asked for, where a client waits to be asked.
 """
@@ -18,13 +18,13 @@ from aiohttp import web
 
 from imgproxy.api import problems
 from imgproxy.api.cors import Cors
-from imgproxy.api.delivery import Files, deliver
-from imgproxy.api.intake import DENIED, Refusal, Sink, check, take
+from imgproxy.api.get_object import Files, get_object
 from imgproxy.api.problems import Told
+from imgproxy.api.put_object import DENIED, Refusal, Sink, check, put_object
 from imgproxy.clients import DIRECT, Clients
 from imgproxy.errors import ImgproxyError, NotSigned
 from imgproxy.image.source import Key
-from imgproxy.storage.ticket import PREFIX, Tickets
+from imgproxy.storage.signed_url import PREFIX, UrlSigner
 from imgproxy.telemetry import AccessLog, Line, request_id
 
 _log = logging.getLogger(__name__)
@@ -34,14 +34,14 @@ _NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1024}")
 _DEFECT = "the request could not be answered"
 
 
-class Gateway:
+class ObjectGateway:
     """The one handler of `/-/`."""
 
     def __init__(
         self,
         files: Files,
         *,
-        tickets: Tickets,
+        url_signer: UrlSigner,
         sink: Sink | None,
         cors: Cors,
         access_log: AccessLog,
@@ -50,13 +50,13 @@ class Gateway:
         arrived: Callable[[Key], Awaitable[object]] | None = None,
         clients: Clients = DIRECT,
     ) -> None:
-        """Serve files and, with a `sink`, take objects; tickets of both are read by `tickets`.
+        """Serve files and, with a `sink`, take objects; signed URLs of both are read by `url_signer`.
 
         A client that is silent for `patience` seconds is gone; `arrived` is told of whole objects.
         """
         self._arrived = arrived
         self._files = files
-        self._tickets = tickets
+        self._url_signer = url_signer
         self._sink = sink
         self._methods = "GET, HEAD, PUT, OPTIONS" if sink is not None else "GET, HEAD, OPTIONS"
         self._cors = cors
@@ -86,8 +86,8 @@ class Gateway:
         try:
             if http.headers["Expect"].lower() != "100-continue":
                 raise Refusal(problems.NO_EXPECTATION, "100-continue is all that can be expected")
-            ticket = self._tickets.read(http.method, http.raw_path)
-            check(ticket, http)
+            signed = self._url_signer.read(http.method, http.raw_path)
+            check(signed, http)
         except (Refusal, NotSigned) as error:
             return _refused(error, http, self._common(http))
         await http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -102,13 +102,13 @@ class Gateway:
             response = _problem(problems.NO_METHOD, f"{self._methods} are served here", http, common)
             response.headers["Allow"] = self._methods
             return response
-        ticket = self._tickets.read(http.method, http.raw_path)
+        signed = self._url_signer.read(http.method, http.raw_path)
         if sink is not None:
-            etag = await take(sink, ticket, http, patience=self._patience)
-            if self._arrived is not None and ticket.part is None:
-                await self._arrived(ticket.key)
+            etag = await put_object(sink, signed, http, patience=self._patience)
+            if self._arrived is not None and signed.part is None:
+                await self._arrived(signed.key)
             return web.Response(headers={**common, "ETag": etag})
-        return await deliver(self._files, ticket, http, common=common, patience=self._patience)
+        return await get_object(self._files, signed, http, common=common, patience=self._patience)
 
     def _common(self, http: web.Request) -> dict[str, str]:
         """The headers of every answer."""
@@ -120,7 +120,7 @@ class Gateway:
         return {**self._cors.headers(http.headers.get("Origin")), **common}
 
     def _tell(self, http: web.Request, id_: str, response: web.StreamResponse, seconds: float) -> None:
-        """Log the request, and not its ticket."""
+        """Log the request, and not its signed URL."""
         target = http.raw_path.partition("?")[0]
         sent = (response.content_length or 0) if http.method == "GET" else 0
         status = response.status

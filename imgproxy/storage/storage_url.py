@@ -22,7 +22,7 @@ from imgproxy.storage.bucket import S3Options
 from imgproxy.storage.hidden import HIDDEN_PREFIXES
 from imgproxy.storage.local import LocalStorage
 from imgproxy.storage.memory import MemoryStorage
-from imgproxy.storage.ticket import Tickets
+from imgproxy.storage.signed_url import UrlSigner
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 _PARAMETERS = ("region", "endpoint", "public_endpoint", "path_style")
@@ -31,21 +31,21 @@ _REGION = re.compile(r"[A-Za-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class LocalAddress:
+class LocalOptions:
     """A folder."""
 
     root: Path
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryAddress:
+class MemoryOptions:
     """Nowhere but here."""
 
 
-StorageAddress = LocalAddress | MemoryAddress | S3Options
+StorageOptions = LocalOptions | MemoryOptions | S3Options
 
 
-def parse(url: str) -> StorageAddress:
+def parse(url: str) -> StorageOptions:
     """Read an address; raise `ValueError` saying in one line what is expected."""
     scheme, separator, rest = url.partition("://")
     if separator and scheme == "file":
@@ -53,23 +53,23 @@ def parse(url: str) -> StorageAddress:
     if separator and scheme == "s3":
         return _s3(rest)
     if url == "memory://":
-        return MemoryAddress()
+        return MemoryOptions()
     raise ValueError("expected file://DIR, s3://BUCKET[/PREFIX] or memory://")
 
 
 async def make(
-    address: StorageAddress, tickets: Tickets | None = None, *, hidden: Sequence[str] = HIDDEN_PREFIXES
+    address: StorageOptions, url_signer: UrlSigner | None = None, *, hidden: Sequence[str] = HIDDEN_PREFIXES
 ) -> Storage:
     """Return the storage at an address; it is not asked anything yet, see `Storage.check`.
 
-    Where clients reach the storage through us, `tickets` sign its URLs. Keys that begin with a prefix among
-    `hidden` hold no object.
+    `url_signer` signs the URLs of storages that clients reach through this server. Keys that begin with a
+    prefix of `hidden` name no object.
     """
     match address:
-        case LocalAddress(root):
-            return LocalStorage(root, tickets, hidden=hidden)
-        case MemoryAddress():
-            return MemoryStorage(tickets, hidden=hidden)
+        case LocalOptions(root):
+            return LocalStorage(root, url_signer, hidden=hidden)
+        case MemoryOptions():
+            return MemoryStorage(url_signer, hidden=hidden)
         case S3Options():
             # Here, because botocore takes 0.15 s and 8 MB to import, which a folder does not need.
             from imgproxy.storage.s3 import S3Storage
@@ -77,11 +77,11 @@ async def make(
             return await S3Storage.connect(replace(address, hidden=tuple(hidden)))
 
 
-def _local(folder: str) -> LocalAddress:
+def _local(folder: str) -> LocalOptions:
     """Take the rest of the text as it stands: nothing is decoded, and '?' begins no parameters."""
     if not folder or "\0" in folder:
         raise ValueError("expected a folder: file://./data/objects or file:///var/lib/objects")
-    return LocalAddress(Path(folder))
+    return LocalOptions(Path(folder))
 
 
 def _s3(rest: str) -> S3Options:

@@ -9,10 +9,10 @@ import pytest
 from aiohttp import streams, web
 from aiohttp.test_utils import make_mocked_request
 
-from imgproxy.api import intake
-from imgproxy.api.intake import Refusal, take
+from imgproxy.api import put_object as put_module
+from imgproxy.api.put_object import Refusal, put_object
 from imgproxy.storage.memory import MemoryStorage
-from imgproxy.storage.ticket import Ticket
+from imgproxy.storage.signed_url import SignedUrl
 from tests.storage.contract import KEY, keys
 
 
@@ -43,15 +43,17 @@ async def test_what_is_not_whole_is_not_stored(
 ) -> None:
     storage = MemoryStorage()
     with pytest.raises(Refusal, match=says) as refused:
-        await take(storage, Ticket("PUT", KEY, 0), request(5, *chunks, fault=fault), patience=30)
+        await put_object(storage, SignedUrl("PUT", KEY, 0), request(5, *chunks, fault=fault), patience=30)
     assert refused.value.told.status == status
     assert await keys(storage) == []
 
 
 async def test_a_body_that_drips_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "SLOWEST", 1e9)
+    monkeypatch.setattr(put_module, "SLOWEST", 1e9)
     dripping = request(1_000_000, b"x", ends=False)
-    taking = asyncio.create_task(take(MemoryStorage(), Ticket("PUT", KEY, 0), dripping, patience=0.3))
+    taking = asyncio.create_task(
+        put_object(MemoryStorage(), SignedUrl("PUT", KEY, 0), dripping, patience=0.3)
+    )
     while not taking.done():  # never silent for as long as 0.3 s
         dripping.content.feed_data(b"x")
         await asyncio.wait([taking], timeout=0.02)
@@ -62,5 +64,5 @@ async def test_a_body_that_drips_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_what_is_whole_is_stored() -> None:
     storage = MemoryStorage()
-    etag = await take(storage, Ticket("PUT", KEY, 0), request(5, b"012", b"34"), patience=30)
+    etag = await put_object(storage, SignedUrl("PUT", KEY, 0), request(5, b"012", b"34"), patience=30)
     assert etag == f'"{(await storage.head(KEY)).version}"'

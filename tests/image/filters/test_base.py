@@ -6,7 +6,7 @@ import pytest
 
 from imgproxy.errors import BadArgument
 from imgproxy.image.filters.arguments import Number
-from imgproxy.image.filters.family import Call, Filter, on_colours
+from imgproxy.image.filters.base import Filter, FilterCall, on_colours
 
 FILTER = Filter("louder", (Number("by", 0, 10, 1.0),), apply=lambda image, _stage, by: image * by)
 
@@ -33,8 +33,8 @@ class Picture:
 
 
 def test_a_call_is_a_filter_with_values() -> None:
-    assert FILTER.call("3") == Call("louder", (3,))
-    assert FILTER.call("") == Call("louder", (1,))
+    assert FILTER.call("3") == FilterCall("louder", (3,))
+    assert FILTER.call("") == FilterCall("louder", (1,))
 
 
 def test_a_bad_argument_names_the_filter() -> None:
@@ -43,7 +43,7 @@ def test_a_bad_argument_names_the_filter() -> None:
 
 
 def test_a_filter_may_read_its_arguments_itself() -> None:
-    assert Filter("odd", parse=lambda text: (text.upper(),)).call("a,b") == Call("odd", ("A,B",))
+    assert Filter("odd", parse=lambda text: (text.upper(),)).call("a,b") == FilterCall("odd", ("A,B",))
 
 
 def test_a_filter_has_an_effect_and_names_no_object_unless_it_says_so() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from imgproxy.dialects.parameter import (
-    Parameter,
+from imgproxy.dialects.param_types import (
+    QueryParam,
     argument_text,
     filtered,
     length,
@@ -13,7 +13,7 @@ from imgproxy.dialects.parameter import (
     switch,
     text,
 )
-from imgproxy.dialects.params import Params
+from imgproxy.dialects.request import Params
 from imgproxy.errors import BadArgument
 
 WIDTH = length("w", "width", "width")
@@ -24,7 +24,7 @@ UPSCALE = switch("upscale", "upscale", "no_upscale")
 GRAYSCALE = switch("grayscale", "grayscale")
 
 
-def read(parameter: Parameter, value: str) -> Params:
+def read(parameter: QueryParam, value: str) -> Params:
     """The params of a query that says nothing else."""
     return Params(**parameter.read(value, {parameter.name: value}))
 
@@ -42,13 +42,13 @@ def read(parameter: Parameter, value: str) -> Params:
         (GRAYSCALE, "1", Params(filters=(("grayscale", ""),))),
     ],
 )
-def test_what_is_read_is_written_the_same(parameter: Parameter, value: str, params: Params) -> None:
+def test_what_is_read_is_written_the_same(parameter: QueryParam, value: str, params: Params) -> None:
     assert read(parameter, value) == params
     assert parameter.write(params) == value
 
 
 @pytest.mark.parametrize("parameter", [WIDTH, QUALITY, DOWNLOAD, WATERMARK, UPSCALE, GRAYSCALE])
-def test_what_was_not_said_is_not_written(parameter: Parameter) -> None:
+def test_what_was_not_said_is_not_written(parameter: QueryParam) -> None:
     assert parameter.write(Params(height=3, filters=(("blur", "4"),))) is None
 
 
@@ -72,7 +72,7 @@ def test_a_length_of_zero_is_as_good_as_unsaid() -> None:
     ],
 )
 def test_what_a_filter_does_not_take_is_refused_in_the_filters_words(
-    parameter: Parameter, value: str, complaint: str
+    parameter: QueryParam, value: str, complaint: str
 ) -> None:
     with pytest.raises(BadArgument) as refusal:
         read(parameter, value)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgproxy.dialects.names import base64_name, escaped, normalize, reads_as_base64
+from imgproxy.dialects.source_path import base64_name, escaped, normalize, reads_as_base64
 from imgproxy.errors import BadKey
 from imgproxy.image.source import decode_name
 

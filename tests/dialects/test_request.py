@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from imgproxy.dialects.params import Params, merge, transform
 from imgproxy.dialects.presets import NO_PRESETS
+from imgproxy.dialects.request import Params, merge, transform
 from imgproxy.errors import BadArgument
 from imgproxy.image.gravity import HAlign, Region, VAlign
 from imgproxy.image.transform import Fit, Limits, Transform, Trim
