@@ -30,7 +30,7 @@ from imgproxy.edge.answer import Freshness
 from imgproxy.edge.images import Images, Policy
 from imgproxy.edge.originals import Originals
 from imgproxy.edge.render import Recipe, Renderer
-from imgproxy.engine.negative_cache import FailureMemo
+from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.errors import BrokenImage
 from imgproxy.files.access import DatabaseAccess
@@ -207,7 +207,7 @@ class World:
             originals=Originals(self.storage, limit=_LARGEST, keep=_LARGEST),
             tiers=Tiers([MemoryTier(_LARGEST)]),
             engine=self.engine,
-            memo=FailureMemo(seconds=60, entries=100, timer=self.clock.seconds),
+            negative_cache=NegativeCache(seconds=60, entries=100, timer=self.clock.seconds),
             recipe=Recipe(Encoding(), Ceiling(1_000_000, 10, 8192), "made up"),
             metrics=Metrics(),
         )
