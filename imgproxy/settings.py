@@ -225,217 +225,286 @@ class Settings(BaseSettings):
 
     storage: Annotated[StorageOptions, NoDecode, BeforeValidator(_storage)] = Field(
         default_factory=lambda: parse("file://./data/objects"),
-        description="where objects lie: `file://DIR`, "
-        "`s3://BUCKET[/PREFIX]?region=&endpoint=&public_endpoint=&path_style=1`, `memory://`",
+        description="URL of the object storage: `file://DIR`, "
+        "`s3://BUCKET[/PREFIX]?region=&endpoint=&public_endpoint=&path_style=1` or "
+        "`memory://`. `public_endpoint` is the address in presigned URLs, where clients reach"
+        " the bucket by another one",
     )
     database: Annotated[DatabaseUrl, NoDecode, BeforeValidator(_database)] = Field(
         default_factory=lambda: database_url.parse("sqlite:///./data/imgproxy.db"),
-        description="where the record of files is: `sqlite:///PATH` or "
-        "`postgresql://[USER[:PASSWORD]@]HOST[:PORT]/NAME`",
+        description="URL of the database of files: `sqlite:///PATH` or "
+        "`postgresql://[USER[:PASSWORD]@]HOST[:PORT]/NAME`. `imgproxy serve` creates and "
+        "upgrades the tables, or `imgproxy migrate` does before it",
     )
     unregistered: Literal["deny", "public"] = Field(
         "deny",
-        description="objects without a file record: `deny`, or `public`, a plain proxy before a bucket",
+        description="Access to objects without a file row. `deny` answers 404, `public` serves every "
+        "object of the bucket as an image",
     )
     hidden_prefixes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
         HIDDEN_PREFIXES,
-        description="comma list of prefixes of keys that are the store's own: never served, listed, written; "
-        "nor is any folder or file whose name begins with a dot",
+        description="Comma list of key prefixes that belong to the store. They are never served, listed "
+        "or written, and neither is a name that begins with a dot",
     )
     source_ttl: Seconds = Field(
-        60, description="how long the version of an unregistered object is believed before storage is asked"
+        60,
+        description="Lifetime of the cached version of an unregistered object. `0` asks storage on each "
+        "request",
     )
-    unsigned: Literal["allow", "deny"] = Field("allow", description="URLs without a signature")
+    unsigned: Literal["allow", "deny"] = Field(
+        "allow", description="Access by URLs without a signature. `deny` answers 403 to all of them"
+    )
     signing_secrets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_old_secrets)] = Field(
-        (), repr=False, description="comma list of secrets for signed URLs; the first signs, all verify"
+        (),
+        repr=False,
+        description="Comma list of secrets for signed URLs. The first signs, all verify; fewer than 16 "
+        "characters log a warning, fewer than 8 stop the start",
     )
     signing_algorithm: Literal["sha256", "sha1", "sha512"] = Field(
         "sha256",
         validation_alias=AliasChoices("IMGPROXY_SIGNING_ALGORITHM", "IMGPROXY_SIGNING_SECRETS_ALGORITHM"),
-        description="HMAC of signatures; thumbor and imagor use `sha1` unless told otherwise",
+        description="Hash of the HMAC in signatures. thumbor and imagor use `sha1` by default",
     )
     signing_truncate: int = Field(
         0,
         ge=0,
         le=88,
         validation_alias=AliasChoices("IMGPROXY_SIGNING_TRUNCATE", "IMGPROXY_SIGNING_SECRETS_TRUNCATE"),
-        description="characters a signature is cut to; 0 keeps all, fewer than 22 are not safe",
+        description="Number of characters to which signatures are cut. `0` keeps all; fewer than 22 are "
+        "not safe",
     )
     purge_secret: Annotated[str, BeforeValidator(_old_secret)] = Field(
         "",
         repr=False,
-        description="who has it may PURGE keys, by HTTP or by `imgproxy purge`; empty allows nobody",
+        description="Secret for `PURGE` requests and `imgproxy purge`. Empty refuses every purge; fewer "
+        "than 16 characters log a warning, fewer than 8 stop the start",
     )
     purge_urls: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_purge_urls)] = Field(
         (),
         repr=False,
-        description="comma list of caches in front that forget a file when it changes: "
-        "`[POST ]https://…` with `{key}` or `{tag}`",
+        description="Comma list of purge URLs of the caches in front, `[POST ]https://…` with `{key}` or "
+        "`{tag}`. Each is called when a file changes",
     )
     purge_headers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_headers)] = Field(
-        (), repr=False, description="comma list of headers for these, such as `Fastly-Key: …`"
+        (), repr=False, description="Comma list of headers for every purge URL, such as `Fastly-Key: …`"
     )
-    purge_body: str = Field('{"tags":["{tag}"]}', description="what a POST to these says, as JSON")
+    purge_body: str = Field('{"tags":["{tag}"]}', description="JSON body of `POST` purge requests")
     presets: str = Field(
         "",
-        description="named transforms, such as `card=fit-in/300x200/filters:quality(80);face=80x80/smart`",
+        description="Named transforms, such as `card=fit-in/300x200/filters:quality(80);face=80x80/smart`",
     )
     only_presets: bool = Field(
-        False, description="restriction of URLs to `preset:NAME/KEY`; every other URL is 400, `/KEY` included"
+        False,
+        description="Restriction of URLs to presets. Every URL but `preset:NAME/KEY` is 400, `/KEY` included",
     )
-    max_presets: int = Field(3, ge=1, le=100, description="maximum number of presets in one URL")
+    max_presets: int = Field(3, ge=1, le=100, description="Maximum number of presets in a URL")
     readers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_readers)] = Field(
         tuple(READERS),
-        description="comma list of the readers of images; a type that none of them reads is 415",
+        description="Comma list of enabled image readers. A type that none of them reads is 415",
     )
     auto_formats: Formats = Field(
         (Format.AVIF, Format.WEBP),
-        description="types that may be negotiated when the URL names none, best first",
+        description="Image types that may be negotiated when the URL names none, best first",
     )
     quality: Annotated[dict[Format, int], NoDecode, _numbers(1, 100)] = Field(
-        {Format.JPEG: 80, Format.WEBP: 80, Format.AVIF: 63}, description="quality by type"
+        {Format.JPEG: 80, Format.WEBP: 80, Format.AVIF: 63}, description="Encoding quality by image type"
     )
     effort: Annotated[dict[Format, int], NoDecode, _numbers(0, 10)] = Field(
-        {Format.WEBP: 4, Format.AVIF: 0}, description="effort of encoders by type"
+        {Format.WEBP: 4, Format.AVIF: 0},
+        description="Encoder effort by image type. More effort takes more CPU time and gives fewer bytes",
     )
     shrink: Literal["fast", "exact"] = Field(
         "fast",
-        description="shrink-on-load: `fast` leaves the resize a factor of 1.25 (JPEG) or 1.5 (WebP), "
-        "`exact` one of 2 at least, for sharper images",
+        description="Minimum reduction left to the resize after shrink-on-load. `fast` leaves 1.25 (JPEG)"
+        " or 1.5 (WebP), `exact` leaves 2 and gives sharper images",
     )
     metadata: Literal["strip", "copyright", "keep"] = Field(
         "strip",
-        description="`strip` all but right colours, leave `copyright` and artist, or `keep` everything",
+        description="Metadata in responses. `strip` removes all but correct colours, `copyright` leaves "
+        "copyright and artist, `keep` leaves everything",
     )
     compat: Literal["", "imagor"] = Field(
         "",
-        description="`imagor` for its own choices to the pixel: exact shrink, metadata kept, JPEG and WebP "
-        "quality 75, black background, its trim, filters and colours; other settings win where they are set",
+        description="Compatibility mode. `imagor` gives imagor's images to the pixel: exact shrink, "
+        "metadata, quality 75, black background, its trim, filters and colours; settings of "
+        "your own win",
     )
     background: Annotated[Colour, NoDecode, BeforeValidator(_opaque)] = Field(
         WHITE,
-        description="colour behind transparent parts in a format without alpha, such as JPEG",
+        description="Colour behind transparent parts in types without alpha, such as JPEG: a name or hex "
+        "digits",
     )
     secret: Annotated[str, BeforeValidator(_secret)] = Field(
         default_factory=token_urlsafe,
         repr=False,
-        description="what our own upload and download URLs are signed with, the same for every process of a "
-        "deployment; drawn at each start if empty",
+        description="Secret for the server's own upload and download URLs, of 16 characters or more. All "
+        "processes of a deployment need the same; empty generates one at each start",
     )
     public_url: Annotated[str, BeforeValidator(_origin)] = Field(
-        "", description="the origin that clients know us by, such as https://img.example; else the request's"
+        "",
+        description="Origin under which clients know the server, such as `https://img.example`. Empty "
+        "takes the request's",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = Field(
-        ("*",), description="origins whose pages may upload and call the files API; `*` is any"
+        ("*",),
+        description="Comma list of origins whose pages may upload and call the files API. `*` is safe, "
+        "because the server never reads a cookie",
     )
-    presign_ttl: Seconds = Field(900, ge=1, le=604_800, description="how long an upload URL is good for")
+    presign_ttl: Seconds = Field(
+        900, ge=1, le=604_800, description="Lifetime of an upload URL, 7 days at most"
+    )
     publish: Literal["register", "auto"] = Field(
         "register",
-        description="who makes an upload a file: its client, which must `register` it, or we, `auto`, as "
-        "soon as its bytes are there, where its collection is public",
+        description="Registration of uploads. `register` leaves it to the client, `auto` registers an "
+        "upload to a public collection when its bytes arrive",
     )
     upload_metadata: Literal["keep", "strip"] = Field(
         "keep",
-        description="personal metadata of uploaded images: kept, or, if `strip`, removed when an upload "
-        "becomes a file (EXIF but the orientation, GPS, XMP, IPTC, comments)",
+        description="Personal metadata of uploaded images. `strip` removes EXIF but the orientation, GPS,"
+        " XMP, IPTC and comments at registration",
     )
     download_ttl: Seconds = Field(
-        3600, ge=1, le=604_800, description="lifetime of a download URL; no client gets a longer one"
+        3600,
+        ge=1,
+        le=604_800,
+        description="Lifetime of a download URL, 7 days at most. No client gets a longer one",
     )
     downloads: Literal["direct", "proxy"] = Field(
         "direct",
-        description="way of downloads from a bucket: `direct`, by a URL of the bucket that holds until its "
-        "time ends, or `proxy`, through us, by one that ends with a delete or a change of visibility",
+        description="Route of downloads from a bucket. A `direct` URL of the bucket holds until its time "
+        "ends; `proxy` streams through the server and ends with a delete or a change of "
+        "visibility",
     )
     jwt_secret: Annotated[str, BeforeValidator(_jwt_secret)] = Field(
-        "", repr=False, description="what bearer tokens are signed with (HS256); empty believes none of these"
+        "",
+        repr=False,
+        description="Secret of HS256 bearer tokens, at least 32 bytes. Empty refuses all of them",
     )
     jwks_url: Annotated[str, BeforeValidator(_url)] = Field(
-        "", description="where the public keys are of whoever issues bearer tokens (RS, PS, ES, EdDSA)"
+        "",
+        description="URL of the key set (JWKS) of the token issuer, for RS256, PS256, ES256 and EdDSA tokens",
     )
-    jwt_issuer: str = Field("", description="`iss` that tokens must have; any if empty")
-    jwt_audience: str = Field("", description="`aud` that tokens must have; any if empty")
+    jwt_issuer: str = Field("", description="Required `iss` of bearer tokens. Empty accepts any")
+    jwt_audience: str = Field("", description="Required `aud` of bearer tokens. Empty accepts any")
     jwt_tenant_claim: str = Field(
-        "tenant", min_length=1, description="claim that names the tenant, or the way to it: `org.id`"
+        "tenant", min_length=1, description="Claim that names the tenant, or the path to it, such as `org.id`"
     )
     jwt_require_tenant: bool = Field(
         True,
-        description="tokens that name no tenant: refused beside a publishable key, or, if 0, users of "
-        "whichever tenant's key they come with",
+        description="Requirement that a token beside a publishable key names its tenant. With `0`, the "
+        "token's user is a user of the key's tenant",
     )
     api_rate: int = Field(
         6000, ge=0, le=10_000_000,
-        description="requests a minute that one key, user or address may make of the files API; 0: any",
+        description="Maximum number of files API requests a minute by one key, user or address, in each "
+        "process. `0` turns the limit off",
     )  # fmt: skip
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
-        (), description="networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8,fd00::/8"
+        (),
+        description="Comma list of networks of your proxies and CDN, such as `10.0.0.0/8,fd00::/8`. Only "
+        "their `X-Forwarded-For` decides the address of a client",
     )
     client_misses: int = Field(
-        0, ge=0, le=100_000, description="pictures that one client may wait for at once; 0: any number"
+        0,
+        ge=0,
+        le=100_000,
+        description="Maximum number of images that one client waits for at once, in each process. More "
+        "are 429; `0` turns the limit off, as it must be behind a CDN that is not trusted",
     )
     wrong_credentials: int = Field(
         30, ge=0, le=100_000,
-        description="maximum of wrong keys, tokens, and purge secrets a minute from one address; 0: any",
+        description="Maximum number of wrong keys, tokens and purge secrets a minute from one address, in"
+        " each process. More are 429, while valid keys and tokens always pass; `0` turns the "
+        "limit off",
     )  # fmt: skip
     write_timeout: Seconds = Field(
-        30, description="longest wait for a client that takes nothing of a response; 0: any"
+        30,
+        description="Maximum wait for a client that reads nothing of a response. The connection is then "
+        "closed; `0` waits for ever",
     )
     min_rate: int = Field(
         1024, ge=0, le=2**30,
-        description="lowest rate of a client in bytes a second, over the waits of a response; 0: any",
+        description="Minimum read rate of a client in bytes a second, averaged over a response after 10 "
+        "s. `0` turns the limit off",
     )  # fmt: skip
     client_bytes: ByteSize = Field(
         ByteSize(256 * 1024**2),
         ge=1024**2,
-        description="maximum of bytes held for slow clients, beyond which the slowest is closed",
+        description="Maximum bytes held for slow clients. Beyond it the slowest connection is closed; an "
+        "image that many clients read counts once",
     )
-    cache_dir: Path = Field(Path("./data/cache"), description="where results are kept on disk")
+    cache_dir: Path = Field(Path("./data/cache"), description="Directory of the disk cache of results")
     cache_bytes: ByteSize = Field(
-        ByteSize(10 * 1024**3), description="results kept on disk, across restarts; 0 keeps none there"
+        ByteSize(10 * 1024**3),
+        description="Maximum bytes of the disk cache, kept across restarts. `0` turns the disk cache off",
     )
-    memory_bytes: ByteSize = Field(ByteSize(256 * 1024**2), description="results kept in memory")
+    memory_bytes: ByteSize = Field(
+        ByteSize(256 * 1024**2),
+        description="Maximum bytes of results in memory, none larger than a quarter of it",
+    )
     workers: int = Field(
         default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, le=256,
-        description="processes that make pictures; the default is one a core",
+        description="Number of worker processes. The default is one a core",
     )  # fmt: skip
     worker_jobs: int = Field(
-        10_000, ge=1, description="Images that one worker makes before it is replaced; 1 shares none"
+        10_000,
+        ge=1,
+        description="Number of images that one worker makes before it is replaced. `1` gives each image a"
+        " process of its own",
     )
     sandbox: Literal["prefer", "require"] = Field(
         "prefer",
-        description="Landlock and seccomp of workers: `prefer` warns where one is missing, `require` refuses "
-        "to serve",
+        description="Requirement of Landlock and seccomp for workers. `prefer` logs a warning where one "
+        "is missing, `require` does not start; the Docker image sets `require`",
     )
     worker_memory: ByteSize = Field(
         ByteSize(768 * 1024**2), ge=128 * 1024**2,
-        description="Memory of one worker at most; an image that needs more is 422",
+        description="Maximum memory of one worker. An image that needs more is 422",
     )  # fmt: skip
-    queue: int = Field(64, ge=0, le=100_000, description="jobs that may wait; more are answered 503 at once")
-    deadline: Seconds = Field(15, gt=0, description="how long one picture may take")
+    queue: int = Field(
+        64, ge=0, le=100_000, description="Maximum number of waiting jobs. More are answered 503 at once"
+    )
+    deadline: Seconds = Field(
+        15, gt=0, description="Maximum time of one image, waiting included. Beyond it the response is 504"
+    )
     max_cost: Seconds = Field(
         5,
         gt=0,
-        description="CPU time that one image may take; a transform that certainly takes more is 400 at once, "
-        "one that turns out to is stopped",
+        description="Maximum CPU time of one image. A transform that certainly takes more is 400 at once;"
+        " one that turns out to is stopped",
     )
-    max_source_bytes: ByteSize = Field(ByteSize(50 * 1024**2), description="largest original")
+    max_source_bytes: ByteSize = Field(ByteSize(50 * 1024**2), description="Maximum bytes of a source image")
     sources_bytes: ByteSize = Field(
         default_factory=lambda fields: _sources_bytes(fields),
-        description="maximum bytes of all sources and watermarks in use or kept; a request that needs "
-        "more than half of it is 413, one for which there is no room waits, and after 10 s is 503",
+        description="Maximum bytes of all sources and watermarks in use or cached; the default is 256MiB "
+        "or twice the largest source. A request that needs more than half of it is 413; one "
+        "without room waits, and is 503 after 10 s",
     )
-    max_pixels: int = Field(50_000_000, ge=1, description="most pixels of an original, frames counted")
-    max_frames: int = Field(200, ge=1, description="most frames of an animation")
-    max_side: int = Field(8192, ge=1, le=65_500, description="largest side of an answer, in pixels")
-    max_filters: int = Field(20, ge=0, le=1000, description="most filters in a URL")
-    ttl: Seconds = Field(3600, description="`max-age`: how long browsers keep an answer")
-    shared_ttl: Seconds = Field(300, description="`s-maxage`: how long CDNs do")
-    stale: Seconds = Field(86_400, description="`stale-while-revalidate` and `stale-if-error`")
+    max_pixels: int = Field(
+        50_000_000, ge=1, description="Maximum pixels of a source image, all frames counted"
+    )
+    max_frames: int = Field(200, ge=1, description="Maximum number of frames of an animation")
+    max_side: int = Field(
+        8192, ge=1, le=65_500, description="Maximum width and height of a result, in pixels"
+    )
+    max_filters: int = Field(20, ge=0, le=1000, description="Maximum number of filters in a URL")
+    ttl: Seconds = Field(3600, description="Lifetime of an image in browsers (`max-age`)")
+    shared_ttl: Seconds = Field(300, description="Lifetime of an image in shared caches (`s-maxage`)")
+    stale: Seconds = Field(
+        86_400,
+        description="Time for which stale images may be served, by this server and by caches "
+        "(`stale-while-revalidate`, `stale-if-error`). `0` turns both off",
+    )
     damaged: Literal["show", "refuse"] = Field(
-        "show", description="what a cut-off JPEG, PNG, GIF or TIFF is answered with: what decodes, or 422"
+        "show",
+        description="Response to a cut-off JPEG, PNG, GIF or TIFF. `show` gives the part that decodes, "
+        "`refuse` is 422",
     )
     admin_port: int = Field(
-        9090, ge=0, le=65_535, description="`/metrics`, `/readyz`, `/healthz` on loopback; 0 turns it off"
+        9090,
+        ge=0,
+        le=65_535,
+        description="Port of `/metrics`, `/readyz` and `/healthz` on loopback. `0` turns it off",
     )
 
     @model_validator(mode="before")
