@@ -21,7 +21,7 @@ MAX_METADATA_BYTES = 16 * 1024
 _MAX_DEPTH = 8
 _ANY_BYTES = "application/octet-stream"
 
-_TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]*/[A-Za-z0-9][\w!#$&^.+-]*(\s*;\s*[\w-]+=[^;]*)*", re.ASCII)
+_TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]*/[A-Za-z0-9][\w!#$&^.+-]*(\s*(;\s*[\w-]+=[^;]*)+)?", re.ASCII)
 
 
 def _plain(text: str) -> str:

@@ -45,6 +45,15 @@ def test_presign_text_that_cannot_be_stored_is_refused(acme: Tenant, path: str, 
     assert response.status == 400, response
 
 
+@pytest.mark.parametrize("repeated", [";a= ", "; a=", ";a=b ; "])
+def test_type_of_many_parameters_is_refused_and_holds_nothing(acme: Tenant, repeated: str) -> None:
+    kind = f"image/jpeg{repeated * 20};;"  # each space doubled the time while two parts of a pattern took it
+    given = {"filename": "cat.jpg", "contentType": kind}
+    assert acme.call("POST", "/v1/files/presigned-url", given).status == 400
+    path = f"/s3/params?filename=cat.jpg&type={quote(kind)}"
+    assert acme.call("GET", path).status == 400
+
+
 @pytest.mark.parametrize("bad", _IN_JSON.values(), ids=_IN_JSON)
 @pytest.mark.parametrize("field", ["description", "alt", "relatedEntityId", "category", "originalName"])
 def test_patch_text_that_cannot_be_stored_is_no_defect(acme: Tenant, field: str, bad: str) -> None:
