@@ -20,6 +20,7 @@ from imgproxy.image.source import Key
 _log = logging.getLogger(__name__)
 
 _ENTRIES = 65_536  # some 0.4 KB each; four times as many as there are prebuilt response heads
+_AVERAGE = 1_024  # characters of a target that are room enough: a client may send 8,190
 _PAUSES = (1.0, 10.0, 60.0)  # seconds before a cache that did not answer is told again
 
 
@@ -28,6 +29,7 @@ class AnsweredTargets:
 
     def __init__(self, entries: int = _ENTRIES) -> None:
         self._entries = entries
+        self._characters = 0
         self._recent: OrderedDict[tuple[Key, str], None] = OrderedDict()
         self._by_key: dict[Key, set[str]] = {}
 
@@ -39,7 +41,8 @@ class AnsweredTargets:
             return
         self._recent[pair] = None
         self._by_key.setdefault(key, set()).add(target)
-        if len(self._recent) > self._entries:
+        self._characters += len(target)
+        while len(self._recent) > self._entries or self._characters > self._entries * _AVERAGE:
             self.forget(*next(iter(self._recent)))
 
     def of(self, key: Key) -> list[str]:
@@ -50,8 +53,10 @@ class AnsweredTargets:
         """Forget targets of a key."""
         known = self._by_key.get(key, set())
         for target in targets:
-            self._recent.pop((key, target), None)
-            known.discard(target)
+            if target in known:
+                del self._recent[key, target]
+                known.remove(target)
+                self._characters -= len(target)
         if not known:
             self._by_key.pop(key, None)
 

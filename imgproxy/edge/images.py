@@ -23,7 +23,7 @@ from imgproxy.edge.answered_targets import AnsweredTargets
 from imgproxy.edge.purge import Purge
 from imgproxy.edge.render import Hit, Prepared, Renderer
 from imgproxy.edge.share import Share
-from imgproxy.edge.warm import DateLine, Memory, Written, as_response, overridden
+from imgproxy.edge.warm import LONGEST, DateLine, Memory, Written, as_response, overridden
 from imgproxy.errors import AskerError, BadUrl, ImgproxyError, NotFound, NotSigned
 from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output, negotiate
@@ -158,7 +158,8 @@ class Images:
             response = problems.problem(405, "only GET and HEAD are served here", request_id=asked.id)
             response.headers["Allow"] = "GET, HEAD"
             return response
-        request = self._read(http.raw_path)
+        target = http.raw_path
+        request = self._read(target) if len(target) <= LONGEST else self._read_once(target)
         if isinstance(request, str):
             return self._redirect(request)
         if request.answer == "params":

@@ -17,6 +17,9 @@ from cachetools import LRUCache
 from imgproxy.edge.render import Prepared
 
 _ENTRIES = 16_384  # some 2 KB each
+LONGEST = 2_048
+"""Characters of a target and an Accept header that are kept; a client may send 16,000."""
+
 _JOINED_BYTES = 64 * 1024  # to copy as much costs what a second write does
 _PER_ANSWER = frozenset({"content-length", "date", "x-request-id"})
 
@@ -52,8 +55,9 @@ class Memory:
         ok: Mapping[str, str],
         unchanged: Mapping[str, str],
     ) -> None:
-        """Remember the headers of a hit, if they are the same for everybody at any time."""
-        if prepared.request.transform.options.expire is None:
+        """Keep the headers of a hit, if they are the same for all clients at any time."""
+        short = len(target) + len(accept or "") <= LONGEST
+        if short and prepared.request.transform.options.expire is None:
             self._entries[target, accept] = Warm(
                 prepared, ok["ETag"], _head("200 OK", ok), _head("304 Not Modified", unchanged)
             )

@@ -42,6 +42,16 @@ def test_answered_targets_knows_each_target_once_by_every_key() -> None:
     assert (targets.of(A), targets.of(B)) == ([], ["/8x8/a.jpg"])
 
 
+def test_answered_targets_of_long_targets_are_fewer() -> None:
+    targets = AnsweredTargets(4)
+    for number in range(4):
+        targets.note(A, f"/{number}{'x' * 2_000}")
+    assert [target[:2] for target in targets.of(A)] == ["/2", "/3"]
+    targets.forget(A, *targets.of(A))
+    targets.note(B, "/4")
+    assert targets.of(B) == ["/4"]
+
+
 def test_answered_targets_drops_the_least_recently_answered() -> None:
     targets = AnsweredTargets(2)
     targets.note(A, "/1")
