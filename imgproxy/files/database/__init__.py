@@ -1,12 +1,11 @@
-"""The one way to the record: a piece of work over a SQLAlchemy Core connection, in one transaction.
+"""The database of files: work over a SQLAlchemy Core connection, in one transaction.
 
-    Database ── read(work), write(work), listen(), check(), close()
-    ├── sqlite     one writer thread that commits in groups, a few reader threads
-    └── postgres   asyncpg, a few connections that work off what waits
+    Database ── read(work), write(work), listen(), check(), migrate(), close()
+    ├── sqlite     a thread that writes and four that read, one transaction to a hop
+    └── postgres   asyncpg, a pool for reads and one for writes
 
-Work is a synchronous `Callable[[Connection], T]`, free of side effects: it may run twice (a serialization
-failure, a connection lost), and what it raises undoes what it wrote. It holds the only transaction it has,
-so it asks for nothing but the record.
+Work is a synchronous `Callable[[Connection], T]` without side effects: it may run twice (serialization
+failure, lost connection), and what it raises rolls back what it wrote. It opens no other transaction.
 """
 
 from __future__ import annotations
@@ -15,63 +14,73 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
-from sqlalchemy import Connection as Connection  # for who writes work, and may not import SQLAlchemy
+from sqlalchemy import Connection as Connection  # for rooms that write work, and may not import SQLAlchemy
 
 from imgproxy.files.database_url import DatabaseUrl, PostgresUrl, SqliteUrl
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
+POOL_SECONDS = 5.0
+"""Maximum time that work waits for a connection: both engines report a full pool after it."""
+STATEMENT_SECONDS = 10.0
+"""Maximum duration of a statement (PostgreSQL) or of a transaction's statements (SQLite)."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeNotice:
-    """What a listener is told.
+    """News for a listener.
 
-    `listening`: from now on every change is told; what happened before must be asked for.
-    `lost`: changes may go untold until the next `listening`. `key`: this file has changed.
+    `listening`: every change is reported from now on; look up earlier ones.
+    `lost`: changes may go unreported until the next `listening`. `key`: this file has changed.
     """
 
     kind: Literal["listening", "lost", "key"]
     key: str = ""
 
 
-class Database(Protocol):
-    """The record's engine; its members keep the same promises and run the same tests.
+class DatabaseFault(Exception):
+    """Cause of an `Unavailable`, for operators: the log, `doctor` and the start; without secrets."""
 
-    Raise `Unavailable` when the engine does not answer in time; whether a write was kept is unknown then only
-    if it failed while committing. What work itself raises comes out as it is.
+
+class Database(Protocol):
+    """Interface of both engines; they run the same tests.
+
+    Raise `Unavailable`, from a `DatabaseFault`, when the engine does not serve in time. The outcome of a
+    write is unknown then only if it failed while committing. What work itself raises comes out as it is.
+    A cancelled caller's write is whole or nothing.
     """
 
     notifies: bool
-    """Whether `listen` tells; if not, ask `repository.changes.changes_since`."""
+    """Whether `listen` reports changes; if not, poll `repository.changes.changes_since`."""
 
     async def read(self, work: Work[T]) -> T:
         """Run work that only reads, on one snapshot."""
 
     async def write(self, work: Work[T]) -> T:
-        """Run work in a transaction; when this returns, it is committed and every reader sees it."""
+        """Run work in a transaction; on return it is committed and visible to every reader."""
 
     def listen(self) -> AsyncIterator[ChangeNotice]:
-        """Listen to changes of files for as long as it is iterated; reconnect by itself."""
+        """Report changes of files for as long as it is iterated; reconnect by itself."""
 
     async def check(self) -> None:
-        """Raise `Unavailable` unless the record can be read and has the tables of this version."""
+        """Raise `Unavailable` unless the database can be read and has the tables of this version."""
 
     async def migrate(self) -> None:
         """Bring the tables to this version; many processes may do so at once."""
 
     async def close(self) -> None:
-        """Let what is under way end, and let go of everything."""
+        """Let running work end, and close every connection."""
 
 
-async def open_database(address: DatabaseUrl) -> Database:
-    """Open the record at an address; nothing is asked of it yet."""
-    match address:
+async def open_database(url: DatabaseUrl) -> Database:
+    """Open the database at a URL; it connects when it is first used."""
+    match url:
         case SqliteUrl(path):
             from imgproxy.files.database.sqlite import SqliteDatabase
 
             return SqliteDatabase(path)
-        case PostgresUrl(url):
+        case PostgresUrl(address):
             from imgproxy.files.database.postgres import PostgresDatabase
 
-            return PostgresDatabase(url)
+            return PostgresDatabase(address)

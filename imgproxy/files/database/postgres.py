@@ -1,65 +1,62 @@
-"""The record in PostgreSQL: asyncpg, on a few connections, with a time limit on everything.
+"""The database in PostgreSQL: asyncpg and SQLAlchemy's pools, with a time limit on everything.
 
-Work runs again when the server asks for it (serialization failure, deadlock), or when the connection was lost
-before COMMIT was sent. After that nobody knows, so it is not run again: `Unavailable`, and whoever asks again
-finds out.
+Work runs again after a serialization failure or deadlock, or when the connection was lost before COMMIT was
+sent. After that the outcome is unknown, so the work does not run again: `Unavailable`, and a client that
+retries finds out.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic
 
 import asyncpg
 from sqlalchemy import URL, Connection, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from imgproxy.errors import Unavailable
 from imgproxy.files import migrations
-from imgproxy.files.database import ChangeNotice, T, Work
-from imgproxy.files.database.lanes import OF_THE_SERVER, Lanes, Waiting
+from imgproxy.files.database import (
+    POOL_SECONDS,
+    STATEMENT_SECONDS,
+    ChangeNotice,
+    T,
+    Work,
+    postgres_faults,
+)
 from imgproxy.files.database.listener import Listener
+from imgproxy.files.database.postgres_faults import PostgresFault, connect_fault, is_broken, work_fault
 
-_READERS = 5
-_WRITERS = 5
-_SECONDS = 5.0  # to connect, or to be begun with
+_POOL_SIZE = 5  # of reads, and of writes: slow lists must not keep writes from a connection
+_CONNECT_SECONDS = 5.0
+_GRACE_SECONDS = 5.0  # after which the server has not ended a statement at its timeout, and is away
 # Seconds after an attempt: a server that restarts is back by then, or not soon.
 _PAUSES = (0.0, 0.05, 0.2, 0.75)
-_MIGRATING = 7_596_557_268_837_201_273  # any number that nobody else locks
+_MIGRATION_LOCK = 7_596_557_268_837_201_273  # arbitrary
 
 _SESSION = {
     "application_name": "imgproxy",
-    "statement_timeout": "10s",
+    "statement_timeout": f"{STATEMENT_SECONDS:.0f}s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "30s",  # or it would hold back `changes.current_mark`
     "jit": "off",
 }
-
-_RUN_AGAIN = {"40001", "40P01"}
-# Classes of SQLSTATE: connection, state, resources, locks, operator.
-_CANNOT_NOW = ("08", "25", "53", "55", "57")
-_BROKEN = ("08", "57P")  # the connection is no more, or will not be in a moment
+_READING = {"default_transaction_isolation": "repeatable read", "default_transaction_read_only": "on"}
+_MIGRATING = {"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 
 
 class PostgresDatabase:
-    """A record on a server; see `Database` for what is promised."""
+    """A database on a server; see `Database`."""
 
     notifies = True
 
     def __init__(self, url: str) -> None:
-        self._engine = create_async_engine(
-            _for_asyncpg(_parsed(url)),
-            poolclass=NullPool,
-            isolation_level="AUTOCOMMIT",  # transactions are the lanes'
-            connect_args={"timeout": _SECONDS, "server_settings": _SESSION},
-        )
-        self._reads = self._lanes(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", many=_READERS, reads=True
-        )
-        self._writes = self._lanes("BEGIN", many=_WRITERS, reads=False)
+        self._url = _for_asyncpg(_parsed(url))
+        self._reads = self._engine(_SESSION | _READING)
+        self._writes = self._engine(_SESSION)
         self._listener = Listener(self._connect)
         self._closed = False
 
@@ -68,104 +65,115 @@ class PostgresDatabase:
         return await self._run(self._reads, work)
 
     async def write(self, work: Work[T]) -> T:
-        """Run work in a transaction; when this returns, it is committed."""
+        """Run work in a transaction; on return it is committed."""
         return await self._run(self._writes, work)
 
     def listen(self) -> AsyncIterator[ChangeNotice]:
-        """Listen to changes of files on a connection of its own; reconnect by itself."""
+        """Report changes of files on a connection of its own; reconnect by itself."""
         return self._listener.listen()
 
     async def check(self) -> None:
-        """Raise `Unavailable` unless the server answers and has the tables of this version."""
+        """Raise `Unavailable` unless the server responds and has the tables of this version."""
         await self.read(migrations.expect_newest)
 
     async def migrate(self) -> None:
-        """Bring the tables to this version; of those who do so at once one does, and the others wait."""
-        await self.write(_migrate)
+        """Bring the tables to this version; of processes that do so at once one does, and the others wait."""
+        engine = self._engine(_SESSION | _MIGRATING, seconds=None)
+        try:
+            await self._run(engine, _migrate)
+        finally:
+            await engine.dispose()
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close every connection; work that runs keeps its own until it ends."""
         self._closed = True
         await self._listener.close()
-        await self._reads.close()
-        await self._writes.close()
-        await self._engine.dispose()
+        await self._reads.dispose()
+        await self._writes.dispose()
 
-    def _lanes(self, begin: str, *, many: int, reads: bool) -> Lanes:
-        return Lanes(self._open, begin=begin, many=many, seconds=_SECONDS, reads=reads)
+    def _engine(
+        self, session: dict[str, str], *, seconds: float | None = STATEMENT_SECONDS + _GRACE_SECONDS
+    ) -> AsyncEngine:
+        return create_async_engine(
+            self._url,
+            pool_size=_POOL_SIZE,
+            max_overflow=0,
+            pool_timeout=POOL_SECONDS,
+            pool_use_lifo=True,  # few connections stay warm
+            connect_args={
+                "timeout": _CONNECT_SECONDS,
+                "command_timeout": seconds,
+                "server_settings": session,
+            },
+        )
 
-    async def _open(self) -> AsyncConnection:
-        try:
-            return await self._engine.connect()
-        except OF_THE_SERVER as error:  # even one that says why: it may be another server's word in a moment
-            raise ConnectionError from error
-
-    async def _run(self, lanes: Lanes, work: Work[T]) -> T:
+    async def _run(self, engine: AsyncEngine, work: Work[T]) -> T:
         if self._closed:
-            raise Unavailable("the record of files is closed")
+            raise Unavailable("the database is closed")
         for pause in _PAUSES:
+            attempt = _Attempt(work)
             try:
-                return await _attempt(lanes.put(work))
-            except _TryAgain as error:
-                failure = error
+                async with engine.connect() as connection:
+                    return await connection.run_sync(attempt.run)
+            except postgres_faults.RAISED as error:
+                found = attempt.fault(error)
+                if found is None:
+                    raise
+                fault = found
+                fault.__cause__ = error
+            if not fault.retry:
+                break
             await asyncio.sleep(pause)
-        raise _unavailable() from failure.__cause__
+        raise Unavailable(fault.message) from fault
 
     async def _connect(self) -> asyncpg.Connection[Any]:
-        _, arguments = self._engine.dialect.create_connect_args(self._engine.url)
+        _, arguments = self._writes.dialect.create_connect_args(self._url)
         arguments.pop("async_creator_fn", None)
-        connection: asyncpg.Connection[Any] = await asyncpg.connect(**arguments, timeout=_SECONDS)
+        connection: asyncpg.Connection[Any] = await asyncpg.connect(**arguments, timeout=_CONNECT_SECONDS)
         return connection
 
 
-class _TryAgain(Exception):
-    """The work was undone and may succeed if it is run once more."""
+@dataclass(slots=True)
+class _Attempt(Generic[T]):
+    """Work in one transaction, and how far it came."""
 
+    work: Work[T]
+    connected: bool = False
+    committing: bool = False
 
-async def _attempt(waiting: Waiting[T]) -> T:
-    try:
-        return await waiting.outcome
-    except OF_THE_SERVER as error:
-        state, is_broken = _state(error)
-        if state in _RUN_AGAIN or (is_broken and not waiting.committing):
-            raise _TryAgain from error
-        if is_broken or state[:2] in _CANNOT_NOW:
-            raise _unavailable() from error
-        raise
+    def run(self, connection: Connection) -> T:
+        self.connected = True
+        with connection.begin():
+            try:
+                result = self.work(connection)
+            except postgres_faults.RAISED as error:
+                if is_broken(error) and not connection.invalidated:
+                    connection.invalidate()  # or ROLLBACK would wait for the server
+                raise
+            self.committing = True
+        return result
 
-
-def _state(error: BaseException) -> tuple[str, bool]:
-    """What the server says it is, and whether the connection is of no use any more."""
-    if isinstance(error, DBAPIError):
-        state = getattr(error.orig, "sqlstate", None) or ""
-        return state, error.connection_invalidated or state.startswith(_BROKEN)
-    state = getattr(error, "sqlstate", None) or ""
-    return state, state.startswith(_BROKEN) or not state
-
-
-def _unavailable() -> Unavailable:
-    return Unavailable("the record of files cannot be reached")
+    def fault(self, error: Exception) -> PostgresFault | None:
+        return work_fault(error, committing=self.committing) if self.connected else connect_fault(error)
 
 
 def _migrate(connection: Connection) -> None:
-    connection.execute(text("SET LOCAL statement_timeout = 0"))
-    connection.execute(text("SET LOCAL lock_timeout = 0"))
-    connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MIGRATING})
+    connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MIGRATION_LOCK})
     migrations.upgrade(connection)
 
 
 def _parsed(url: str) -> URL:
     try:
         return make_url(url)
-    except (ArgumentError, ValueError):  # whose text has pieces of the password
+    except (ArgumentError, ValueError):  # their text has pieces of the password
         raise Unavailable(
-            "IMGPROXY_DATABASE: postgresql://[USER[:PASSWORD]@]HOST[:PORT]/NAME is expected, "
+            "IMGPROXY_DATABASE: must be postgresql://[USER[:PASSWORD]@]HOST[:PORT]/NAME, "
             "with '@', ':' and '/' of a password percent-encoded"
         ) from None
 
 
 def _for_asyncpg(url: URL) -> URL:
-    """The URL as asyncpg reads it: `sslmode` is called `ssl` there."""
+    """Return the URL as asyncpg reads it: `sslmode` is called `ssl` there."""
     query = dict(url.query)
     if "sslmode" in query:
         query["ssl"] = query.pop("sslmode")

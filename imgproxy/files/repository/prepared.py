@@ -29,13 +29,8 @@ class Prepared:
 
     def all(self, connection: Connection, values: dict[str, Any]) -> Sequence[Row]:
         """Every row."""
-        text, given = self._given(connection, values)
-        driver: Any = connection.connection.dbapi_connection
-        if connection.dialect.name == _SQLITE:
-            rows: Sequence[Row] = driver.execute(text, given).fetchall()
-        else:
-            rows = driver.run_async(lambda asyncpg: asyncpg.fetch(text, *given))
-        return rows
+        result = connection.exec_driver_sql(*self._given(connection, values))
+        return result.fetchall() if result.returns_rows else ()
 
     def one(self, connection: Connection, values: dict[str, Any]) -> Row | None:
         """The row, if there is one."""
@@ -44,22 +39,12 @@ class Prepared:
 
     def count(self, connection: Connection, values: dict[str, Any]) -> int:
         """How many rows it has written."""
-        text, given = self._given(connection, values)
-        driver: Any = connection.connection.dbapi_connection
-        if connection.dialect.name == _SQLITE:
-            return int(driver.execute(text, given).rowcount)
-        said: str = driver.run_async(lambda asyncpg: asyncpg.execute(text, *given))
-        return int(said.rpartition(" ")[2])  # INSERT 0 1
+        return connection.exec_driver_sql(*self._given(connection, values)).rowcount
 
     def each(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         """Run once for each of some values."""
         text = self._given(connection, rows[0])[0]
-        given = [self._given(connection, each)[1] for each in rows]
-        driver: Any = connection.connection.dbapi_connection
-        if connection.dialect.name == _SQLITE:
-            driver.executemany(text, given)
-        else:
-            driver.run_async(lambda asyncpg: asyncpg.executemany(text, given))
+        connection.exec_driver_sql(text, [self._given(connection, each)[1] for each in rows])
 
     def _given(self, connection: Connection, values: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
         text, parameters = self._texts.get(connection.dialect.name) or self._write(connection)

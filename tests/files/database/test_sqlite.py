@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError, ProgrammingError
 
 from imgproxy.errors import Unavailable
-from imgproxy.files.database import Connection
+from imgproxy.files.database import Connection, DatabaseFault
 from imgproxy.files.database.sqlite import SqliteDatabase, translated
 
 COUNT = text("SELECT count(*) FROM things")
@@ -121,6 +122,47 @@ async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     await opened.close()
 
 
+async def test_sqlite_statement_over_its_limit_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch, record: SqliteDatabase
+) -> None:
+    endless = text("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n")
+    monkeypatch.setattr("imgproxy.files.database.sqlite.STATEMENT_SECONDS", 0.01)
+    with pytest.raises(Unavailable) as caught:
+        await record.read(lambda c: c.execute(endless).all())
+    assert "statement timeout" in str(caught.value.__cause__)
+    assert await record.read(count) == 0
+
+
+async def test_sqlite_work_that_waits_too_long_for_a_thread_is_not_run(
+    monkeypatch: pytest.MonkeyPatch, record: SqliteDatabase
+) -> None:
+    monkeypatch.setattr("imgproxy.files.database.sqlite.POOL_SECONDS", -1.0)
+    with pytest.raises(Unavailable) as caught:
+        await record.write(add)
+    assert "pool exhausted" in str(caught.value.__cause__)
+    monkeypatch.undo()
+    assert await record.read(count) == 0
+
+
+async def test_sqlite_write_cancelled_before_it_began_is_not_run(record: SqliteDatabase) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def block(_: Connection) -> None:
+        entered.set()
+        leave.wait(20)
+
+    blocking = asyncio.ensure_future(record.write(block))
+    await asyncio.to_thread(entered.wait, 20)
+    queued = asyncio.ensure_future(record.write(add))
+    await asyncio.sleep(0)
+    queued.cancel()
+    leave.set()
+    await blocking
+    with pytest.raises(asyncio.CancelledError):
+        await queued
+    assert await record.read(count) == 0
+
+
 async def test_rules_of_the_tables_hold_for_who_writes(record: SqliteDatabase) -> None:
     child = text("CREATE TABLE parts (thing INTEGER NOT NULL REFERENCES things (id))")
     await record.write(lambda c: c.execute(child))
@@ -145,10 +187,9 @@ async def test_it_calls_nobody(record: SqliteDatabase) -> None:
 def test_what_is_wrong_with_the_file_is_one_of_our_errors(error: Exception) -> None:
     with pytest.raises(Unavailable) as caught, translated():
         raise error
-    assert (caught.value.__cause__, str(caught.value)) == (
-        error,
-        "the record of files cannot be read or written",
-    )
+    fault = caught.value.__cause__
+    assert isinstance(fault, DatabaseFault)
+    assert (fault.__cause__, str(caught.value)) == (error, "the database cannot be read or written")
 
 
 @pytest.mark.parametrize(
