@@ -24,15 +24,12 @@ from imgproxy.clients import Clients
 from imgproxy.connections import Bounds
 from imgproxy.edge.admission import Admission
 from imgproxy.edge.answer import Freshness
-from imgproxy.edge.answered_targets import AnsweredTargets, TargetPurge
-from imgproxy.edge.caches import Caches
 from imgproxy.edge.health import Health, metrics_route
 from imgproxy.edge.images import Images, Policy
 from imgproxy.edge.inspector import Inspector
-from imgproxy.edge.originals import Originals
-from imgproxy.edge.purge import Purge
 from imgproxy.edge.render import Recipe, Renderer
 from imgproxy.edge.share import Share
+from imgproxy.edge.source_cache import SourceCache
 from imgproxy.edge.stripper import Stripper
 from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.pool import Pool
@@ -43,6 +40,9 @@ from imgproxy.filing import Around, Filing, assemble_files
 from imgproxy.fleet.alone import Alone
 from imgproxy.fleet.words import Fleet
 from imgproxy.image.source import Key
+from imgproxy.purge.cdn import CdnPurger
+from imgproxy.purge.endpoint import PurgeEndpoint
+from imgproxy.purge.urls import ServedUrls, UrlPurger
 from imgproxy.rates import WrongCredentials
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
@@ -92,38 +92,38 @@ async def assemble_edge(
     url_signer = UrlSigner(settings.key_for("tickets"), clock=time.time)
     storage = await make(settings.storage, url_signer, hidden=settings.hidden_prefixes)
     disk = make_disk(settings, metrics)
-    originals = Originals(
+    sources = SourceCache(
         storage,
         limit=settings.max_source_bytes,
         keep=settings.memory_bytes // 4,
         budget=settings.sources_bytes,
     )
     metrics.gauge(
-        "imgproxy_sources_held_bytes", "Bytes of sources reserved, in use and kept.", lambda: originals.held
+        "imgproxy_sources_held_bytes", "Bytes of sources reserved, in use and kept.", lambda: sources.held
     )
-    purge = Purge(
+    purge = PurgeEndpoint(
         partial(fleet.spread, "purge"),
         secret=settings.purge_secret,
         clients=Clients(settings.trusted_proxies),
         wrong=WrongCredentials(settings.wrong_credentials),
     )
-    answered = AnsweredTargets()
+    answered = ServedUrls()
     access_log = AccessLog()
     around = Around(
         objects=storage,
         url_signer=url_signer if is_proxied(settings, storage) else None,
-        inspector=Inspector(originals, fleet, ceiling=recipe(settings).ceiling),
+        inspector=Inspector(sources, fleet, ceiling=recipe(settings).ceiling),
         tell=partial(fleet.spread, "record"),
-        stripper=make_stripper(settings, originals, fleet),
+        stripper=make_stripper(settings, sources, fleet),
     )
     try:
         access_log.start()
         async with (
             assemble_files(settings, around, metrics=metrics, access_log=access_log) as filing,
             open_access(filing) as access,
-            open_target_purge(filing.front, answered) as target_purge,
+            open_url_purger(filing.front, answered) as url_purger,
             open_renderer(
-                settings, access, storage, originals, disk, fleet, metrics, target_purge.begin
+                settings, access, storage, sources, disk, fleet, metrics, url_purger.spawn
             ) as renderer,
         ):
             told = answered if filing.front.forgets_by_url else None
@@ -144,7 +144,7 @@ async def assemble_edge(
                 storage=storage,
             )
     finally:
-        originals.close()
+        sources.close()
         if disk is not None:
             await disk.close()
         await storage.close()
@@ -164,9 +164,9 @@ async def open_access(filing: Filing) -> AsyncIterator[DatabaseAccess]:
 
 
 @asynccontextmanager
-async def open_target_purge(front: Caches, answered: AnsweredTargets) -> AsyncIterator[TargetPurge]:
+async def open_url_purger(front: CdnPurger, answered: ServedUrls) -> AsyncIterator[UrlPurger]:
     """What has caches in front forget the URLs of a key."""
-    purge = TargetPurge(front, answered)
+    purge = UrlPurger(front, answered)
     try:
         yield purge
     finally:
@@ -178,7 +178,7 @@ async def open_renderer(
     settings: Settings,
     access: DatabaseAccess,
     storage: Storage,
-    originals: Originals,
+    sources: SourceCache,
     disk: DiskTier | None,
     fleet: Fleet,
     metrics: Metrics,
@@ -194,7 +194,7 @@ async def open_renderer(
             timer=time.monotonic,
             stale=settings.stale,
         ),
-        originals=originals,
+        sources=sources,
         tiers=Tiers([MemoryTier(settings.memory_bytes), *([disk] if disk else [])]),
         engine=fleet,
         negative_cache=NegativeCache(seconds=_FAILURE_SECONDS, entries=_FAILURES),
@@ -228,8 +228,8 @@ def make_images(
     renderer: Renderer,
     metrics: Metrics,
     access_log: AccessLog,
-    purge: Purge,
-    answered: AnsweredTargets | None,
+    purge: PurgeEndpoint,
+    answered: ServedUrls | None,
 ) -> Images:
     """The edge's handler."""
     return Images(
@@ -256,11 +256,11 @@ def is_proxied(settings: Settings, storage: Storage) -> bool:
     return settings.downloads == "proxy" or isinstance(storage, LocalStorage | MemoryStorage)
 
 
-def make_stripper(settings: Settings, originals: Originals, fleet: Fleet) -> Stripper | None:
+def make_stripper(settings: Settings, sources: SourceCache, fleet: Fleet) -> Stripper | None:
     """What removes personal metadata of uploads, if it is to be removed."""
     if settings.upload_metadata == "keep":
         return None
-    return Stripper(originals, fleet, ceiling=recipe(settings).ceiling)
+    return Stripper(sources, fleet, ceiling=recipe(settings).ceiling)
 
 
 def gateway_routes(

@@ -32,8 +32,6 @@ from imgproxy.api.shares import SHARES
 from imgproxy.api.token import Tokens, Trust
 from imgproxy.api.uploads import UPLOADS, Intake
 from imgproxy.clients import Clients
-from imgproxy.edge.caches import Caches
-from imgproxy.edge.target import parse
 from imgproxy.files.changes import Changes
 from imgproxy.files.database import Database, open_database
 from imgproxy.files.examine import Examiner
@@ -53,6 +51,7 @@ from imgproxy.files.retention import Retention
 from imgproxy.files.stream import Streams
 from imgproxy.files.terms import Terms
 from imgproxy.files.uploads import Uploads
+from imgproxy.purge.cdn import CdnPurger, parse_purge_target
 from imgproxy.rates import Rate, WrongCredentials
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
@@ -100,7 +99,7 @@ class Filing:
     routes: Sequence[web.RouteDef]
     publisher: Publisher | None
     """What publishes files that nobody registers, if anything does."""
-    front: Caches
+    front: CdnPurger
     """The caches in front."""
 
     @property
@@ -174,17 +173,17 @@ def endpoints(incoming: Incoming, standing: Standing) -> list[Bound]:
     ]
 
 
-def make_front(settings: Settings) -> Caches:
+def make_front(settings: Settings) -> CdnPurger:
     """The caches in front that are told of changes."""
     named = (each.partition(":") for each in settings.purge_headers)
-    return Caches(
-        [parse(url) for url in settings.purge_urls],
+    return CdnPurger(
+        [parse_purge_target(url) for url in settings.purge_urls],
         headers={name.strip(): value.strip() for name, _, value in named},
         body=settings.purge_body,
     )
 
 
-def make_outbox(database: Database, around: Around, front: Caches, metrics: Metrics) -> Outbox:
+def make_outbox(database: Database, around: Around, front: CdnPurger, metrics: Metrics) -> Outbox:
     """The worker that keeps promises, with its metrics."""
     outbox = Outbox(database, keepers(around.objects, front), clock=milliseconds)
     text = "Tries of promised work, by what came of them."

@@ -23,7 +23,6 @@ from imgproxy import unknown_variables
 from imgproxy.clients import Network
 from imgproxy.dialects import Grammar, presets
 from imgproxy.dialects.signature import Signer
-from imgproxy.edge import target
 from imgproxy.errors import BadArgument
 from imgproxy.files import database_url
 from imgproxy.files.database_url import DatabaseUrl
@@ -32,6 +31,7 @@ from imgproxy.image.formats import READERS, Format, parse_format
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.transform import Limits
 from imgproxy.masking import masked_message, masked_setting
+from imgproxy.purge.cdn import parse_purge_target
 from imgproxy.storage.hidden import HIDDEN_PREFIXES
 from imgproxy.storage.storage_url import StorageOptions, parse
 from imgproxy.unknown_variables import PREFIX
@@ -149,7 +149,7 @@ def _origins(value: Any) -> Any:
 def _purge_urls(value: Any) -> Any:
     found = _words(value)
     for each in found:
-        target.parse(each)
+        parse_purge_target(each)
     return found
 
 

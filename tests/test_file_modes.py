@@ -11,7 +11,7 @@ import pytest
 
 from imgproxy import file_modes
 from imgproxy.cache.folder import Folder
-from imgproxy.cache.key import Ingredient, result_key
+from imgproxy.cache.key import SourceVersion, result_key
 from imgproxy.cache.tiers import Entry
 from imgproxy.files.database.sqlite import SqliteDatabase
 from imgproxy.image.source import Key
@@ -65,7 +65,7 @@ async def test_sqlite_database_is_its_owners_with_its_wal(tmp_path: Path) -> Non
 
 def test_cache_folder_is_its_owners_with_its_files(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "data" / "cache")
-    key = result_key([Ingredient(Key("a"), "1")], transform="", output="", answer="image", encoder="")
+    key = result_key([SourceVersion(Key("a"), "1")], transform="", output="", answer="image", encoder="")
     folder.write(key, Entry(b"x", "image/png", None, (Key("a"), Key("b"))), begun=0)
     folder.drop("c")
     assert [each for each in tmp_path.rglob("*") if each.is_file()]

@@ -17,7 +17,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from jwt.algorithms import Algorithm, ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.exceptions import PyJWTError
 
-from imgproxy.cache.flight import Flights
+from imgproxy.cache.singleflight import Singleflight
 from imgproxy.errors import Unavailable, WrongCredential
 
 _log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class KeySet:
         self._keys: dict[str, PublicKey] = {}
         self._fetched: float | None = None
         self._tried: float | None = None
-        self._flights: Flights[None] = Flights()
+        self._flights: Singleflight[None] = Singleflight()
         self._behind: asyncio.Task[None] | None = None
         self.generation = 0
         """Goes up whenever the keys change."""

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from cachetools import TTLCache
 
-from imgproxy.cache.flight import Flights
+from imgproxy.cache.singleflight import Singleflight
 from imgproxy.errors import AuthenticationRequired, WrongCredential
 from imgproxy.files.model import ApiKey
 
@@ -42,7 +42,7 @@ class Keys:
         self._known: TTLCache[bytes, ApiKey] = TTLCache(_ENTRIES, BELIEVED_SECONDS, timer)
         # a list of its own: whoever tries keys must not push out those that are good
         self._absent: TTLCache[bytes, bool] = TTLCache(_ENTRIES, BELIEVED_SECONDS, timer)
-        self._flights: Flights[ApiKey | None] = Flights()
+        self._flights: Singleflight[ApiKey | None] = Singleflight()
 
     async def find(self, text: str) -> ApiKey:
         """The key that a client shows; raise `AuthenticationRequired` if it is none, or no longer one."""

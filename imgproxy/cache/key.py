@@ -16,7 +16,7 @@ EPOCH = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Ingredient:
+class SourceVersion:
     """One original that goes into a result."""
 
     name: str
@@ -24,7 +24,7 @@ class Ingredient:
 
 
 def result_key(
-    ingredients: Sequence[Ingredient], *, transform: str, output: str, answer: str, encoder: str
+    ingredients: Sequence[SourceVersion], *, transform: str, output: str, answer: str, encoder: str
 ) -> ResultKey:
     """Name a result by everything it depends on; 32 hex digits.
 

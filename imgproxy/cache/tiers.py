@@ -68,7 +68,7 @@ class QuickTier(Tier, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CacheHit:
     """An entry and the tier that had it."""
 
     entry: Entry
@@ -84,14 +84,14 @@ class Tiers:
         self._clock = clock
         self._quick = next((tier for tier in self._tiers if isinstance(tier, QuickTier)), None)
 
-    def at_hand(self, key: ResultKey) -> Found | None:
+    def at_hand(self, key: ResultKey) -> CacheHit | None:
         """What can be answered without waiting for anything."""
         if self._quick is None:
             return None
         entry = self._quick.at_hand(key)
-        return None if entry is None or self._expired(entry) else Found(entry, self._quick.name)
+        return None if entry is None or self._expired(entry) else CacheHit(entry, self._quick.name)
 
-    async def get(self, key: ResultKey, source: str) -> Found | None:
+    async def get(self, key: ResultKey, source: str) -> CacheHit | None:
         """Ask each tier in turn."""
         for index, tier in enumerate(self._tiers):
             try:
@@ -101,7 +101,7 @@ class Tiers:
                 continue
             if entry is not None and not self._expired(entry):
                 await self._put(self._tiers[:index], key, entry)
-                return Found(entry, tier.name)
+                return CacheHit(entry, tier.name)
         return None
 
     def fits(self, entry: Entry) -> bool:

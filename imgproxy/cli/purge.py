@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from imgproxy.cli.usage import UsageError
-from imgproxy.edge.purge import path_of
 from imgproxy.image.source import Key, parse_key
+from imgproxy.purge.endpoint import path_of
 from imgproxy.settings import read
 
 _SECONDS = 30

@@ -15,8 +15,8 @@ from typing import Protocol
 
 from cachetools import LRUCache, TTLCache
 
-from imgproxy.cache.flight import Flights
-from imgproxy.edge.errands import Errands
+from imgproxy.background_tasks import BackgroundTasks
+from imgproxy.cache.singleflight import Singleflight
 from imgproxy.errors import NotFound, SourceError
 from imgproxy.files.access import UNREGISTERED, Access, Record
 from imgproxy.files.recent import Recent
@@ -100,8 +100,8 @@ class Admission:
         self._last: TTLCache[Key, Permit] = TTLCache(_ENTRIES, stale, timer)
         self._before: TTLCache[Key, Permit] = TTLCache(_OVERWRITTEN, stale, timer)
         self._lenient = ttl > 0
-        self._errands = Errands()
-        self._flights: Flights[Permit] = Flights()
+        self._tasks = BackgroundTasks()
+        self._flights: Singleflight[Permit] = Singleflight()
         self._granted: Recent[Key, tuple[Record, Permit]] = Recent(_ENTRIES)
         self._purges: LRUCache[Key, int] = LRUCache(_ENTRIES)
 
@@ -184,7 +184,7 @@ class Admission:
 
     async def close(self) -> None:
         """Ask no more."""
-        await self._errands.close()
+        await self._tasks.close()
 
     def _version_before(self, permit: Permit) -> Permit | None:
         before = self._before.get(permit.key)
@@ -202,7 +202,7 @@ class Admission:
         if last is None:
             return None
         purges = self._purges.get(key, 0)
-        self._errands.begin((key, purges), lambda: self._join(key, purges))
+        self._tasks.spawn((key, purges), lambda: self._join(key, purges))
         return replace(last, old=True)
 
     async def _join(self, key: Key, purges: int) -> Permit:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from email.utils import formatdate, parsedate_to_datetime
-from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Literal
 from urllib.parse import quote
@@ -21,6 +20,7 @@ from imgproxy.errors import NotFound
 from imgproxy.image.formats import TRAITS, Format
 from imgproxy.image.options import Options
 from imgproxy.image.source import Key
+from imgproxy.purge.cdn import tag_of, tenant_tag
 
 HASTY_SECONDS = 10
 _NAME = re.compile(r"[^\w .()+-]", re.ASCII)
@@ -126,17 +126,8 @@ def hasty(options: Options, freshness: Freshness, now: float) -> dict[str, str]:
 def tags(permits: Sequence[Permit]) -> list[str]:
     """What a CDN can purge by: hashes, so that no key or tenant is told."""
     found = dict.fromkeys(tag_of(permit.key) for permit in permits)
-    found.update(dict.fromkeys(f"t-{_hash(permit.tenant)}" for permit in permits if permit.tenant))
+    found.update(dict.fromkeys(tenant_tag(permit.tenant) for permit in permits if permit.tenant))
     return list(found)
-
-
-def tag_of(key: Key) -> str:
-    """What everything carries that was made of an original."""
-    return f"k-{_hash(key)}"
-
-
-def _hash(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:16]
 
 
 def _modified(permits: Sequence[Permit]) -> int:

@@ -19,8 +19,6 @@ from imgproxy.dialects import Grammar, ImageRequest
 from imgproxy.dialects.signature import Signer
 from imgproxy.edge import answer, problems
 from imgproxy.edge.answer import Freshness
-from imgproxy.edge.answered_targets import AnsweredTargets
-from imgproxy.edge.purge import Purge
 from imgproxy.edge.render import Hit, Prepared, Renderer
 from imgproxy.edge.share import Share
 from imgproxy.edge.warm import LONGEST, DateLine, Memory, Written, as_response, overridden
@@ -29,6 +27,8 @@ from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output, negotiate
 from imgproxy.image.options import Options
 from imgproxy.image.source import Key
+from imgproxy.purge.endpoint import PurgeEndpoint
+from imgproxy.purge.urls import ServedUrls
 from imgproxy.telemetry import AccessLog, Line, Metrics, request_id
 
 _log = logging.getLogger(__name__)
@@ -77,10 +77,10 @@ class Images:
         metrics: Metrics,
         access_log: AccessLog,
         clock: Callable[[], float],
-        purge: Purge | None = None,
+        purge: PurgeEndpoint | None = None,
         clients: Clients = DIRECT,
         share: Share | None = None,
-        answered: AnsweredTargets | None = None,
+        answered: ServedUrls | None = None,
     ) -> None:
         """`answered` is told of every target that is answered with an image, if a cache in front needs it."""
         self._grammar = grammar
@@ -153,7 +153,9 @@ class Images:
     async def _answer(self, asked: _Asked) -> web.Response:
         http = asked.http
         if http.method == "PURGE" and self._purge is not None:
-            return await self._purge.handle(http)
+            response = await self._purge.handle(http)
+            response.headers.update(problems.SAFE_HEADERS)
+            return response
         if http.method not in ("GET", "HEAD"):
             response = problems.problem(405, "only GET and HEAD are served here", request_id=asked.id)
             response.headers["Allow"] = "GET, HEAD"

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from imgproxy.clients import Waiters
-from imgproxy.edge.originals import Changed, Originals, Wanted
+from imgproxy.edge.source_cache import SourceCache, SourceChanged, SourceRequest
 from imgproxy.engine.pool import Result
 from imgproxy.engine.worker_protocol import Encoding, Job
 from imgproxy.errors import SourceTooLarge, StorageFailed
@@ -33,11 +33,11 @@ class Engine(Protocol):
 class Inspector:
     """Looks into pictures; see `files.objects.Inspector`."""
 
-    def __init__(self, originals: Originals, engine: Engine, *, ceiling: Ceiling) -> None:
+    def __init__(self, sources: SourceCache, engine: Engine, *, ceiling: Ceiling) -> None:
         """Pictures of more pixels than `ceiling` has are refused: they would be when they are asked for."""
         first_frame = Transform(options=Options(max_frames=1))
         as_it_is = ceiling._replace(side=_LONGEST)  # or it would be told as it is answered: made smaller
-        self._originals = originals
+        self._sources = sources
         self._engine = engine
         self._job = Job(first_frame, Output(), Encoding(), as_it_is, meta=True)
 
@@ -47,13 +47,13 @@ class Inspector:
         Raise an `ImageError`, or an `OurError` when no worker can tell.
         """
         try:
-            wanted = [Wanted(key, version, size)]
-            async with self._originals.borrow(wanted, turn_of(key)) as (original,):
+            wanted = [SourceRequest(key, version, size)]
+            async with self._sources.borrow(wanted, turn_of(key)) as (original,):
                 job = replace(self._job, name=f"inspect {key}@{version}")
                 rendered = (await self._engine.run(job, original.descriptor, (), turn_of(key))).rendered
         except SourceTooLarge:
             return None
-        except Changed:
+        except SourceChanged:
             raise StorageFailed("the object is larger than storage said") from None
         return rendered.width, rendered.height
 

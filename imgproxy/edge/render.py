@@ -18,14 +18,14 @@ from functools import partial
 from time import perf_counter
 from typing import NamedTuple, Protocol
 
-from imgproxy.cache.flight import Flights
-from imgproxy.cache.key import Ingredient, ResultKey, result_key
-from imgproxy.cache.tiers import Entry, Found, Tiers
+from imgproxy.background_tasks import BackgroundTasks
+from imgproxy.cache.key import ResultKey, SourceVersion, result_key
+from imgproxy.cache.singleflight import Singleflight
+from imgproxy.cache.tiers import CacheHit, Entry, Tiers
 from imgproxy.clients import Waiters
 from imgproxy.dialects import ImageRequest
 from imgproxy.edge.admission import Admission, Permit
-from imgproxy.edge.errands import Errands
-from imgproxy.edge.originals import Changed, Originals, Wanted
+from imgproxy.edge.source_cache import SourceCache, SourceChanged, SourceRequest
 from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.pool import Result
 from imgproxy.engine.worker_protocol import Encoding, Job
@@ -79,7 +79,7 @@ class Hit(NamedTuple):
     """A picture that was in a cache; of an earlier version, if `prepared` is not what was asked for."""
 
     prepared: Prepared
-    found: Found
+    found: CacheHit
     old: bool
     """Whether storage may know better by now, so that it should be asked for again soon."""
 
@@ -102,7 +102,7 @@ class Renderer:
         self,
         *,
         admission: Admission,
-        originals: Originals,
+        sources: SourceCache,
         tiers: Tiers,
         engine: Engine,
         negative_cache: NegativeCache,
@@ -112,15 +112,15 @@ class Renderer:
     ) -> None:
         """`clock` tells seconds since 1970."""
         self._admission = admission
-        self._originals = originals
+        self._sources = sources
         self._tiers = tiers
         self._engine = engine
         self._negative_cache = negative_cache
         self._recipe = recipe
         self._metrics = metrics
         self._clock = clock
-        self._flights: Flights[tuple[Entry, bool]] = Flights()
-        self._errands = Errands()
+        self._flights: Singleflight[tuple[Entry, bool]] = Singleflight()
+        self._tasks = BackgroundTasks()
         self._puts: set[asyncio.Task[None]] = set()
         self._unkept: dict[Hashable, Entry] = {}
 
@@ -164,7 +164,7 @@ class Renderer:
             return None
         if self._refused(prepared) or not await self._still_permitted(prepared):
             return None
-        self._errands.begin(prepared.key, partial(self.make, prepared))
+        self._tasks.spawn(prepared.key, partial(self.make, prepared))
         return Hit(before, found, old=True)
 
     def at_hand(self, prepared: Prepared) -> Hit | None:
@@ -195,7 +195,7 @@ class Renderer:
                 (entry, found), joined = await self._flights.run(
                     _flight(prepared), partial(self._find_or_make, prepared, waiters), waiters
                 )
-            except Changed:
+            except SourceChanged:
                 for permit in prepared.permits:
                     self._admission.forget(permit.key)
             else:
@@ -219,14 +219,14 @@ class Renderer:
 
         That it is not served is no matter of this: its record says so, at once.
         """
-        self._errands.begin(("review", key), partial(self._review, key))
+        self._tasks.spawn(("review", key), partial(self._review, key))
 
     async def close(self) -> None:
         """Wait for what is being kept; give up what nobody waits for."""
-        await self._errands.close()
+        await self._tasks.close()
         await self._admission.close()
         await asyncio.gather(*self._puts, return_exceptions=True)
-        self._originals.close()
+        self._sources.close()
 
     async def _review(self, key: Key) -> None:
         try:
@@ -236,7 +236,7 @@ class Renderer:
 
     async def _drop(self, key: Key, place: Key) -> None:
         """Forget an original and what was made of it, and what is being kept of it now."""
-        self._originals.purge(place)
+        self._sources.purge(place)
         await self._tiers.drop(key)
         if self._puts:
             await asyncio.gather(*self._puts, return_exceptions=True)
@@ -244,7 +244,7 @@ class Renderer:
 
     def _named(self, request: ImageRequest, output: Output, permits: tuple[Permit, ...]) -> Prepared:
         key = result_key(
-            [Ingredient(permit.key, f"{permit.generation}:{permit.version}") for permit in permits],
+            [SourceVersion(permit.key, f"{permit.generation}:{permit.version}") for permit in permits],
             transform=f"{request.params.image if not permits else ''};{request.transform.canonical()}",
             output=output.canonical(),
             answer=request.answer,
@@ -290,8 +290,8 @@ class Renderer:
 
     async def _fetch_and_run(self, prepared: Prepared, waiters: Waiters) -> Result:
         begun = perf_counter()
-        wanted = [Wanted(permit.place, permit.version, permit.size) for permit in prepared.permits]
-        async with self._originals.borrow(wanted, waiters) as borrowed:
+        wanted = [SourceRequest(permit.place, permit.version, permit.size) for permit in prepared.permits]
+        async with self._sources.borrow(wanted, waiters) as borrowed:
             _require_versions(prepared.permits, borrowed)
             self._metrics.fetched(perf_counter() - begun, sum(each.head.size for each in borrowed))
             descriptors = [each.descriptor for each in borrowed]
@@ -367,7 +367,7 @@ def _name(prepared: Prepared) -> str:
 def _require_versions(permits: Sequence[Permit], borrowed: Sequence[OpenObject]) -> None:
     for permit, original in zip(permits, borrowed, strict=True):
         if permit.version != original.head.version:
-            raise Changed
+            raise SourceChanged
 
 
 def _entry(prepared: Prepared, result: Result, expires: float | None) -> Entry:

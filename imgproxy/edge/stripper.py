@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from imgproxy.edge.inspector import Engine, turn_of
-from imgproxy.edge.originals import Originals, Wanted
+from imgproxy.edge.source_cache import SourceCache, SourceRequest
 from imgproxy.engine.worker_protocol import Encoding, Job
 from imgproxy.image.formats import STRIPPED, TRAITS
 from imgproxy.image.negotiate import Output
@@ -19,8 +19,8 @@ _TYPES = frozenset(TRAITS[format_].mime for format_ in STRIPPED)
 class Stripper:
     """Removes metadata of images; their bytes count to those of the sources that are held at once."""
 
-    def __init__(self, originals: Originals, engine: Engine, *, ceiling: Ceiling) -> None:
-        self._originals = originals
+    def __init__(self, sources: SourceCache, engine: Engine, *, ceiling: Ceiling) -> None:
+        self._sources = sources
         self._engine = engine
         self._job = Job(Transform(), Output(), Encoding(), ceiling, strip=True)
 
@@ -33,7 +33,7 @@ class Stripper:
 
         Raise an `ImageError` if they are no such image or a broken one, `SourceTooLarge`, or an `OurError`.
         """
-        async with self._originals.borrow([Wanted(key, version)], turn_of(key)) as (original,):
-            self._originals.purge(key)  # nobody reads an upload again
+        async with self._sources.borrow([SourceRequest(key, version)], turn_of(key)) as (original,):
+            self._sources.purge(key)  # nobody reads an upload again
             job = replace(self._job, name=f"strip {key}@{version}")
             return (await self._engine.run(job, original.descriptor, (), turn_of(key))).body

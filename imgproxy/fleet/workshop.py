@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Protocol
 
-from imgproxy.cache.flight import Flights
+from imgproxy.cache.singleflight import Singleflight
 from imgproxy.clients import Waiters
 from imgproxy.engine.pool import Result
 from imgproxy.engine.worker_protocol import Job
@@ -32,7 +32,7 @@ class Workshop:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._flights: Flights[Result] = Flights()
+        self._flights: Singleflight[Result] = Singleflight()
 
     async def run(self, asked: Run, lent: Lent) -> Result:
         """Join the job of this name, or begin it with these descriptors."""

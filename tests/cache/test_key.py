@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from imgproxy.cache.key import Ingredient, ResultKey, result_key
+from imgproxy.cache.key import ResultKey, SourceVersion, result_key
 
 
 def key(**changes: Any) -> ResultKey:
     parts: dict[str, Any] = {
-        "ingredients": [Ingredient("a.jpg", "1")],
+        "ingredients": [SourceVersion("a.jpg", "1")],
         "transform": "width=300",
         "output": "avif,webp",
         "answer": "image",
@@ -28,9 +28,9 @@ def test_a_key_is_the_same_for_the_same_question() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"ingredients": [Ingredient("b.jpg", "1")]},
-        {"ingredients": [Ingredient("a.jpg", "2")]},
-        {"ingredients": [Ingredient("a.jpg", "1"), Ingredient("b.jpg", "1")]},
+        {"ingredients": [SourceVersion("b.jpg", "1")]},
+        {"ingredients": [SourceVersion("a.jpg", "2")]},
+        {"ingredients": [SourceVersion("a.jpg", "1"), SourceVersion("b.jpg", "1")]},
         {"ingredients": []},
         {"transform": "width=301"},
         {"output": "webp"},

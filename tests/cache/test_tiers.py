@@ -8,7 +8,7 @@ import pytest
 
 from imgproxy.cache.key import ResultKey
 from imgproxy.cache.memory import MemoryTier
-from imgproxy.cache.tiers import Entry, Found, Tiers
+from imgproxy.cache.tiers import CacheHit, Entry, Tiers
 
 KEY = ResultKey("0" * 32)
 ENTRY = Entry(b"picture", "image/png", None, ("a",))
@@ -39,22 +39,22 @@ async def test_the_first_tier_that_has_it_answers() -> None:
     fast, slow = MemoryTier(100_000), SlowTier(100_000)
     tiers = Tiers([fast, slow])
     await fast.put(KEY, ENTRY)
-    assert await tiers.get(KEY, "a") == Found(ENTRY, "memory")
+    assert await tiers.get(KEY, "a") == CacheHit(ENTRY, "memory")
 
 
 async def test_what_a_slower_tier_had_is_put_into_the_faster() -> None:
     fast, slow = MemoryTier(100_000), SlowTier(100_000)
     tiers = Tiers([fast, slow])
     await slow.put(KEY, ENTRY)
-    assert await tiers.get(KEY, "a") == Found(ENTRY, "slow")
-    assert await tiers.get(KEY, "a") == Found(ENTRY, "memory")
+    assert await tiers.get(KEY, "a") == CacheHit(ENTRY, "slow")
+    assert await tiers.get(KEY, "a") == CacheHit(ENTRY, "memory")
 
 
 async def test_a_broken_tier_is_a_logged_miss(caplog: pytest.LogCaptureFixture) -> None:
     tiers = Tiers([BrokenTier(), MemoryTier(100_000)])
     assert await tiers.get(KEY, "a") is None
     await tiers.put(KEY, ENTRY)
-    assert await tiers.get(KEY, "a") == Found(ENTRY, "memory")
+    assert await tiers.get(KEY, "a") == CacheHit(ENTRY, "memory")
     await tiers.drop("a")
     assert await tiers.get(KEY, "a") is None
     assert "cache tier broken failed to read" in caplog.text
@@ -74,10 +74,10 @@ async def test_get_of_an_entry_that_has_expired_is_a_miss_in_every_tier() -> Non
     tiers = Tiers([fast, slow], clock=lambda: now)
     entry = replace(ENTRY, expires=110.0)
     await slow.put(KEY, entry)
-    assert await tiers.get(KEY, "a") == Found(entry, "slow")
-    assert tiers.at_hand(KEY) == Found(entry, "memory")
+    assert await tiers.get(KEY, "a") == CacheHit(entry, "slow")
+    assert tiers.at_hand(KEY) == CacheHit(entry, "memory")
     now = 110.0
     assert await tiers.get(KEY, "a") is None
     assert tiers.at_hand(KEY) is None
     await tiers.put(KEY, ENTRY)
-    assert await tiers.get(KEY, "a") == Found(ENTRY, "memory")
+    assert await tiers.get(KEY, "a") == CacheHit(ENTRY, "memory")

@@ -23,10 +23,9 @@ from imgproxy.dialects.signature import Signer
 from imgproxy.edge.admission import Admission
 from imgproxy.edge.answer import Freshness
 from imgproxy.edge.images import Images, Policy
-from imgproxy.edge.originals import Originals
-from imgproxy.edge.purge import Purge
 from imgproxy.edge.render import Recipe, Renderer
 from imgproxy.edge.share import Share
+from imgproxy.edge.source_cache import SourceCache
 from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.pool import Result
 from imgproxy.engine.worker_protocol import Encoding, Job, Rendered
@@ -36,6 +35,7 @@ from imgproxy.files.model import Visibility
 from imgproxy.image.formats import Format
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.source import Key, parse_key
+from imgproxy.purge.endpoint import PurgeEndpoint
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.telemetry import AccessLog, Metrics
 
@@ -155,7 +155,7 @@ async def make_edge(aiohttp_client: Any) -> MakeEdge:
         )
         renderer = Renderer(
             admission=admission,
-            originals=Originals(storage, limit=100_000, keep=1_000_000),
+            sources=SourceCache(storage, limit=100_000, keep=1_000_000),
             tiers=Tiers([MemoryTier(choices.memory)], clock=clock),
             engine=engine,
             negative_cache=NegativeCache(seconds=60, entries=100, timer=clock),
@@ -171,7 +171,9 @@ async def make_edge(aiohttp_client: Any) -> MakeEdge:
             metrics=metrics,
             access_log=access_log,
             clock=clock,
-            purge=Purge(renderer.purge, secret=choices.purge_secret) if choices.purge_secret else None,
+            purge=PurgeEndpoint(renderer.purge, secret=choices.purge_secret)
+            if choices.purge_secret
+            else None,
             clients=Clients([ip_network(each) for each in choices.proxies]),
             share=Share(choices.share),
         )

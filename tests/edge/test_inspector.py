@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from imgproxy.edge.inspector import Inspector
-from imgproxy.edge.originals import Originals
+from imgproxy.edge.source_cache import SourceCache
 from imgproxy.engine.pool import Pool
 from imgproxy.errors import BrokenImage, ImageError, ImageTooLarge, StorageFailed
 from imgproxy.image.plan import Ceiling
@@ -34,8 +34,8 @@ async def inspected(pool: Pool, body: bytes) -> tuple[int, int] | None:
 
     storage = MemoryStorage()
     head = await storage.put(KEY, chunks())
-    originals = Originals(storage, limit=LIMIT)
-    return await Inspector(originals, pool, ceiling=CEILING).inspect(KEY, head.version, head.size)
+    sources = SourceCache(storage, limit=LIMIT)
+    return await Inspector(sources, pool, ceiling=CEILING).inspect(KEY, head.version, head.size)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,6 @@ async def test_inspect_of_an_object_that_is_larger_than_said_is_storages_fault(p
 
     storage = MemoryStorage()
     head = await storage.put(KEY, chunks())
-    inspector = Inspector(Originals(storage, limit=LIMIT), pool, ceiling=CEILING)
+    inspector = Inspector(SourceCache(storage, limit=LIMIT), pool, ceiling=CEILING)
     with pytest.raises(StorageFailed):
         await inspector.inspect(KEY, head.version, 9)

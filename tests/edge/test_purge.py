@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from imgproxy.edge.purge import path_of
 from imgproxy.image.source import parse_key
+from imgproxy.purge.endpoint import path_of
 from tests.edge.conftest import Edge, MakeEdge
 
 SECRET = {"Authorization": "Bearer secret"}

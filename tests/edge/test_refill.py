@@ -14,8 +14,8 @@ from imgproxy.cache.tiers import Tiers
 from imgproxy.clients import Waiters
 from imgproxy.dialects import Grammar
 from imgproxy.edge.admission import Admission
-from imgproxy.edge.originals import Originals
 from imgproxy.edge.render import Recipe, Renderer
+from imgproxy.edge.source_cache import SourceCache
 from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.pool import Result
 from imgproxy.engine.worker_protocol import Encoding, Job
@@ -97,7 +97,7 @@ class Scene:
         admission = Admission(access, self.storage, unregistered=True, ttl=60, timer=lambda: 0.0, stale=3600)
         self.renderer = Renderer(
             admission=admission,
-            originals=Originals(self.storage, limit=100_000),
+            sources=SourceCache(self.storage, limit=100_000),
             tiers=Tiers([self.tier]),
             engine=self.engine,
             negative_cache=NegativeCache(seconds=60, entries=100, timer=lambda: 0.0),

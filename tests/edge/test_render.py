@@ -12,8 +12,8 @@ from imgproxy.cache.memory import MemoryTier
 from imgproxy.cache.tiers import Entry, Tiers
 from imgproxy.dialects import Grammar
 from imgproxy.edge.admission import Admission
-from imgproxy.edge.originals import Originals
 from imgproxy.edge.render import Prepared, Recipe, Renderer
+from imgproxy.edge.source_cache import SourceCache
 from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.errors import BrokenImage, EngineFailed, ImgproxyError, NotFound, StorageFailed, TransformFailed
@@ -105,7 +105,7 @@ class Kitchen:
         )
         self.renderer = Renderer(
             admission=self.admission,
-            originals=Originals(self.storage, limit=100_000),
+            sources=SourceCache(self.storage, limit=100_000),
             tiers=Tiers([tier or MemoryTier(1_000_000)]),
             engine=self.engine,
             negative_cache=NegativeCache(seconds=60, entries=100, timer=Clock()),

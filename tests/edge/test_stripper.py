@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from imgproxy.edge.originals import Originals
+from imgproxy.edge.source_cache import SourceCache
 from imgproxy.edge.stripper import Stripper
 from imgproxy.engine.pool import Pool
 from imgproxy.engine.strip_metadata import strip
@@ -35,11 +35,11 @@ async def stripped(pool: Pool, body: bytes) -> bytes:
 
     storage = MemoryStorage()
     head = await storage.put(KEY, chunks())
-    originals = Originals(storage, limit=LIMIT, keep=LIMIT)
+    sources = SourceCache(storage, limit=LIMIT, keep=LIMIT)
     try:
-        return await Stripper(originals, pool, ceiling=CEILING).strip(KEY, head.version)
+        return await Stripper(sources, pool, ceiling=CEILING).strip(KEY, head.version)
     finally:
-        assert originals.held == 0
+        assert sources.held == 0
 
 
 async def test_strip_in_a_worker_gives_what_strip_gives(pool: Pool) -> None:
@@ -61,5 +61,5 @@ async def test_strip_raises_what_is_wrong(pool: Pool, body: bytes, kind: type[Ex
     [("image/jpeg", True), ("image/heic", True), ("image/svg+xml", False), ("image/x-canon-cr2", False)],
 )
 def test_takes_the_types_whose_metadata_can_be_removed(kind: str, takes: bool) -> None:
-    stripper = Stripper(Originals(MemoryStorage(), limit=1), Pool(1, 1), ceiling=CEILING)
+    stripper = Stripper(SourceCache(MemoryStorage(), limit=1), Pool(1, 1), ceiling=CEILING)
     assert stripper.takes(kind) is takes

@@ -28,8 +28,8 @@ from imgproxy.dialects import Grammar
 from imgproxy.edge.admission import Admission
 from imgproxy.edge.answer import Freshness
 from imgproxy.edge.images import Images, Policy
-from imgproxy.edge.originals import Originals
 from imgproxy.edge.render import Recipe, Renderer
+from imgproxy.edge.source_cache import SourceCache
 from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.errors import BrokenImage
@@ -204,7 +204,7 @@ class World:
             admission=Admission(
                 self.access, self.storage, unregistered=True, ttl=60, timer=self.clock.seconds, stale=0
             ),
-            originals=Originals(self.storage, limit=_LARGEST, keep=_LARGEST),
+            sources=SourceCache(self.storage, limit=_LARGEST, keep=_LARGEST),
             tiers=Tiers([MemoryTier(_LARGEST)]),
             engine=self.engine,
             negative_cache=NegativeCache(seconds=60, entries=100, timer=self.clock.seconds),

@@ -23,7 +23,7 @@ class _Flight(Generic[Result]):
     waiting: int = 0
 
 
-class Flights(Generic[Result]):
+class Singleflight(Generic[Result]):
     """The work under way, by key."""
 
     def __init__(self) -> None:

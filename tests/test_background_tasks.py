@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from imgproxy.edge.errands import Errands
+from imgproxy.background_tasks import BackgroundTasks
 from imgproxy.errors import Overloaded
 
 
@@ -38,10 +38,10 @@ async def until_ended(work: Work) -> None:
 
 
 async def test_one_errand_of_a_name_runs_at_a_time() -> None:
-    errands, work, other = Errands(), Work(), Work()
-    errands.begin("a", work)
-    errands.begin("a", work)
-    errands.begin("b", other)
+    tasks, work, other = BackgroundTasks(), Work(), Work()
+    tasks.spawn("a", work)
+    tasks.spawn("a", work)
+    tasks.spawn("b", other)
     await until_ended(work)
     await until_ended(other)
     assert (work.begun, other.begun) == (1, 1)
@@ -49,34 +49,34 @@ async def test_one_errand_of_a_name_runs_at_a_time() -> None:
 
 @pytest.mark.parametrize("error", [None, Overloaded("full"), ZeroDivisionError()])
 async def test_one_that_has_ended_may_begin_anew_however_it_ended(error: Exception | None) -> None:
-    errands, work = Errands(), Work(error)
-    errands.begin("a", work)
+    tasks, work = BackgroundTasks(), Work(error)
+    tasks.spawn("a", work)
     await until_ended(work)
-    errands.begin("a", work)
+    tasks.spawn("a", work)
     await until_ended(work)
     assert work.begun == 2
 
 
 async def test_an_ordinary_failure_is_told_nobody_and_a_defect_is(caplog: pytest.LogCaptureFixture) -> None:
     for error in (Overloaded("full"), ZeroDivisionError("by what")):
-        errands = Errands()
-        errands.begin(error, work := Work(error))
+        tasks = BackgroundTasks()
+        tasks.spawn(error, work := Work(error))
         await until_ended(work)
-        await errands.close()
+        await tasks.close()
     assert [record.message for record in caplog.records] == ["a defect behind the answers"]
 
 
 async def test_closing_ends_what_is_under_way_and_what_has_not_begun() -> None:
-    errands, work, late = Errands(), Work(), Work()
-    errands.begin("a", work)
+    tasks, work, late = BackgroundTasks(), Work(), Work()
+    tasks.spawn("a", work)
     await work.reached.wait()
-    errands.begin("b", late)
-    await errands.close()
+    tasks.spawn("b", late)
+    await tasks.close()
     assert (work.ended, late.begun, len(asyncio.all_tasks())) == (1, 0, 1)
 
 
 async def test_nothing_is_begun_after_the_end() -> None:
-    errands, work = Errands(), Work()
-    await errands.close()
-    errands.begin("a", work)
+    tasks, work = BackgroundTasks(), Work()
+    await tasks.close()
+    tasks.spawn("a", work)
     assert (work.begun, len(asyncio.all_tasks())) == (0, 1)

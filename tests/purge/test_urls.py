@@ -6,15 +6,15 @@ import asyncio
 
 import pytest
 
-from imgproxy.edge.answered_targets import AnsweredTargets, TargetPurge
-from imgproxy.edge.caches import Caches
 from imgproxy.errors import Unavailable
 from imgproxy.image.source import Key
+from imgproxy.purge.cdn import CdnPurger
+from imgproxy.purge.urls import ServedUrls, UrlPurger
 
 A, B = Key("a.jpg"), Key("b.jpg")
 
 
-class FakeCaches(Caches):
+class FakeCdnPurger(CdnPurger):
     """Remembers what it was told, and fails as often as it is told to."""
 
     def __init__(self, failures: int = 0) -> None:
@@ -33,7 +33,7 @@ class FakeCaches(Caches):
 
 
 def test_answered_targets_knows_each_target_once_by_every_key() -> None:
-    targets = AnsweredTargets()
+    targets = ServedUrls()
     for key, target in ((A, "/a.jpg"), (A, "/8x8/a.jpg"), (A, "/a.jpg"), (B, "/8x8/a.jpg")):
         targets.note(key, target)
     assert targets.of(A) == ["/8x8/a.jpg", "/a.jpg"]
@@ -43,7 +43,7 @@ def test_answered_targets_knows_each_target_once_by_every_key() -> None:
 
 
 def test_answered_targets_of_long_targets_are_fewer() -> None:
-    targets = AnsweredTargets(4)
+    targets = ServedUrls(4)
     for number in range(4):
         targets.note(A, f"/{number}{'x' * 2_000}")
     assert [target[:2] for target in targets.of(A)] == ["/2", "/3"]
@@ -53,7 +53,7 @@ def test_answered_targets_of_long_targets_are_fewer() -> None:
 
 
 def test_answered_targets_drops_the_least_recently_answered() -> None:
-    targets = AnsweredTargets(2)
+    targets = ServedUrls(2)
     targets.note(A, "/1")
     targets.note(A, "/2")
     targets.note(A, "/1")
@@ -62,11 +62,11 @@ def test_answered_targets_drops_the_least_recently_answered() -> None:
 
 
 async def test_target_purge_tells_all_targets_and_forgets_them() -> None:
-    targets, caches = AnsweredTargets(), FakeCaches()
-    purge = TargetPurge(caches, targets)
+    targets, caches = ServedUrls(), FakeCdnPurger()
+    purge = UrlPurger(caches, targets)
     targets.note(A, "/1")
     targets.note(B, "/2")
-    purge.begin(A)
+    purge.spawn(A)
     targets.note(A, "/new")
     await asyncio.wait_for(caches.done.wait(), 5)
     await purge.close()
@@ -74,20 +74,20 @@ async def test_target_purge_tells_all_targets_and_forgets_them() -> None:
 
 
 async def test_target_purge_tries_again() -> None:
-    targets, caches = AnsweredTargets(), FakeCaches(failures=2)
-    purge = TargetPurge(caches, targets, pauses=(0, 0))
+    targets, caches = ServedUrls(), FakeCdnPurger(failures=2)
+    purge = UrlPurger(caches, targets, pauses=(0, 0))
     targets.note(A, "/1")
-    purge.begin(A)
+    purge.spawn(A)
     await asyncio.wait_for(caches.done.wait(), 5)
     await purge.close()
     assert caches.told == ["/1"]
 
 
 async def test_target_purge_that_fails_for_good_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    targets, caches = AnsweredTargets(), FakeCaches(failures=9)
-    purge = TargetPurge(caches, targets, pauses=())
+    targets, caches = ServedUrls(), FakeCdnPurger(failures=9)
+    purge = UrlPurger(caches, targets, pauses=())
     targets.note(A, "/1")
-    purge.begin(A)
+    purge.spawn(A)
     for _ in range(9):
         await asyncio.sleep(0)
     await purge.close()

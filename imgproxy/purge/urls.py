@@ -12,10 +12,10 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from itertools import count
 
-from imgproxy.edge.caches import Caches
-from imgproxy.edge.errands import Errands
+from imgproxy.background_tasks import BackgroundTasks
 from imgproxy.errors import Unavailable
 from imgproxy.image.source import Key
+from imgproxy.purge.cdn import CdnPurger
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _AVERAGE = 1_024  # characters of a target that are room enough: a client may se
 _PAUSES = (1.0, 10.0, 60.0)  # seconds before a cache that did not answer is told again
 
 
-class AnsweredTargets:
+class ServedUrls:
     """The targets answered last; the least recently answered go first."""
 
     def __init__(self, entries: int = _ENTRIES) -> None:
@@ -61,28 +61,26 @@ class AnsweredTargets:
             self._by_key.pop(key, None)
 
 
-class TargetPurge:
+class UrlPurger:
     """Has the caches in front forget every target that was answered with a key, in the background."""
 
-    def __init__(
-        self, caches: Caches, targets: AnsweredTargets, *, pauses: Iterable[float] = _PAUSES
-    ) -> None:
+    def __init__(self, caches: CdnPurger, targets: ServedUrls, *, pauses: Iterable[float] = _PAUSES) -> None:
         self._caches = caches
         self._targets = targets
         self._pauses = tuple(pauses)
-        self._errands = Errands()
+        self._tasks = BackgroundTasks()
         self._numbers = count()
 
-    def begin(self, key: Key) -> None:
+    def spawn(self, key: Key) -> None:
         """Tell the caches soon; what is answered from now on is new and stays."""
         targets = self._targets.of(key)
         if targets:
             self._targets.forget(key, *targets)
-            self._errands.begin(next(self._numbers), lambda: self._tell(key, targets))
+            self._tasks.spawn(next(self._numbers), lambda: self._tell(key, targets))
 
     async def close(self) -> None:
         """Tell no more."""
-        await self._errands.close()
+        await self._tasks.close()
 
     async def _tell(self, key: Key, targets: list[str]) -> None:
         for pause in (*self._pauses, None):

@@ -16,14 +16,14 @@ from imgproxy.errors import ImgproxyError
 _log = logging.getLogger(__name__)
 
 
-class Errands:
+class BackgroundTasks:
     """The errands under way, by name."""
 
     def __init__(self) -> None:
         self._tasks: dict[Hashable, asyncio.Task[None]] = {}
         self._closed = False
 
-    def begin(self, name: Hashable, work: Callable[[], Awaitable[object]]) -> None:
+    def spawn(self, name: Hashable, work: Callable[[], Awaitable[object]]) -> None:
         """Have something done soon, unless it is being done already, or the end has come."""
         if name not in self._tasks and not self._closed:
             self._tasks[name] = asyncio.create_task(self._do(name, work))

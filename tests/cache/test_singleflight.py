@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from imgproxy.cache.flight import Flights
+from imgproxy.cache.singleflight import Singleflight
 from imgproxy.clients import Waiters
 
 
@@ -37,7 +37,7 @@ async def settle() -> None:
 
 
 async def test_run_lets_those_who_join_wait_with_the_first() -> None:
-    flights, work, told = Flights[int](), Work(), list[str]()
+    flights, work, told = Singleflight[int](), Work(), list[str]()
     first = Waiters("a")
     callers = [asyncio.create_task(flights.run("key", work, first))]
     await settle()
@@ -52,7 +52,7 @@ async def test_run_lets_those_who_join_wait_with_the_first() -> None:
 
 
 async def test_a_thousand_callers_share_one_piece_of_work() -> None:
-    flights, work = Flights[int](), Work()
+    flights, work = Singleflight[int](), Work()
     callers = [asyncio.create_task(flights.run("key", work)) for _ in range(1000)]
     await settle()
     work.release.set()
@@ -62,7 +62,7 @@ async def test_a_thousand_callers_share_one_piece_of_work() -> None:
 
 
 async def test_different_keys_do_not_wait_for_each_other() -> None:
-    flights, held, free = Flights[int](), Work(), Work()
+    flights, held, free = Singleflight[int](), Work(), Work()
     waiting = asyncio.create_task(flights.run("held", held))
     free.release.set()
     assert await flights.run("free", free) == (1, False)
@@ -71,7 +71,7 @@ async def test_different_keys_do_not_wait_for_each_other() -> None:
 
 
 async def test_an_error_goes_to_everybody() -> None:
-    flights, work = Flights[int](), Work()
+    flights, work = Singleflight[int](), Work()
     work.error = ValueError("broken")
     callers = [asyncio.create_task(flights.run("key", work)) for _ in range(3)]
     await settle()
@@ -81,7 +81,7 @@ async def test_an_error_goes_to_everybody() -> None:
 
 
 async def test_the_first_who_leaves_does_not_end_it_for_the_others() -> None:
-    flights, work = Flights[int](), Work()
+    flights, work = Singleflight[int](), Work()
     leader = asyncio.create_task(flights.run("key", work))
     await settle()
     follower = asyncio.create_task(flights.run("key", work))
@@ -94,7 +94,7 @@ async def test_the_first_who_leaves_does_not_end_it_for_the_others() -> None:
 
 
 async def test_the_last_who_leaves_ends_it() -> None:
-    flights, work = Flights[int](), Work()
+    flights, work = Singleflight[int](), Work()
     callers = [asyncio.create_task(flights.run("key", work)) for _ in range(3)]
     await settle()
     for caller in callers:
@@ -105,7 +105,7 @@ async def test_the_last_who_leaves_ends_it() -> None:
 
 
 async def test_who_comes_after_the_last_has_left_begins_anew() -> None:
-    flights, work = Flights[int](), Work()
+    flights, work = Singleflight[int](), Work()
     caller = asyncio.create_task(flights.run("key", work))
     await settle()
     caller.cancel()
@@ -116,6 +116,6 @@ async def test_who_comes_after_the_last_has_left_begins_anew() -> None:
 
 
 async def test_finished_work_is_not_handed_out_again() -> None:
-    flights, work = Flights[int](), Work()
+    flights, work = Singleflight[int](), Work()
     work.release.set()
     assert [await flights.run("key", work) for _ in range(2)] == [(1, False), (2, False)]

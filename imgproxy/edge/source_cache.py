@@ -39,7 +39,7 @@ class OpenStorage(Protocol):
         """Hand out a whole object."""
 
 
-class Wanted(NamedTuple):
+class SourceRequest(NamedTuple):
     """A source that an image needs."""
 
     key: Key
@@ -49,7 +49,7 @@ class Wanted(NamedTuple):
     """Bytes, if known; as many as one source may have are reserved if not."""
 
 
-class Changed(Exception):
+class SourceChanged(Exception):
     """The object is not the one that was wanted any more."""
 
 
@@ -65,7 +65,7 @@ class _Loan:
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
-    wanted: Sequence[Wanted]
+    wanted: Sequence[SourceRequest]
     loans: asyncio.Future[list[_Loan]] = field(default_factory=asyncio.Future)
 
 
@@ -96,7 +96,7 @@ class _Shelf(LRUCache[_Name, OpenObject]):
         self.popitem()[1].close()
 
 
-class Originals:
+class SourceCache:
     """The originals under way and the last ones, by key and version."""
 
     def __init__(
@@ -129,12 +129,12 @@ class Originals:
 
     @asynccontextmanager
     async def borrow(
-        self, wanted: Sequence[Wanted], waiters: Waiters | None = None
+        self, wanted: Sequence[SourceRequest], waiters: Waiters | None = None
     ) -> AsyncIterator[list[OpenObject]]:
         """Lend originals, in this order, for as long as the context lasts, in the turn of one who waits.
 
         Raise `SourceTooLarge` for more than one request may need, `Overloaded` if there is no room for them
-        in time, `Changed` if one is larger than it was said to be, and what storage raises.
+        in time, `SourceChanged` if one is larger than it was said to be, and what storage raises.
         """
         loans = await self._reserve(wanted, waiters or Waiters())
         try:
@@ -154,7 +154,7 @@ class Originals:
         for name in list(self._shelf):
             self._shelf.close(name)
 
-    async def _reserve(self, wanted: Sequence[Wanted], waiters: Waiters) -> list[_Loan]:
+    async def _reserve(self, wanted: Sequence[SourceRequest], waiters: Waiters) -> list[_Loan]:
         """Reserve the bytes of all, now or when it is this request's turn."""
         total = sum(self._sizes(wanted, but=()).values())
         if total > self._share:
@@ -190,7 +190,7 @@ class Originals:
                 raise Overloaded("the sources of other requests leave no room in memory") from None
             raise
 
-    def _sizes(self, wanted: Iterable[Wanted], *, but: Iterable[_Name]) -> Mapping[_Name, int]:
+    def _sizes(self, wanted: Iterable[SourceRequest], *, but: Iterable[_Name]) -> Mapping[_Name, int]:
         """Return the bytes to reserve for each source that is not among some; raise `SourceTooLarge`."""
         sizes = {}
         for key, version, size in wanted:
@@ -200,12 +200,12 @@ class Originals:
                 sizes[key, version] = self._limit if size is None else size
         return sizes
 
-    def _fits(self, wanted: Sequence[Wanted], *, first: bool = False) -> bool:
+    def _fits(self, wanted: Sequence[SourceRequest], *, first: bool = False) -> bool:
         """Whether there is room, in their turn, for those that are not lent to others already."""
         more = sum(self._sizes(wanted, but=self._loans).values())
         return not more or ((first or not self._queue) and self._lent + more <= self._budget)
 
-    def _lend(self, wanted: Sequence[Wanted]) -> list[_Loan]:
+    def _lend(self, wanted: Sequence[SourceRequest]) -> list[_Loan]:
         """Reserve, and drop as much of what is only kept as that takes."""
         for name, size in self._sizes(wanted, but=self._loans).items():
             kept = self._shelf.pop(name, None)
@@ -238,7 +238,7 @@ class Originals:
             original = await self._storage.open(loan.name[0], limit=loan.reserved)
         except SourceTooLarge:
             if loan.reserved < self._limit:
-                raise Changed from None
+                raise SourceChanged from None
             raise
         loan.original = original
         self._lent -= loan.reserved - original.head.size

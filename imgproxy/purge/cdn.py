@@ -2,20 +2,21 @@
 
 What a cache can be told differs: a CDN forgets by tag, so every size at once; nginx by exact URL, for each
 kind of client that our nginx.conf tells apart. So it is told the URL of the file as it was uploaded, and
-those that were answered (`edge/answered_targets.py`). Nobody can call back what lies in browsers.
+those that were answered (`purge/urls.py`). Nobody can call back what lies in browsers.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
 from urllib.parse import quote
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
 from yarl import URL
 
-from imgproxy.edge.answer import tag_of
-from imgproxy.edge.target import Target
 from imgproxy.errors import Unavailable
 from imgproxy.image.source import Key
 
@@ -25,11 +26,29 @@ _NOTHING_THERE = (404, 410)
 _CLASSES = ("avif", "webp", "legacy")  # of nginx.conf, in the header `Pictures`
 
 
-class Caches:
+@dataclass(frozen=True, slots=True)
+class PurgeTarget:
+    """One cache: where it is told, and how. `{key}` and `{tag}` stand for the file's."""
+
+    method: Literal["PURGE", "POST"]
+    url: str
+
+
+def parse_purge_target(text: str) -> PurgeTarget:
+    """Read `[PURGE|POST ]URL`; raise `ValueError`."""
+    method, _, url = text.strip().rpartition(" ")
+    if not url.startswith(("http://", "https://")) or method not in ("", "PURGE", "POST"):
+        raise ValueError("a URL is expected, such as http://127.0.0.1:8081/{key} or POST https://…/{tag}")
+    if "{key}" not in url and "{tag}" not in url and method != "POST":
+        raise ValueError("{key} or {tag} is expected in the URL")
+    return PurgeTarget("POST" if method == "POST" else "PURGE", url)
+
+
+class CdnPurger:
     """All caches in front; there may be none."""
 
     def __init__(
-        self, targets: Sequence[Target], *, headers: Mapping[str, str] | None = None, body: str = ""
+        self, targets: Sequence[PurgeTarget], *, headers: Mapping[str, str] | None = None, body: str = ""
     ) -> None:
         """`headers` go to each of them; `body` is what a POST says, JSON, with `{key}` and `{tag}` in it."""
         self._targets = targets
@@ -63,7 +82,7 @@ class Caches:
         if self._session is not None:
             await self._session.close()
 
-    async def _tell(self, target: Target, key: Key) -> None:
+    async def _tell(self, target: PurgeTarget, key: Key) -> None:
         url = _filled(target.url, quote(key), key)
         if target.method == "POST":
             body = _filled(self._body, _in_json(key), key).encode()
@@ -88,7 +107,7 @@ class Caches:
             raise Unavailable(f"a cache in front answered {status} to a purge")
 
 
-def _is_by_url(target: Target) -> bool:
+def _is_by_url(target: PurgeTarget) -> bool:
     return target.method == "PURGE" and "{key}" in target.url and "{tag}" not in target.url
 
 
@@ -98,3 +117,17 @@ def _filled(text: str, name: str, key: Key) -> str:
 
 def _in_json(key: Key) -> str:
     return key.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def tag_of(key: Key) -> str:
+    """Return the cache tag of every response with this source."""
+    return f"k-{_hash(key)}"
+
+
+def tenant_tag(tenant: str) -> str:
+    """Return the cache tag of every response with a source of this tenant."""
+    return f"t-{_hash(tenant)}"
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]

@@ -10,10 +10,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
-from imgproxy.edge.caches import Caches
-from imgproxy.edge.target import parse
 from imgproxy.errors import Unavailable
 from imgproxy.image.source import Key
+from imgproxy.purge.cdn import CdnPurger, PurgeTarget, parse_purge_target
 
 KEY = Key("photos/cat.jpg")
 
@@ -43,7 +42,7 @@ async def front() -> AsyncIterator[tuple[InFront, str]]:
 async def forget(
     *targets: str, headers: dict[str, str] | None = None, body: str = "", key: Key = KEY
 ) -> None:
-    caches = Caches([parse(target) for target in targets], headers=headers, body=body)
+    caches = CdnPurger([parse_purge_target(target) for target in targets], headers=headers, body=body)
     try:
         await caches.forget(key)
     finally:
@@ -109,10 +108,30 @@ async def test_raw_targets_are_forgotten_as_they_are_by_caches_that_know_urls_al
 ) -> None:
     cache, base = front
     names = (f"{base}/{{key}}", f"{base}/x/{{tag}}", f"POST {base}/tags")
-    caches = Caches([parse(name) for name in names])
+    caches = CdnPurger([parse_purge_target(name) for name in names])
     assert caches.forgets_by_url
     target = "/8x8/filters:fill(red)/b%2Fa%c3%b6.jpg?w=3&x=%20"
     await caches.forget_targets([target])
     await caches.close()
     assert cache.told == [("PURGE", target, "")] * 3
-    assert not Caches([parse(f"POST {base}/tags")]).forgets_by_url
+    assert not CdnPurger([parse_purge_target(f"POST {base}/tags")]).forgets_by_url
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("http://127.0.0.1:8081/{key}", PurgeTarget("PURGE", "http://127.0.0.1:8081/{key}")),
+        ("PURGE https://a/{tag}", PurgeTarget("PURGE", "https://a/{tag}")),
+        (" POST https://a/purge ", PurgeTarget("POST", "https://a/purge")),
+    ],
+)
+def test_a_cache_is_written_as_method_and_url(text: str, target: PurgeTarget) -> None:
+    assert parse_purge_target(text) == target
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a.example/{key}", "GET https://a/{key}", "https://a/", "ftp://a/{key}"]
+)
+def test_what_is_no_cache_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        parse_purge_target(text)

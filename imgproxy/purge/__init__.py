@@ -1,0 +1,1 @@
+"""Purges of caches: the PURGE endpoint, CDNs and proxies by tag or key, and caches by URL."""
