@@ -97,7 +97,8 @@ class ObjectFolder:
         real = _real_path(descriptor, path)
         if not real.is_relative_to(self.root):
             raise _no_object()
-        if any(part.startswith(".") for part in real.relative_to(self.root).parts):
+        parts = real.relative_to(self.root).parts
+        if any(part.startswith(".") for part in parts) or is_hidden("/".join((*parts, "")), self._hidden):
             raise _no_object()  # an innocent name may be a link to a hidden one
         return real
 

@@ -28,6 +28,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Attacked,
         (objects / "link.jpg").symlink_to(root / "outside.jpg")
         (objects / "linked").symlink_to(root)
         (objects / "loop.jpg").symlink_to("loop.jpg")
+        (objects / "lost+found").mkdir()
+        (objects / "lost+found" / "photo.jpg").write_bytes(JPEG)
+        (objects / "found.jpg").symlink_to("lost+found/photo.jpg")
+        (objects / "found").symlink_to("lost+found")
         yield server, root
 
 
@@ -47,7 +51,7 @@ SLASHES = ["/", "%2f", "%5c", "\\", "%252f", "%c0%af", "／", "//", "/./"]
 TRICKS = [
     *(f"{dots}{slash}outside.jpg" for dots in DOTS for slash in SLASHES),
     *(f"sub/{dots}/{dots}/outside.jpg" for dots in DOTS),
-    *("link.jpg", "linked/outside.jpg", "linked/imgproxy.db", "loop.jpg"),
+    *("link.jpg", "linked/outside.jpg", "linked/imgproxy.db", "loop.jpg", "found.jpg", "found/photo.jpg"),
     *(
         ".hidden.jpg",
         "sub/.hidden.jpg",
