@@ -49,7 +49,6 @@ from imgproxy.storage import Storage
 from imgproxy.storage.local import LocalStorage
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.storage.signed_url import UrlSigner
-from imgproxy.storage.storage_url import make
 from imgproxy.telemetry import AccessLog, Metrics
 
 _FAILURE_SECONDS = 60.0
@@ -90,7 +89,7 @@ async def assemble_edge(
 ) -> AsyncIterator[Server]:
     """Build every part of an edge but what its fleet has for all."""
     url_signer = UrlSigner(settings.key_for("tickets"), clock=time.time)
-    storage = await make(settings.storage, url_signer, hidden=settings.hidden_prefixes)
+    storage = await settings.storage.connect(url_signer, settings.hidden_prefixes)
     disk = make_disk(settings, metrics)
     sources = SourceCache(
         storage,

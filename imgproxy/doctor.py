@@ -26,8 +26,7 @@ from imgproxy.files.database_url import SqliteUrl
 from imgproxy.image.formats import READERS, TRAITS
 from imgproxy.masking import masked
 from imgproxy.settings import Settings
-from imgproxy.storage.storage_url import LocalOptions, make
-from imgproxy.storage.uploads import PRIVATE_FOLDERS
+from imgproxy.storage.local import PRIVATE_FOLDERS, LocalOptions
 
 _FILES = 4_096  # each connection takes one, each job three
 
@@ -101,7 +100,7 @@ def _sandbox(settings: Settings, ready: Ready) -> Finding:
 
 
 async def _storage(settings: Settings) -> Finding:
-    storage = await make(settings.storage)
+    storage = await settings.storage.connect()
     try:
         await storage.check()
     except ImgproxyError as error:

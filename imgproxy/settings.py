@@ -32,8 +32,8 @@ from imgproxy.image.plan import Ceiling
 from imgproxy.image.transform import Limits
 from imgproxy.masking import masked_message, masked_setting
 from imgproxy.purge.cdn import parse_purge_target
-from imgproxy.storage.hidden import HIDDEN_PREFIXES
-from imgproxy.storage.storage_url import StorageOptions, parse
+from imgproxy.storage import HIDDEN_PREFIXES, StorageOptions
+from imgproxy.storage.storage_url import parse_storage_url
 from imgproxy.unknown_variables import PREFIX
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?")
@@ -113,7 +113,7 @@ def _database(value: Any) -> Any:
 
 
 def _storage(value: Any) -> Any:
-    return parse(value) if isinstance(value, str) else value
+    return parse_storage_url(value) if isinstance(value, str) else value
 
 
 def _networks(value: Any) -> Any:
@@ -224,7 +224,7 @@ class Settings(BaseSettings):
     )
 
     storage: Annotated[StorageOptions, NoDecode, BeforeValidator(_storage)] = Field(
-        default_factory=lambda: parse("file://./data/objects"),
+        default_factory=lambda: parse_storage_url("file://./data/objects"),
         description="URL of the object storage: `file://DIR`, "
         "`s3://BUCKET[/PREFIX]?region=&endpoint=&public_endpoint=&path_style=1` or "
         "`memory://`. `public_endpoint` is the address in presigned URLs, where clients reach"

@@ -13,15 +13,12 @@ from imgproxy.files.sweep import Findings, Sweep
 from imgproxy.filing import make_front, milliseconds
 from imgproxy.settings import Settings
 from imgproxy.storage.signed_url import UrlSigner
-from imgproxy.storage.storage_url import make
 
 
 async def sweep(settings: Settings, *, dry: bool, say: Callable[[str], None]) -> Findings:
     """Sweep once; `say` is told how far it is. When dry, nothing changes, and nothing is removed."""
-    storage = await make(
-        settings.storage,
-        UrlSigner(settings.key_for("tickets"), clock=time.time),
-        hidden=settings.hidden_prefixes,
+    storage = await settings.storage.connect(
+        UrlSigner(settings.key_for("tickets"), clock=time.time), settings.hidden_prefixes
     )
     database = await open_database(settings.database)
     front = make_front(settings)

@@ -18,7 +18,7 @@ from imgproxy.app import recipe
 from imgproxy.image.colour import BLACK, Colour
 from imgproxy.image.source import Key
 from imgproxy.settings import Settings
-from imgproxy.storage.bucket import S3Options
+from imgproxy.storage.s3 import S3Options
 from imgproxy.storage.signed_url import UrlSigner
 from tests.attack.server import JPEG, Tenant, attacked
 from tests.services import SeaweedFS

@@ -19,7 +19,7 @@ import yaml
 
 from imgproxy import settings
 from imgproxy.cli import parser
-from imgproxy.storage.storage_url import parse as storage_address
+from imgproxy.storage.storage_url import parse_storage_url as storage_address
 from tests import dockerfile
 from tests.dockerfile import ROOT
 from tests.services import _binary as weed

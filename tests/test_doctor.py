@@ -16,7 +16,8 @@ from imgproxy.files.database import open_database
 from imgproxy.files.database_url import SqliteUrl
 from imgproxy.image.formats import TRAITS, Format
 from imgproxy.settings import Settings
-from imgproxy.storage.storage_url import LocalOptions, MemoryOptions
+from imgproxy.storage.local import LocalOptions
+from imgproxy.storage.memory import MemoryOptions
 
 LOCKS = ("no-new-privileges", "rlimits", "landlock", "seccomp")
 

@@ -16,7 +16,7 @@ from subprocess import run
 import pytest
 
 from imgproxy.files.database_url import DatabaseUrl, PostgresUrl, SqliteUrl
-from imgproxy.storage.storage_url import LocalOptions
+from imgproxy.storage.local import LocalOptions
 from tests.postgres import Postgres
 from tests.serving import ROOT, serving
 from tests.test_incoming import Site, running

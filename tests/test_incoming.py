@@ -20,9 +20,9 @@ from imgproxy.files.model import File, TenantId
 from imgproxy.files.repository.files import file_by_key
 from imgproxy.image.source import Key
 from imgproxy.settings import Settings
-from imgproxy.storage import MIN_PART_BYTES, Storage
+from imgproxy.storage import MIN_PART_BYTES, Storage, StorageOptions
+from imgproxy.storage.local import LocalOptions
 from imgproxy.storage.s3 import S3Options
-from imgproxy.storage.storage_url import LocalOptions, StorageOptions
 from tests.engine.strip_metadata.samples import SAMPLES, SECRET
 from tests.files.uploading import everything
 from tests.pictures import encoded, gradient, oriented

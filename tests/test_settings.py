@@ -11,7 +11,7 @@ from imgproxy.files.database_url import SqliteUrl
 from imgproxy.image.colour import BLACK, WHITE, Colour
 from imgproxy.image.formats import Format
 from imgproxy.settings import SettingsError, read, variables
-from imgproxy.storage.storage_url import LocalOptions
+from imgproxy.storage.local import LocalOptions
 
 
 @pytest.fixture(autouse=True)

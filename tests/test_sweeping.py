@@ -10,7 +10,7 @@ from imgproxy.errors import Unavailable
 from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.sweep import Findings
 from imgproxy.settings import Settings
-from imgproxy.storage.storage_url import LocalOptions
+from imgproxy.storage.local import LocalOptions
 from imgproxy.sweeping import sweep, told
 
 

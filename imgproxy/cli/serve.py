@@ -18,7 +18,8 @@ from imgproxy.cli.usage import UsageError
 from imgproxy.demo import page as demo_page
 from imgproxy.demo import registration
 from imgproxy.settings import Settings, read
-from imgproxy.storage.storage_url import LocalOptions, MemoryOptions
+from imgproxy.storage.local import LocalOptions
+from imgproxy.storage.memory import MemoryOptions
 from imgproxy.telemetry import log_to_stderr
 
 _log = logging.getLogger(__name__)

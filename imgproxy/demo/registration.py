@@ -25,17 +25,14 @@ from imgproxy.image.source import parse_key
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
 from imgproxy.storage.signed_url import UrlSigner
-from imgproxy.storage.storage_url import make
 
 TENANT = TenantId("demo")
 
 
 async def register_images(settings: Settings, names: Sequence[str]) -> None:
     """Register objects that lie in storage; what is registered keeps whatever was made of its record."""
-    storage = await make(
-        settings.storage,
-        UrlSigner(settings.key_for("tickets"), clock=time.time),
-        hidden=settings.hidden_prefixes,
+    storage = await settings.storage.connect(
+        UrlSigner(settings.key_for("tickets"), clock=time.time), settings.hidden_prefixes
     )
     database = await open_database(settings.database)
     try:

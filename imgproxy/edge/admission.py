@@ -21,7 +21,7 @@ from imgproxy.errors import NotFound, SourceError
 from imgproxy.files.access import UNREGISTERED, Access, Record
 from imgproxy.files.recent import Recent
 from imgproxy.image.source import Key
-from imgproxy.storage.hidden import OWN_PREFIXES
+from imgproxy.storage import OWN_PREFIXES
 
 _ENTRIES = 65_536
 _OVERWRITTEN = 8_192  # objects whose version before is remembered; some 0.5 KB each

@@ -1,7 +1,4 @@
-"""Objects in a dictionary: for tests, and for a demo that leaves nothing behind.
-
-It keeps every promise of the protocol but one: what it holds is gone with the process.
-"""
+"""Objects in a dictionary, `memory://`: for tests, and for a demo that leaves no files."""
 
 from __future__ import annotations
 
@@ -14,13 +11,40 @@ from dataclasses import dataclass, field
 
 from imgproxy.errors import NotFound
 from imgproxy.image.source import Key
-from imgproxy.storage import Head, OpenObject, Part, UnfinishedUpload
-from imgproxy.storage.assembly import chosen, numbered, refuse_parts_above
-from imgproxy.storage.hidden import HIDDEN_PREFIXES, is_hidden, require_visible
-from imgproxy.storage.memfd import Memfd, refuse_above
+from imgproxy.storage import (
+    HIDDEN_PREFIXES,
+    Head,
+    OpenObject,
+    Part,
+    StorageOptions,
+    UnfinishedUpload,
+    is_hidden,
+    require_visible,
+)
+from imgproxy.storage.buffers import Memfd, require_at_most
+from imgproxy.storage.part_rules import require_part_number, require_parts_at_most, select_parts
 from imgproxy.storage.signed_url import SignedUrlStorage, UrlSigner
 
 _CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryOptions(StorageOptions):
+    """No place outside the process."""
+
+    scheme = "memory"
+    form = "memory://"
+
+    @classmethod
+    def parse(cls, rest: str) -> MemoryOptions:
+        if rest:
+            raise ValueError("expected memory:// alone")
+        return cls()
+
+    async def connect(
+        self, url_signer: UrlSigner | None = None, hidden: Sequence[str] = HIDDEN_PREFIXES
+    ) -> MemoryStorage:
+        return MemoryStorage(url_signer, hidden=hidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +60,11 @@ class _Upload:
     content_type: str | None
     parts: dict[int, tuple[Part, bytes]] = field(default_factory=dict)
     arriving: list[tuple[int, int]] = field(default_factory=list)
-    """Number and announced bytes of each part on its way."""
+    """Number and announced bytes of each arriving part."""
 
 
 class MemoryStorage(SignedUrlStorage):
-    """A flat space of keys that is only in memory."""
+    """A flat space of keys that ends with the process."""
 
     def __init__(
         self,
@@ -49,58 +73,53 @@ class MemoryStorage(SignedUrlStorage):
         clock: Callable[[], float] = time.time,
         hidden: Sequence[str] = HIDDEN_PREFIXES,
     ) -> None:
-        """Without `url_signer`, URLs are signed by a secret that nobody else knows."""
+        """Without `url_signer`, URLs are signed by a random secret."""
         self.url_signer = url_signer or UrlSigner(secrets.token_bytes(32), clock=clock)
-        self.multipart = MemoryMultipart(self._keep, self.url_signer, clock, hidden)
+        self.multipart = MemoryMultipart(self._store, self.url_signer, clock, hidden)
         self._objects: dict[Key, _Object] = {}
         self._clock = clock
         self._hidden = tuple(hidden)
 
     async def head(self, key: Key) -> Head:
-        """Describe an object."""
         return self._find(key).head
 
     async def open(self, key: Key, *, limit: int) -> OpenObject:
-        """Copy an object into a descriptor of its own."""
+        """Copy an object into a new descriptor."""
         found = self._find(key)
-        refuse_above(limit, found.head.size)
+        require_at_most(limit, found.head.size)
         with closing(Memfd(limit=limit)) as memfd:
             memfd.write(found.data)
             return memfd.finish(found.head)
 
     async def read(self, key: Key, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Stream bytes `start` to `end`."""
         data = self._find(key).data[start:end]
         for position in range(0, len(data), _CHUNK):
             yield data[position : position + _CHUNK]
 
     async def put(self, key: Key, chunks: AsyncIterator[bytes], *, content_type: str | None = None) -> Head:
-        """Store an object once its last chunk is here."""
-        return self._keep(key, b"".join([chunk async for chunk in chunks]), content_type)
+        return self._store(key, b"".join([chunk async for chunk in chunks]), content_type)
 
     async def copy(self, source: Key, target: Key) -> Head:
-        """Let a second key name the same bytes."""
+        """Store the same bytes at a second key."""
         require_visible(target, self._hidden)
         self._objects[target] = found = self._find(source)
         return found.head
 
     async def delete(self, key: Key) -> None:
-        """Forget an object."""
         self._objects.pop(key, None)
 
     async def list(self, prefix: str = "") -> AsyncIterator[tuple[Key, Head]]:
-        """Every object there was when the listing began and that is still there when its turn comes."""
         for key in sorted(self._objects):
             if key.startswith(prefix) and key in self._objects and not is_hidden(key, self._hidden):
                 yield key, self._objects[key].head
 
     async def check(self) -> None:
-        """Return: memory can be reached."""
+        """Return: memory is always reachable."""
 
     async def close(self) -> None:
-        """Keep everything: a dictionary holds no connection."""
+        """Do nothing: a dictionary has no connection."""
 
-    def _keep(self, key: Key, data: bytes, content_type: str | None) -> Head:
+    def _store(self, key: Key, data: bytes, content_type: str | None) -> Head:
         require_visible(key, self._hidden)
         head = Head(len(data), _version(data), self._clock(), content_type)
         self._objects[key] = _Object(data, head)
@@ -115,23 +134,22 @@ class MemoryStorage(SignedUrlStorage):
 
 
 class MemoryMultipart:
-    """Uploads in parts that are only in memory."""
+    """Uploads in parts that end with the process."""
 
     def __init__(
         self,
-        keep: Callable[[Key, bytes, str | None], object],
+        store: Callable[[Key, bytes, str | None], object],
         url_signer: UrlSigner,
         clock: Callable[[], float],
         hidden: Sequence[str] = HIDDEN_PREFIXES,
     ) -> None:
         self._hidden = tuple(hidden)
         self._uploads: dict[str, _Upload] = {}
-        self._keep = keep
+        self._store = store
         self._url_signer = url_signer
         self._clock = clock
 
     async def begin(self, key: Key, *, content_type: str | None = None) -> str:
-        """Begin an upload and return its id."""
         require_visible(key, self._hidden)
         upload = secrets.token_hex(16)
         self._uploads[upload] = _Upload(key, self._clock(), content_type)
@@ -140,7 +158,6 @@ class MemoryMultipart:
     async def presign(
         self, key: Key, upload: str, *, number: int, expires: int, limit: int | None = None
     ) -> str:
-        """Return the path of a signed URL for one part."""
         return self._url_signer.presign_part(key, upload, number=number, expires=expires, limit=limit)
 
     async def receive(
@@ -153,13 +170,13 @@ class MemoryMultipart:
         length: int = 0,
         limit: int | None = None,
     ) -> Part:
-        """Keep one part once its last chunk is here, in place of what had its number."""
-        numbered(number)
+        """Store one part after its last chunk, replacing one of its number."""
+        require_part_number(number)
         found = self._find(key, upload)
         found.arriving.append((number, length))
         try:
             if limit is not None:
-                refuse_parts_above(limit, _sizes(found))
+                require_parts_at_most(limit, _sizes(found))
             data = b"".join([chunk async for chunk in chunks])
         finally:
             found.arriving.remove((number, length))
@@ -168,24 +185,20 @@ class MemoryMultipart:
         return part
 
     async def parts(self, key: Key, upload: str) -> list[Part]:
-        """List what has arrived, in order."""
         held = self._find(key, upload).parts
         return [held[number][0] for number in sorted(held)]
 
     async def complete(self, key: Key, upload: str, parts: Iterable[Part]) -> None:
-        """Join the parts."""
         found = self._find(key, upload)
-        wanted = chosen(parts, {number: part for number, (part, _) in found.parts.items()})
-        self._keep(key, b"".join(found.parts[part.number][1] for part in wanted), found.content_type)
+        selected = select_parts(parts, {number: part for number, (part, _) in found.parts.items()})
+        self._store(key, b"".join(found.parts[part.number][1] for part in selected), found.content_type)
         del self._uploads[upload]
 
     async def abort(self, key: Key, upload: str) -> None:
-        """Forget the parts."""
         if upload in self._uploads and self._uploads[upload].key == key:
             del self._uploads[upload]
 
     async def list(self, prefix: str = "") -> AsyncIterator[UnfinishedUpload]:
-        """Every unfinished upload there was when the listing began."""
         for upload, found in tuple(self._uploads.items()):
             if found.key.startswith(prefix):
                 yield UnfinishedUpload(found.key, upload, found.begun)
@@ -198,7 +211,7 @@ class MemoryMultipart:
 
 
 def _sizes(upload: _Upload) -> Iterator[tuple[int, int]]:
-    """Number and bytes of each part, kept or on its way."""
+    """Yield number and bytes of each part, stored or arriving."""
     yield from upload.arriving
     for number, (part, _) in upload.parts.items():
         yield number, part.size

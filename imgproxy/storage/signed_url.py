@@ -1,10 +1,9 @@
-"""Leave to read or write one object, as a URL path of our own: what S3 calls a presigned URL.
+"""Signed URLs of the object gateway, for one GET or PUT: the counterpart of S3's presigned URLs.
 
     /-/KEY?expires=&type=&length=&limit=&disposition=&generation=&upload=&part=&signature=
 
-A signed URL is a value, and everything it says is under its signature, the method too. One signed URL has one
-signature, compared in constant time and as text: no second spelling of it passes. Pure: the secret and
-the clock are handed in.
+The signature covers every field and the method. Only one spelling of a signature is accepted, and it is
+compared in constant time. Pure: the secret and the clock are parameters.
 """
 
 from __future__ import annotations
@@ -39,35 +38,35 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class SignedUrl:
-    """What may be done, with what, until when."""
+    """The permission that a signed URL grants."""
 
     method: Method
     key: Key
     expires: int
-    """Seconds since 1970; from then on it is void."""
+    """Seconds since 1970; invalid from then on."""
     content_type: str | None = None
-    """A PUT must say it, a GET is answered with it."""
+    """Required type of a PUT; type of the response to a GET."""
     content_length: int | None = None
-    """Bytes that a PUT must have."""
+    """Exact bytes of a PUT."""
     disposition: str | None = None
-    """What a GET is answered as `Content-Disposition`."""
+    """`Content-Disposition` of the response to a GET."""
     upload: str | None = None
     part: int | None = None
     """A PUT of one part of this upload."""
     limit: int | None = None
     """Maximum bytes of a PUT, or of all parts of its upload together."""
     generation: int | None = None
-    """A GET of the file of this key, not of an object, as long as the file has this generation."""
+    """Set for the GET of a file, not of an object: the URL ends when the file has another generation."""
 
 
-_said = attrgetter(*(each.name for each in fields(SignedUrl)))  # astuple copies each value on its way
+_values = attrgetter(*(each.name for each in fields(SignedUrl)))  # `astuple` would copy each value
 
 
 class UrlSigner:
-    """Issue signed URLs, and reads those that it has issued."""
+    """Creates signed URLs and verifies them."""
 
     def __init__(self, secret: bytes, *, clock: Callable[[], float]) -> None:
-        """`clock` tells the seconds since 1970."""
+        """`clock` returns the seconds since 1970."""
         self._secret = secret
         self._clock = clock
 
@@ -83,9 +82,9 @@ class UrlSigner:
         disposition: str | None = None,
         generation: int | None = None,
     ) -> str:
-        """Return the path of a signed URL that is good for `expires` seconds, as `Storage.presign` has it.
+        """Return a path that is valid for `expires` seconds; see `Storage.presign`.
 
-        With a `generation` the key is a file's, and the signed URL is void as soon as the file has another.
+        With a `generation` the key is a file's, and the URL ends when the file has another generation.
         """
         bound: dict[str, Any] = (
             {"disposition": disposition, "generation": generation}
@@ -97,11 +96,11 @@ class UrlSigner:
     def presign_part(
         self, key: Key, upload: str, *, number: int, expires: int, limit: int | None = None
     ) -> str:
-        """Return the path of a signed URL for one part, as `Multipart.presign` has it."""
+        """Return a path for one part; see `Multipart.presign`."""
         return self._issue("PUT", key, expires, limit=limit, upload=upload, part=number)
 
     def read(self, method: str, target: str) -> SignedUrl:
-        """Read the raw target of a request; raise `NotSigned` unless it is signed and valid."""
+        """Verify the raw target of a request; raise `NotSigned` unless it is signed and valid."""
         signed = parse(method, target, secret=self._secret)
         if self._clock() >= signed.expires:
             raise NotSigned("the URL has expired")
@@ -112,7 +111,7 @@ class UrlSigner:
 
 
 class SignedUrlStorage:
-    """A storage whose URLs lead to us."""
+    """Base of storages whose URLs are those of the object gateway."""
 
     url_signer: UrlSigner
 
@@ -127,7 +126,6 @@ class SignedUrlStorage:
         limit: int | None = None,
         disposition: str | None = None,
     ) -> str:
-        """Return the path of a signed URL."""
         return self.url_signer.presign(
             method,
             key,
@@ -140,26 +138,26 @@ class SignedUrlStorage:
 
 
 def generate(signed: SignedUrl, *, secret: bytes) -> str:
-    """Write a signed URL as a path with a query."""
-    given = {name: getattr(signed, field) for name, field in _NAMES.items()}
-    query = {name: value for name, value in given.items() if value is not None}
+    """Return the path and query of a signed URL."""
+    values = {name: getattr(signed, field) for name, field in _NAMES.items()}
+    query = {name: value for name, value in values.items() if value is not None}
     query["signature"] = _signature(signed, secret)
     return f"{PREFIX}{quote(signed.key)}?{urlencode(query, quote_via=quote)}"
 
 
 def parse(method: str, target: str, *, secret: bytes) -> SignedUrl:
-    """Read what `generate` wrote, however a client has escaped it; raise `NotSigned` for anything else.
+    """Parse the output of `generate`, however a client escaped it; raise `NotSigned` otherwise.
 
-    Who may GET may ask for the headers alone.
+    A signed GET also allows HEAD.
     """
     path, _, query = target.partition("?")
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, errors="strict")
-        given = dict(pairs)
-        if len(given) != len(pairs) or not path.startswith(PREFIX):
+        values = dict(pairs)
+        if len(values) != len(pairs) or not path.startswith(PREFIX):
             raise _refusal()
-        signature = given.pop("signature")
-        signed = _signed_url(method, unquote(path.removeprefix(PREFIX), errors="strict"), given)
+        signature = values.pop("signature")
+        signed = _signed_url(method, unquote(path.removeprefix(PREFIX), errors="strict"), values)
     except (KeyError, TypeError, ValueError):  # UnicodeError is a ValueError
         raise _refusal() from None
     if not hmac.compare_digest(signature.encode(), _signature(signed, secret).encode()):
@@ -167,10 +165,10 @@ def parse(method: str, target: str, *, secret: bytes) -> SignedUrl:
     return signed
 
 
-def _signed_url(method: str, key: str, given: dict[str, str]) -> SignedUrl:
-    """Make a signed URL of a query; raise `KeyError`, `TypeError` or `ValueError` if it is none."""
+def _signed_url(method: str, key: str, values: dict[str, str]) -> SignedUrl:
+    """Return the permission in a query; raise `KeyError`, `TypeError` or `ValueError` if it is none."""
     allowed: dict[str, Method] = {"GET": "GET", "HEAD": "GET", "PUT": "PUT"}
-    bound = {_NAMES[name]: _number(text) if name in _NUMBERS else text for name, text in given.items()}
+    bound = {_NAMES[name]: _number(text) if name in _NUMBERS else text for name, text in values.items()}
     return SignedUrl(method=allowed[method], key=Key(key), **bound)  # type: ignore[arg-type]
 
 
@@ -181,8 +179,8 @@ def _number(text: str) -> int:
 
 
 def _signature(signed: SignedUrl, secret: bytes) -> str:
-    said = json.dumps(_said(signed), separators=(",", ":")).encode()
-    digest = hmac.digest(secret, said, "sha256")
+    signed_text = json.dumps(_values(signed), separators=(",", ":")).encode()
+    digest = hmac.digest(secret, signed_text, "sha256")
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 

@@ -20,7 +20,7 @@ from imgproxy.files.model import TenantId
 from imgproxy.image.source import parse_key
 from imgproxy.listening import listen, runner
 from imgproxy.settings import Settings
-from imgproxy.storage.storage_url import LocalOptions
+from imgproxy.storage.local import LocalOptions
 from tests.attack.watchdog import Watchdog
 from tests.attack.wire import Response, Wire
 from tests.pictures import encoded, gradient

@@ -16,7 +16,7 @@ from imgproxy.files.model import File, FileState, Owner, Visibility
 from imgproxy.files.repository.files import file_by_key, update_file
 from imgproxy.image.source import Key
 from imgproxy.settings import Settings
-from imgproxy.storage.storage_url import LocalOptions
+from imgproxy.storage.local import LocalOptions
 
 T = TypeVar("T")
 NAME = "demo/cat.jpg"

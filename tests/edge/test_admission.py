@@ -12,7 +12,7 @@ from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.files.access import MemoryAccess
 from imgproxy.files.model import Visibility
 from imgproxy.image.source import Key, parse_key
-from imgproxy.storage.hidden import OWN_PREFIXES
+from imgproxy.storage import OWN_PREFIXES
 from imgproxy.storage.memory import MemoryStorage
 from tests.storage.broken import BrokenStorage
 

@@ -19,7 +19,7 @@ from yarl import URL
 from imgproxy.app import assemble
 from imgproxy.files.database_url import SqliteUrl
 from imgproxy.settings import Settings
-from imgproxy.storage.storage_url import LocalOptions
+from imgproxy.storage.local import LocalOptions
 from tests.pictures import encoded, gradient, noise, png_header, svg, tagged
 
 Client = TestClient[web.Request, web.Application]

@@ -15,8 +15,8 @@ from imgproxy.files.database_url import SqliteUrl
 from imgproxy.image.source import parse_key
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
+from imgproxy.storage.local import LocalOptions
 from imgproxy.storage.s3 import S3Options
-from imgproxy.storage.storage_url import LocalOptions
 from tests.pictures import BLUE, GREEN, RED, encoded, film, gradient, noise, oriented, svg
 from tests.services import SeaweedFS
 

@@ -14,7 +14,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from imgproxy.files.database import open_database
 from imgproxy.files.database_url import PostgresUrl
-from imgproxy.storage.s3 import S3Options, S3Storage
+from imgproxy.storage.s3 import S3Options
+from imgproxy.storage.s3.storage import S3Storage
 from tests.files.conftest import _postgres_record as _postgres_record
 from tests.files.conftest import empty_record
 from tests.files.conftest import postgres_record as postgres_record

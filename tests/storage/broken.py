@@ -85,7 +85,7 @@ class _Watched(MemoryStorage):
 
 class _WatchedMultipart(MemoryMultipart):
     def __init__(self, storage: _Watched) -> None:
-        super().__init__(storage._keep, storage.url_signer, storage._clock)
+        super().__init__(storage._store, storage.url_signer, storage._clock)
         self._storage = storage
 
     async def begin(self, key: Key, *, content_type: str | None = None) -> str:

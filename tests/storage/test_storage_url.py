@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgproxy.storage.local import LocalStorage
-from imgproxy.storage.memory import MemoryStorage
-from imgproxy.storage.s3 import S3Options, S3Storage
-from imgproxy.storage.storage_url import LocalOptions, MemoryOptions, StorageOptions, make, parse
+from imgproxy.storage import StorageOptions
+from imgproxy.storage.local import LocalOptions, LocalStorage
+from imgproxy.storage.memory import MemoryOptions, MemoryStorage
+from imgproxy.storage.s3 import S3Options
+from imgproxy.storage.s3.storage import S3Storage
+from imgproxy.storage.storage_url import parse_storage_url
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ from imgproxy.storage.storage_url import LocalOptions, MemoryOptions, StorageOpt
     ],
 )
 def test_address_is_read(url: str, expected: StorageOptions) -> None:
-    assert parse(url) == expected
+    assert parse_storage_url(url) == expected
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ def test_address_is_read(url: str, expected: StorageOptions) -> None:
 )
 def test_refusal_says_what_is_expected(url: str, expected: str) -> None:
     with pytest.raises(ValueError, match="expected") as caught:
-        parse(url)
+        parse_storage_url(url)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
@@ -85,7 +87,7 @@ def test_refusal_says_what_is_expected(url: str, expected: str) -> None:
 @given(st.text() | st.text().map("s3://bucket?".__add__) | st.text().map("s3://".__add__))
 def test_any_text_is_read_or_refused(url: str) -> None:
     try:
-        parse(url)
+        parse_storage_url(url)
     except ValueError as error:
         assert "expected" in str(error)  # noqa: PT017 - most texts are refused, and some are not
 
@@ -95,6 +97,6 @@ def test_any_text_is_read_or_refused(url: str) -> None:
     [("memory://", MemoryStorage), ("file://{}/objects", LocalStorage), ("s3://bucket", S3Storage)],
 )
 async def test_address_makes_its_storage(url: str, expected: type[object], tmp_path: Path) -> None:
-    storage = await make(parse(url.format(tmp_path)))
+    storage = await parse_storage_url(url.format(tmp_path)).connect()
     assert type(storage) is expected
     await storage.close()

@@ -1,17 +1,17 @@
-"""The one door to aiobotocore: what goes wrong behind it is translated here, all of it.
+"""The one door to aiobotocore: calls with retries and a deadline, and the translation of all its errors.
 
-Faults that can pass are met by trying again, here and not in botocore, so that how often and for how
-long is known; everything a caller waits for has an end.
+Retries happen here and not in botocore, so that their number and duration are known.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from aiobotocore.config import AioConfig
@@ -20,14 +20,45 @@ from botocore import exceptions as boto
 
 from imgproxy.errors import ImgproxyError, NotFound, StorageFailed, StorageSlow
 from imgproxy.image.source import MAX_KEY_BYTES, Key
-from imgproxy.storage import BadParts
-from imgproxy.storage.bucket import S3Options
-from imgproxy.storage.hidden import require_visible
-from imgproxy.storage.retry import Retry
+from imgproxy.storage import BadParts, require_visible
+from imgproxy.storage.s3 import S3Options
+
+_Response = TypeVar("_Response")
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Bounded retries with full jitter, so that clients refused together do not return together.
+
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
+
+    tries: int = 4
+    """In all, the first included."""
+    base: float = 0.1
+    """Maximum seconds of the first pause; doubled for each later one."""
+    cap: float = 2.0
+    """Maximum seconds of any pause."""
+    random: Callable[[], float] = random.random
+    """From 0 to 1."""
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+
+    async def run(
+        self, call: Callable[[], Awaitable[_Response]], *, is_transient: Callable[[Exception], bool]
+    ) -> _Response:
+        """Return the response of `call`; raise its last error, or its first one that is not transient."""
+        for failed in range(1, self.tries):
+            try:
+                return await call()
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+            await self.sleep(min(self.cap, self.base * 2 ** (failed - 1)) * self.random())
+        return await call()
 
 
 class S3Client:
-    """The client of one bucket: adds bucket and prefix, tries again, translates what goes wrong."""
+    """The client of one bucket: adds bucket and prefix, retries, translates errors."""
 
     def __init__(
         self, options: S3Options, retry: Retry, *, client: Any, public: Any, clients: AsyncExitStack
@@ -42,39 +73,41 @@ class S3Client:
 
     @classmethod
     async def build(cls, options: S3Options, retry: Retry) -> S3Client:
-        """Make clients for ourselves and for signing what browsers will call; nothing is called yet."""
+        """Create the client for calls, and the one that signs URLs for browsers, without I/O."""
         session = get_session()
-        outside = replace(options, endpoint=options.public_endpoint)
+        public_options = replace(options, endpoint=options.public_endpoint)
         async with AsyncExitStack() as clients:
             with translated():
                 client = await clients.enter_async_context(_client(session, options))
                 public = client
                 if options.public_endpoint:
-                    public = await clients.enter_async_context(_client(session, outside))
+                    public = await clients.enter_async_context(_client(session, public_options))
             return cls(options, retry, client=client, public=public, clients=clients.pop_all())
 
     async def call(
         self, operation: str, *, key: Key | None = None, repeat: bool = True, **parameters: object
     ) -> dict[str, Any]:
-        """Call S3 until it answers, or until it is clear that it will not.
+        """Call S3, with retries unless `repeat` is false, within the deadline.
 
-        Below us aiohttp sends a GET, HEAD, PUT or DELETE a second time, at once, when the connection was
-        closed without an answer: a pooled one may have died unnoticed. So each of our tries is up to two.
+        aiohttp repeats a GET, HEAD, PUT or DELETE at once when a pooled connection was closed without a
+        response. So each of these tries is up to two requests.
         """
         named = self.place(key) if key is not None else {"Bucket": self._options.bucket}
         attempt = partial(getattr(self._client, operation), **named, **parameters)
         async with self.in_time():
-            answer: dict[str, Any] = await (self._retry.run(attempt, passes=passes) if repeat else attempt())
-            return answer
+            response: dict[str, Any] = await (
+                self._retry.run(attempt, is_transient=is_transient) if repeat else attempt()
+            )
+            return response
 
     async def presign(self, operation: str, *, key: Key, expires: int, **parameters: object) -> str:
-        """Return a URL that allows one call to whoever holds it; signing asks nobody."""
+        """Return a URL that allows its holder one call, without I/O."""
         named = {**self.place(key), **parameters}
         with translated():
             return str(await self._public.generate_presigned_url(operation, Params=named, ExpiresIn=expires))
 
     async def check(self) -> None:
-        """Ask for the bucket, and say in an operator's words what is wrong."""
+        """Raise an error that tells an operator why the bucket cannot be reached."""
         bucket, place = self._options.bucket, self._options.endpoint or "AWS S3"
         try:
             await self.call("head_bucket")
@@ -93,7 +126,7 @@ class S3Client:
             ) from error
 
     def place(self, key: Key) -> dict[str, str]:
-        """Say where a key lies, as S3 wants to be told; with its prefix a key may become one too many."""
+        """Return the params that name an object; with the prefix a key may become too long."""
         require_visible(key, self.hidden)
         full = self.prefix + key
         if len(full.encode(errors="replace")) > MAX_KEY_BYTES:
@@ -102,13 +135,12 @@ class S3Client:
 
     @asynccontextmanager
     async def in_time(self) -> AsyncIterator[None]:
-        """Let what is done inside take no longer than one call may."""
+        """Limit the block to the deadline of one call."""
         with translated():
             async with asyncio.timeout(self._options.deadline):
                 yield
 
     async def close(self) -> None:
-        """Give back connections."""
         await self._clients.aclose()
 
 
@@ -120,19 +152,19 @@ class BrokenOff(StorageFailed):
 
 
 class UnsatisfiableRange(StorageFailed):
-    """The range asked for begins behind the object's end."""
+    """The range begins behind the object's end."""
 
 
 class Invalid(StorageFailed):
-    """The request cannot be met, and S3 says no more than that."""
+    """S3's `InvalidRequest`, which has no further reason."""
 
 
 class Refused(StorageFailed):
-    """Our credentials do not open it."""
+    """The credentials do not allow the call."""
 
 
 _BY_CODE: dict[str, type[ImgproxyError]] = {
-    "NoSuchBucket": StorageFailed,  # a 404 that says nothing of the object
+    "NoSuchBucket": StorageFailed,  # a 404, but not of the object
     "InvalidRange": UnsatisfiableRange,
     "InvalidPart": BadParts,
     "InvalidPartOrder": BadParts,
@@ -142,8 +174,8 @@ _BY_CODE: dict[str, type[ImgproxyError]] = {
 }
 
 # Without s3:ListBucket, S3 answers 403 for objects that do not exist. It is a failure all the same and
-# not "no such object": a wrong 502 is noticed and mended by granting that right, while from a wrong 404
-# on the day the credentials run out, every picture would be gone and stay so in caches.
+# not "no such object": a wrong 502 is noticed and fixed by granting that right. With a wrong 404, every
+# image would be gone on the day the credentials expire, and stay so in caches.
 _BY_STATUS: dict[int, type[ImgproxyError]] = {
     401: Refused,
     403: Refused,
@@ -159,11 +191,11 @@ _MESSAGES: dict[type[ImgproxyError], str] = {
     BadParts: "the parts are not those received, not in order, or too small",
 }
 
-_PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-_PASSING_CODES = frozenset(
+_TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+_TRANSIENT_CODES = frozenset(
     {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "Throttling"}
 )
-_PASSING_FAULTS = (
+_TRANSIENT_FAULTS = (
     boto.ConnectionError,
     boto.ConnectionClosedError,
     boto.ReadTimeoutError,
@@ -176,16 +208,16 @@ _PASSING_FAULTS = (
 _NO_CREDENTIALS = (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError)
 
 
-def passes(fault: Exception) -> bool:
-    """Say whether the same call may well succeed a moment later."""
+def is_transient(fault: Exception) -> bool:
+    """Return whether the same call may succeed a moment later."""
     if isinstance(fault, boto.ClientError):
         code, status = _verdict(fault)
-        return code in _PASSING_CODES or status in _PASSING_STATUSES
-    return isinstance(fault, _PASSING_FAULTS) and not isinstance(fault, boto.SSLError)
+        return code in _TRANSIENT_CODES or status in _TRANSIENT_STATUSES
+    return isinstance(fault, _TRANSIENT_FAULTS) and not isinstance(fault, boto.SSLError)
 
 
 def translate(fault: Exception) -> ImgproxyError:
-    """Put a foreign fault into our words; what it said goes to the log as its cause."""
+    """Translate an error of aiobotocore; its text reaches the log as the cause."""
     kind: type[ImgproxyError] = StorageFailed
     if isinstance(fault, boto.ClientError):
         code, status = _verdict(fault)
@@ -199,10 +231,9 @@ def translate(fault: Exception) -> ImgproxyError:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Let only our own errors out.
+    """Translate every foreign error.
 
-    All others are caught and not those of a list, for what a parser says of a stranger's answer is in
-    no list: a date that is none is a plain ValueError.
+    No list of types would do: a server's malformed date, for example, is a plain `ValueError`.
     """
     try:
         yield
@@ -227,26 +258,25 @@ async def _client(session: AioSession, options: S3Options) -> AsyncIterator[Any]
         read_timeout=options.idle_timeout,
         max_pool_connections=options.connections,
         retries={"total_max_attempts": 1},
-        # Checksums that newer botocore adds unasked are refused by many servers that are not AWS.
+        # Checksums that newer botocore adds by default are refused by many servers that are not AWS.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         s3={
             # Not "auto", with which URLs are signed for the host of us-east-1 whatever the region.
             "addressing_style": "path" if options.path_style else "virtual",
-            "payload_signing_enabled": not over_tls,  # TLS vouches for the bytes; hashing them takes the loop
+            "payload_signing_enabled": not over_tls,  # TLS protects the bytes; hashing them holds the loop
         },
     )
     async with session.create_client(
         "s3", region_name=region, endpoint_url=options.endpoint, config=config
     ) as client:
-        client.meta.events.register("before-parameter-build.s3", _stay)
+        client.meta.events.register("before-parameter-build.s3", _disable_redirects)
         yield client
 
 
-def _stay(context: dict[str, Any], **_: object) -> None:
-    """Ask the bucket where we were told it is, by telling botocore that it has been redirected already.
+def _disable_redirects(context: dict[str, Any], **_: object) -> None:
+    """Disable botocore's redirects to another region by marking the call as redirected.
 
-    It would look for the bucket's region by HeadBucket, and for a HeadBucket that is redirected in the
-    same way, without end.
+    It would look up the bucket's region by HeadBucket, and redirect that HeadBucket again, without end.
     """
     context["s3_redirect"]["redirected"] = True

@@ -1,6 +1,6 @@
-"""A bucket, or what lies under a prefix in it, as a storage.
+"""The storage of a bucket, or of a prefix in it.
 
-Downloads go into memory, counted while they come; uploads above one part go in parts.
+Downloads go into memory and are counted as they arrive; objects larger than one part are sent in parts.
 """
 
 from __future__ import annotations
@@ -14,48 +14,44 @@ from typing import Any, Literal
 
 from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.image.source import Key
-from imgproxy.storage import Head, OpenObject
-from imgproxy.storage.blocks import blocks
-from imgproxy.storage.bucket import S3Options
-from imgproxy.storage.hidden import is_hidden
-from imgproxy.storage.memfd import Memfd, refuse_above
-from imgproxy.storage.retry import Retry
-from imgproxy.storage.s3.client import BrokenOff, Invalid, S3Client, UnsatisfiableRange, translated
+from imgproxy.storage import Head, OpenObject, is_hidden
+from imgproxy.storage.buffers import Memfd, blocks, require_at_most
+from imgproxy.storage.s3 import S3Options
+from imgproxy.storage.s3.client import BrokenOff, Invalid, Retry, S3Client, UnsatisfiableRange, translated
 from imgproxy.storage.s3.multipart import PART_BYTES, S3Multipart
 
 _CHUNK = 256 * 1024
-_VERSION = re.compile(r"[!#-~]+")  # what may stand between the quotes of an ETag (RFC 9110 8.8.3)
+_VERSION = re.compile(r"[!#-~]+")  # an ETag between its quotes (RFC 9110 §8.8.3)
 _RETRY = Retry()
 
 
 class S3Storage:
-    """A flat space of keys: a bucket, or what lies under a prefix in it."""
+    """A flat space of keys in a bucket."""
 
-    def __init__(self, door: S3Client) -> None:
-        self.multipart = S3Multipart(door)
-        self._door = door
+    def __init__(self, client: S3Client) -> None:
+        self.multipart = S3Multipart(client)
+        self._client = client
 
     @classmethod
     async def connect(cls, options: S3Options, *, retry: Retry = _RETRY) -> S3Storage:
-        """Make ready to call; nothing is called yet, `check` does that."""
+        """Create the storage without I/O."""
         return cls(await S3Client.build(options, retry))
 
     async def head(self, key: Key) -> Head:
-        """Describe an object."""
-        return _describe(await self._door.call("head_object", key=key))
+        return _describe(await self._client.call("head_object", key=key))
 
     async def open(self, key: Key, *, limit: int) -> OpenObject:
         """Download an object into memory."""
-        async with self._door.in_time():
+        async with self._client.in_time():
             try:
                 return await self._download(key, limit)
             except BrokenOff:
                 return await self._download(key, limit)  # once more, and from the beginning
 
     async def read(self, key: Key, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Stream bytes `start` to `end`; not tried again once the first has left.
+        """Stream bytes `start` to `end`, without retries after the first byte.
 
-        There is no deadline but the pauses of storage: how fast the bytes go is up to who takes them.
+        Only pauses of the server are limited, not the whole: the consumer sets the pace.
         """
         if end is not None and end <= start:
             await self.head(key)
@@ -64,43 +60,42 @@ class S3Storage:
             {"Range": f"bytes={start}-{'' if end is None else end - 1}"} if start or end else {}
         )
         try:
-            answer = await self._door.call("get_object", key=key, **span)
+            response = await self._client.call("get_object", key=key, **span)
         except UnsatisfiableRange:
             return
-        with closing(answer["Body"]) as body:
-            if span and "ContentRange" not in answer:
+        with closing(response["Body"]) as body:
+            if span and "ContentRange" not in response:
                 raise StorageFailed("the storage sent another range than it was asked for")
             while chunk := await _next(body):
                 yield chunk
 
     async def put(self, key: Key, chunks: AsyncIterator[bytes], *, content_type: str | None = None) -> Head:
-        """Store an object, in parts if it is large."""
         async with aclosing(blocks(chunks, size=PART_BYTES)) as parts:
             first = await anext(parts, BytesIO())
             if len(first.getbuffer()) == PART_BYTES:
                 await self.multipart.store(key, first, parts, content_type=content_type)
             else:
                 typed: dict[str, Any] = {"ContentType": content_type} if content_type else {}
-                await self._door.call("put_object", key=key, Body=first, **typed)
+                await self._client.call("put_object", key=key, Body=first, **typed)
         return await self.head(key)
 
     async def copy(self, source: Key, target: Key) -> Head:
         """Copy an object of at most 5 GiB within S3."""
         try:
-            await self._door.call("copy_object", key=target, CopySource=self._door.place(source))
-        except Invalid as error:  # all that AWS says of larger ones
+            await self._client.call("copy_object", key=target, CopySource=self._client.place(source))
+        except Invalid as error:  # the only reason that AWS gives
             raise StorageFailed("the object cannot be copied: is it larger than 5 GiB?") from error
         return await self.head(target)
 
     async def delete(self, key: Key) -> None:
-        """Remove an object; S3 does not say whether it was there."""
+        """Remove an object; S3 does not report whether it existed."""
         try:
-            await self._door.call("delete_object", key=key)
-        except NotFound:  # some servers do say
+            await self._client.call("delete_object", key=key)
+        except NotFound:  # some servers do
             return
 
     async def list(self, prefix: str = "") -> AsyncIterator[tuple[Key, Head]]:
-        """Every object whose key begins with `prefix`, in the server's order.
+        """Yield every object whose key has this prefix, in the server's order.
 
         S3 lists in order of key; directory buckets of AWS do not, nor do servers that keep folders:
         SeaweedFS has `a/b` before `a-b`.
@@ -108,9 +103,9 @@ class S3Storage:
         token, seen = "", {""}
         while True:
             further: dict[str, Any] = {"ContinuationToken": token} if token else {}
-            page = await self._door.call("list_objects_v2", Prefix=self._door.prefix + prefix, **further)
-            for key, head in _listed(page, self._door.prefix):
-                if not is_hidden(key, self._door.hidden):
+            page = await self._client.call("list_objects_v2", Prefix=self._client.prefix + prefix, **further)
+            for key, head in _listed(page, self._client.prefix):
+                if not is_hidden(key, self._client.hidden):
                     yield key, head
             if not page.get("IsTruncated"):
                 return
@@ -130,41 +125,34 @@ class S3Storage:
         limit: int | None = None,  # noqa: ARG002 - only a POST policy has `content-length-range`
         disposition: str | None = None,
     ) -> str:
-        """Return a public URL that allows one GET or PUT for `expires` seconds (at most 7 days).
-
-        A PUT must then carry exactly this type and length; a GET is answered with this type and
-        `Content-Disposition`.
-        """
-        wanted: dict[str, dict[str, str | int | None]] = {
+        params: dict[str, dict[str, str | int | None]] = {
             "GET": {"ResponseContentType": content_type, "ResponseContentDisposition": disposition},
             "PUT": {"ContentType": content_type, "ContentLength": content_length},
         }
-        bound: dict[str, Any] = {name: value for name, value in wanted[method].items() if value is not None}
+        bound: dict[str, Any] = {name: value for name, value in params[method].items() if value is not None}
         operation = {"GET": "get_object", "PUT": "put_object"}[method]
-        return await self._door.presign(operation, key=key, expires=expires, **bound)
+        return await self._client.presign(operation, key=key, expires=expires, **bound)
 
     async def check(self) -> None:
-        """Return if the bucket can be reached with our credentials."""
-        await self._door.check()
+        await self._client.check()
 
     async def close(self) -> None:
-        """Give back connections."""
-        await self._door.close()
+        await self._client.close()
 
     async def _download(self, key: Key, limit: int) -> OpenObject:
-        answer = await self._door.call("get_object", key=key)
-        with closing(answer["Body"]) as body, closing(Memfd(limit=limit)) as memfd:
-            head = _describe(answer)
-            refuse_above(limit, head.size)
-            while chunk := await _next(body):  # into memory, in small pieces: not worth a thread
+        response = await self._client.call("get_object", key=key)
+        with closing(response["Body"]) as body, closing(Memfd(limit=limit)) as memfd:
+            head = _describe(response)
+            require_at_most(limit, head.size)
+            while chunk := await _next(body):  # small writes into memory: not worth a thread
                 memfd.write(chunk)
-            if "ContentLength" in answer and memfd.size != head.size:
+            if "ContentLength" in response and memfd.size != head.size:
                 raise BrokenOff
             return memfd.finish(replace(head, size=memfd.size))
 
 
 async def _next(body: Any) -> bytes:
-    """Read what has arrived of a body; nothing is its end."""
+    """Return the next received bytes of a body; none at its end."""
     with translated():
         try:
             return bytes(await body.read(_CHUNK))
@@ -174,18 +162,18 @@ async def _next(body: Any) -> bytes:
             raise BrokenOff from fault
 
 
-def _describe(answer: dict[str, Any]) -> Head:
-    """Read what S3 says of an object, in an answer or in a line of a listing."""
-    size = int(answer.get("ContentLength", answer.get("Size", 0)))
-    modified = answer["LastModified"].timestamp() if "LastModified" in answer else 0.0
-    etag = str(answer.get("ETag", "")).removeprefix("W/").strip('"')
+def _describe(response: dict[str, Any]) -> Head:
+    """Return an object's metadata in a response or an entry of a listing."""
+    size = int(response.get("ContentLength", response.get("Size", 0)))
+    modified = response["LastModified"].timestamp() if "LastModified" in response else 0.0
+    etag = str(response.get("ETag", "")).removeprefix("W/").strip('"')
     version = etag if _VERSION.fullmatch(etag) else f"{modified:.0f}-{size}"
-    return Head(size, version, modified, answer.get("ContentType"))
+    return Head(size, version, modified, response.get("ContentType"))
 
 
 def _listed(page: dict[str, Any], prefix: str) -> Iterator[tuple[Key, Head]]:
-    """Read one page of a listing."""
+    """Yield the objects on one page of a listing."""
     for entry in page.get("Contents", ()):
         key = str(entry.get("Key", "")).removeprefix(prefix)
-        if not key.endswith("/"):  # what consoles make to show an empty folder
+        if not key.endswith("/"):  # consoles mark an empty folder so
             yield Key(key), _describe(entry)

@@ -17,9 +17,9 @@ import pytest
 from imgproxy.errors import ImgproxyError, NotFound, SourceTooLarge, StorageFailed, StorageSlow
 from imgproxy.image.source import Key
 from imgproxy.storage import Part
-from imgproxy.storage.retry import Retry
-from imgproxy.storage.s3 import S3Options, S3Storage
-from imgproxy.storage.s3.client import passes, translate, translated
+from imgproxy.storage.s3 import S3Options
+from imgproxy.storage.s3.client import Retry, is_transient, translate, translated
+from imgproxy.storage.s3.storage import S3Storage
 from tests.storage.contract import KEY, chunked, content, keys
 from tests.storage.s3.endpoint import (
     Answer,
@@ -356,7 +356,7 @@ def test_every_foreign_exception_is_translated(kind: type[Exception]) -> None:
     with pytest.raises((StorageFailed, StorageSlow)) as caught, translated():
         raise fault
     assert caught.value.__cause__ is fault
-    assert passes(fault) in (True, False)
+    assert is_transient(fault) in (True, False)
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_every_foreign_exception_is_translated(kind: type[Exception]) -> None:
 def test_fault_is_one_that_passes_or_not(
     fault: Exception, passing: bool, expected: type[ImgproxyError]
 ) -> None:
-    assert passes(fault) is passing
+    assert is_transient(fault) is passing
     assert isinstance(translate(fault), expected)
 
 
@@ -404,7 +404,7 @@ def test_refusal_is_read_by_code_and_status(
 ) -> None:
     answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
     fault = botocore.exceptions.ClientError(answer, "GetObject")
-    assert passes(fault) is passing
+    assert is_transient(fault) is passing
     assert isinstance(translate(fault), expected)
 
 

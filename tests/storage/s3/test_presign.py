@@ -14,7 +14,8 @@ from botocore.config import Config
 from botocore.loaders import Loader
 
 from imgproxy.image.source import Key
-from imgproxy.storage.s3 import S3Options, S3Storage
+from imgproxy.storage.s3 import S3Options
+from imgproxy.storage.s3.storage import S3Storage
 
 pytestmark = pytest.mark.usefixtures("quick_clients")
 

@@ -11,8 +11,9 @@ import pytest
 from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.image.source import Key
 from imgproxy.storage import Storage
-from imgproxy.storage.s3 import S3Options, S3Storage
+from imgproxy.storage.s3 import S3Options
 from imgproxy.storage.s3.multipart import PART_BYTES
+from imgproxy.storage.s3.storage import S3Storage
 from tests.services import Identity, SeaweedFS
 from tests.storage.contract import (
     KEY,
@@ -56,8 +57,8 @@ async def storage(options: S3Options) -> AsyncIterator[S3Storage]:
 class _PlantedContract(StorageContract):
     async def plant(self, storage: Storage, key: Key) -> None:
         assert isinstance(storage, S3Storage)
-        door = storage._door
-        await door._client.put_object(Bucket=door._options.bucket, Key=door.prefix + key, Body=b"x")
+        client = storage._client
+        await client._client.put_object(Bucket=client._options.bucket, Key=client.prefix + key, Body=b"x")
 
 
 class TestS3Storage(_PlantedContract):

@@ -11,9 +11,9 @@ import pytest
 from imgproxy.errors import FileTooLarge, NotFound, StorageFailed
 from imgproxy.image.source import Key
 from imgproxy.storage import MAX_PARTS, MIN_PART_BYTES, BadParts, Part
-from imgproxy.storage import draft as draft_module
 from imgproxy.storage.local import LocalStorage
-from imgproxy.storage.uploads import PartsFolder
+from imgproxy.storage.local import draft as draft_module
+from imgproxy.storage.local.multipart import PartsFolder
 from tests.storage.contract import KEY, MultipartContract, chunked, content, interrupted, keys
 
 

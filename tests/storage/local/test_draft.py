@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from imgproxy.errors import StorageFailed
-from imgproxy.storage.draft import Draft
-from imgproxy.storage.folder import ObjectFolder
+from imgproxy.storage.local.draft import Draft
+from imgproxy.storage.local.folder import ObjectFolder
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from imgproxy.errors import BadKey, NotFound, StorageFailed
 from imgproxy.image.source import parse_key
-from imgproxy.storage.folder import ObjectFolder, translated
+from imgproxy.storage.local.folder import ObjectFolder, translated
 
 
 @given(st.text())

@@ -1,8 +1,8 @@
-"""A folder nobody climbs out of: the blocking half of `local`.
+"""File operations that cannot leave one folder.
 
-Where a path leads is decided after it was opened, by asking the kernel where the descriptor really
-lies: a symbolic link exchanged between a check and its use has nothing left to change. Links that stay
-inside are followed; what lies outside, and every name that begins with a dot, is not there.
+A path is checked after it is opened, by the kernel's own path of the descriptor: exchanging a symbolic
+link between check and use has no effect. Links that stay inside are followed. Files outside the folder,
+and names that begin with a dot, do not exist here.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 
 from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.image.source import MAX_KEY_BYTES
-from imgproxy.storage.hidden import HIDDEN_PREFIXES, is_hidden, require_visible
+from imgproxy.storage import HIDDEN_PREFIXES, is_hidden, require_visible
 
 _DESCRIPTORS = Path("/proc/self/fd")
 _LOOK = os.O_RDONLY | os.O_CLOEXEC
 _ENTER = _LOOK | os.O_DIRECTORY
-# Opening a FIFO waits for its other end, and opening a terminal may take it over: neither for us.
+# Opening a FIFO waits for its other end, and opening a terminal may make it the controlling one.
 _READ = _LOOK | os.O_NONBLOCK | os.O_NOCTTY
 
 _ABSENT = frozenset(
@@ -36,35 +36,35 @@ _ABSENT = frozenset(
         errno.ENODEV,
     }
 )
-"""What the system says of a name that holds no object; everything else is a fault."""
+"""Errors of a name that holds no object; all others are failures."""
 
 
 class ObjectFolder:
-    """File operations below one root. Every one may block; `NotFound` and `OSError` come out."""
+    """File operations below one root. All may block, and raise `NotFound` and `OSError`."""
 
     def __init__(self, root: Path, hidden: Sequence[str] = HIDDEN_PREFIXES) -> None:
-        """`hidden` are the prefixes of keys that hold no object, besides all that begins with a dot."""
+        """Keys with a prefix in `hidden`, or a segment that begins with a dot, hold no object."""
         self.root = Path(os.path.realpath(root))
         self._hidden = tuple(hidden)
 
     def open(self, key: str) -> tuple[int, os.stat_result]:
-        """Open an object for reading; whoever called closes the descriptor."""
+        """Open an object for reading; the caller closes the descriptor."""
         path = self.root.joinpath(*self.names(key))
         descriptor = os.open(path, _READ)
         try:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
                 raise _no_object()
-            self.whereabouts(descriptor, path)
+            self.real_path(descriptor, path)
         except BaseException:
             os.close(descriptor)
             raise
-        return descriptor, found
+        return descriptor, status
 
     def names(self, key: str) -> list[str]:
-        """Split a key into file names; raise `NotFound` if one of them is hidden, or is no name.
+        """Split a key into file names; raise `NotFound` if one of them is hidden or invalid.
 
-        `parse_key` refuses most of these. This is the last wall, and it does not lean on the first.
+        `parse_key` refuses most of these; this check does not rely on it.
         """
         parts = key.split("/")
         if any(not part or part.startswith(".") or "\0" in part for part in parts):
@@ -76,9 +76,9 @@ class ObjectFolder:
 
     @contextmanager
     def entered(self, parts: tuple[str, ...], *, make: bool = False) -> Iterator[int]:
-        """Lend the descriptor of a folder below the root, made on the way if asked for.
+        """Lend the descriptor of a folder below the root; `make` creates missing ones.
 
-        It is entered step by step, so that nothing is ever made behind a link that leads out.
+        It is entered step by step, so that nothing is created behind a link that leads outside.
         """
         path = self.root
         descriptor = os.open(path, _ENTER)
@@ -87,13 +87,13 @@ class ObjectFolder:
                 path /= part
                 outer, descriptor = descriptor, _step(descriptor, part, make=make)
                 os.close(outer)
-                self.whereabouts(descriptor, path)
+                self.real_path(descriptor, path)
             yield descriptor
         finally:
             os.close(descriptor)
 
-    def whereabouts(self, descriptor: int, path: Path) -> Path:
-        """Return where an open file really lies; raise `NotFound` unless we serve from there."""
+    def real_path(self, descriptor: int, path: Path) -> Path:
+        """Return the real path of an open file; raise `NotFound` unless it is served."""
         real = _real_path(descriptor, path)
         if not real.is_relative_to(self.root):
             raise _no_object()
@@ -107,15 +107,15 @@ class ObjectFolder:
         *parents, name = self.names(key)
         with self.entered(tuple(parents)) as folder:
             os.unlink(name, dir_fd=folder)
-            real = self.whereabouts(folder, self.root.joinpath(*parents))
+            real = self.real_path(folder, self.root.joinpath(*parents))
         self._prune(real)
 
     def walk(self, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
-        """Every object whose key begins with `prefix`, in order of key.
+        """Yield every object whose key has this prefix, in order of key.
 
         Folders behind a link are not walked, for one may contain itself.
         """
-        levels = [iter(self._children(""))]  # a stack of our own: 512 folders deep is a key, too
+        levels = [iter(self._children(""))]  # no recursion: a key may be 512 folders deep
         while levels:
             key = next(levels[-1], None)
             if key is None:
@@ -123,11 +123,11 @@ class ObjectFolder:
             elif key.endswith("/"):
                 if key.startswith(prefix) or prefix.startswith(key):
                     levels.append(iter(self._children(key)))
-            elif key.startswith(prefix) and (found := self._describe(key)):
-                yield key, found
+            elif key.startswith(prefix) and (status := self._status(key)):
+                yield key, status
 
     def _children(self, below: str) -> list[str]:
-        """Return what one folder holds, in order; folders end in '/', or `a-b` would follow `a/b`."""
+        """Return one folder's entries in order; folders end in '/', or `a-b` would follow `a/b`."""
         try:
             with os.scandir(self.root / below) as entries:
                 found = [
@@ -139,12 +139,12 @@ class ObjectFolder:
         except OSError as error:
             if not says_absent(error):
                 raise
-            return []  # removed since its parent was read; or nothing was ever stored
+            return []  # removed since its parent was read, or never created
         return sorted(found)
 
-    def _describe(self, key: str) -> os.stat_result | None:
+    def _status(self, key: str) -> os.stat_result | None:
         try:
-            descriptor, found = self.open(key)
+            descriptor, status = self.open(key)
         except NotFound:
             return None
         except OSError as error:
@@ -152,29 +152,29 @@ class ObjectFolder:
                 raise
             return None
         os.close(descriptor)
-        return found
+        return status
 
     def _prune(self, folder: Path) -> None:
-        """Remove empty folders upwards, up to the first that is not empty any more."""
+        """Remove empty folders upwards, up to the first that is not empty."""
         with suppress(OSError):
             while folder != self.root:
                 folder.rmdir()
                 folder = folder.parent
 
 
-def version(found: os.stat_result) -> str:
-    """Name the bytes of a file. An inode is never written twice here, so a new one says they have changed."""
-    return f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}"
+def version(status: os.stat_result) -> str:
+    """Return the version of a file's bytes; no inode is written twice here, so new bytes have a new one."""
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
 
 
 def says_absent(error: OSError) -> bool:
-    """Say whether the system has found that a name holds no object, rather than failed to look."""
+    """Return whether an error means that a name holds no object, rather than that the lookup failed."""
     return error.errno in _ABSENT
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Let no `OSError` out: the name holds nothing, or the storage has failed."""
+    """Translate each `OSError` into `NotFound` or `StorageFailed`."""
     try:
         yield
     except OSError as error:
@@ -195,7 +195,7 @@ def _step(folder: int, name: str, *, make: bool) -> int:
 
 
 def _is_text(name: str) -> bool:
-    """Say whether a name is whole Unicode: Python spells other bytes of a file name as lone surrogates."""
+    """Return whether a name is UTF-8: Python decodes other bytes of a file name as lone surrogates."""
     try:
         os.fsencode(name).decode()
         name.encode()
@@ -205,10 +205,10 @@ def _is_text(name: str) -> bool:
 
 
 def _real_path(descriptor: int, path: Path) -> Path:
-    """Ask the kernel where an open file lies.
+    """Return the kernel's path of an open file.
 
-    Without /proc the path is resolved again and must still name the file that was opened: a link
-    exchanged in that moment may hide an object, and does not show one.
+    Without /proc the path is resolved again and must still name the opened file: a link exchanged in
+    that moment may hide an object, and never exposes one.
     """
     try:
         return (_DESCRIPTORS / str(descriptor)).readlink()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from imgproxy.storage import MAX_PARTS, MIN_PART_BYTES, BadParts, Part
-from imgproxy.storage.assembly import chosen, numbered
+from imgproxy.storage.part_rules import require_part_number, select_parts
 
 ONE, TWO, LAST = Part(1, '"a"', MIN_PART_BYTES), Part(2, '"b"', MIN_PART_BYTES), Part(9, '"c"', 1)
 HELD = {part.number: part for part in (ONE, TWO, LAST)}
@@ -17,7 +17,7 @@ HELD = {part.number: part for part in (ONE, TWO, LAST)}
     "asked", [[ONE, TWO, LAST], [ONE, LAST], [LAST], [replace(ONE, etag="a", size=0), TWO]]
 )
 def test_what_is_asked_for_rightly_is_what_storage_holds(asked: list[Part]) -> None:
-    assert chosen(iter(asked), HELD) == [HELD[part.number] for part in asked]
+    assert select_parts(iter(asked), HELD) == [HELD[part.number] for part in asked]
 
 
 @pytest.mark.parametrize(
@@ -32,19 +32,19 @@ def test_what_is_asked_for_rightly_is_what_storage_holds(asked: list[Part]) -> N
 )
 def test_what_is_asked_for_wrongly_is_refused(asked: list[Part], says: str) -> None:
     with pytest.raises(BadParts, match=says):
-        chosen(asked, HELD)
+        select_parts(asked, HELD)
 
 
 def test_only_the_last_may_be_small_whatever_the_client_says_of_sizes() -> None:
     small = {**HELD, 1: replace(ONE, size=MIN_PART_BYTES - 1)}
-    assert chosen([ONE], small) == [small[1]]
+    assert select_parts([ONE], small) == [small[1]]
     with pytest.raises(BadParts, match="has at least"):
-        chosen([ONE, LAST], small)
+        select_parts([ONE, LAST], small)
 
 
 @pytest.mark.parametrize("number", [0, -1, MAX_PARTS + 1])
 def test_numbers_are_bounded(number: int) -> None:
-    numbered(1)
-    numbered(MAX_PARTS)
+    require_part_number(1)
+    require_part_number(MAX_PARTS)
     with pytest.raises(BadParts):
-        numbered(number)
+        require_part_number(number)

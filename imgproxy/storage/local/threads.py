@@ -1,6 +1,6 @@
-"""Blocking calls in threads of our own, waited for with patience.
+"""A storage's own threads for blocking calls, with a deadline for each call.
 
-A network disk may hang: callers then get `StorageSlow`, and the threads of the rest of the process
+A network disk may hang: callers then receive `StorageSlow`, and the threads of the rest of the process
 (name resolution) stay free.
 """
 
@@ -12,28 +12,28 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from imgproxy.errors import StorageSlow
-from imgproxy.storage.folder import translated
+from imgproxy.storage.local.folder import translated
 
 _THREADS = 16
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 
 class Threads:
-    """Where a storage's calls of the disk run."""
+    """A pool of threads for blocking calls of the disk."""
 
     def __init__(self, patience: float) -> None:
-        """Wait `patience` seconds for any one call."""
+        """Wait `patience` seconds for each call."""
         self._patience = patience
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="storage")
 
     async def run(
-        self, work: Callable[..., _Answer], *arguments: object, late: Callable[[_Answer], None] | None = None
-    ) -> _Answer:
-        """Work in a thread; `OSError` comes out as one of our own.
+        self, work: Callable[..., _Result], *arguments: object, late: Callable[[_Result], None] | None = None
+    ) -> _Result:
+        """Call in a thread and translate each `OSError`.
 
-        A thread cannot be called back. If nobody waits for its answer any more, `late` is given that
-        answer in the thread, so that a descriptor opened too late is closed all the same.
+        A thread cannot be cancelled. If its caller has left, `late` receives the result in the thread, so
+        that a descriptor opened too late is closed.
         """
         job = self._pool.submit(_translating, work, *arguments)
         try:
@@ -51,14 +51,14 @@ class Threads:
         self._pool.shutdown(wait=False)
 
 
-def _translating(work: Callable[..., _Answer], *arguments: object) -> _Answer:
+def _translating(work: Callable[..., _Result], *arguments: object) -> _Result:
     with translated():
         return work(*arguments)
 
 
-def _abandon(job: Future[_Answer], late: Callable[[_Answer], None] | None) -> None:
-    def hand_back(done: Future[_Answer]) -> None:
+def _abandon(job: Future[_Result], late: Callable[[_Result], None] | None) -> None:
+    def hand_over(done: Future[_Result]) -> None:
         if late and not done.cancelled() and not done.exception():
             late(done.result())
 
-    job.add_done_callback(hand_back)
+    job.add_done_callback(hand_over)

@@ -1,9 +1,8 @@
-"""A file on its way into a folder: nobody sees it until it is whole.
+"""A file that is being written, invisible until it is whole.
 
-It lies under `.uploads` or in another place that the folder never serves, until `publish` has brought
-it to disk and given it its name. One thread works on it at a time; `discard` may be asked for while
-another thread is still stuck in `write`, and then waits for it, for closing its descriptor meanwhile
-would let that thread write into whatever file is opened next.
+It lies under `.uploads` or in an upload's folder until `publish` syncs and renames it. One thread writes
+at a time. `discard` may run while another thread is stuck in `write`; it waits for that thread, which
+would otherwise write into the next file that is opened with the same descriptor.
 """
 
 from __future__ import annotations
@@ -19,21 +18,21 @@ from threading import Lock
 
 from imgproxy import file_modes
 from imgproxy.errors import StorageFailed
-from imgproxy.storage.blocks import blocks
-from imgproxy.storage.folder import ObjectFolder
-from imgproxy.storage.threads import Threads
+from imgproxy.storage.buffers import blocks
+from imgproxy.storage.local.folder import ObjectFolder
+from imgproxy.storage.local.threads import Threads
 
 DRAFTS = ".uploads"
-_STRETCH = 64 * 1024 * 1024  # copied in one go: a fraction of a second on any disk worth the name
-_BLOCK = 1024 * 1024  # written at once: a thread costs 0.1 ms a time
-_RACES = 100  # each lost one means that a neighbour removed the folder we had just made
+_STRETCH = 64 * 1024 * 1024  # copied in one call: a fraction of a second on any disk
+_BLOCK = 1024 * 1024  # written in one call: a thread costs 0.1 ms a time
+_RACES = 100  # each lost one means that another process removed the folder just created
 
 
 class Draft:
-    """Write, then publish or not, then discard in any case. Every call may block."""
+    """A new file: write, then publish or not, then always discard. Every call may block."""
 
     def __init__(self, folder: ObjectFolder, place: Path | None = None, *, prefix: str = "") -> None:
-        """Begin a file in `place`, which must be there, or else in a place for all.
+        """Create a file in `place`, which must exist, or else in the folder of all drafts.
 
         `prefix` begins the file's name until it is published.
         """
@@ -47,7 +46,7 @@ class Draft:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
     def reserve(self, length: int) -> None:
-        """Give the empty file the length that it will have, so that other processes see its size."""
+        """Set the empty file's final length, so that other processes see its size."""
         with self._lock, storing():
             os.ftruncate(self._descriptor, length)
 
@@ -59,15 +58,15 @@ class Draft:
                 view = view[os.write(self._descriptor, view) :]
 
     def copy_from(self, descriptor: int, start: int) -> int:
-        """Append a stretch of another file within the kernel; return how many bytes, 0 at its end."""
+        """Append a stretch of another file within the kernel; return its bytes, 0 at the file's end."""
         with self._lock, storing():
             return os.sendfile(self._descriptor, descriptor, start, _STRETCH)
 
     def publish(self, key: str) -> os.stat_result:
-        """Give the file its name, in place of whatever had it."""
+        """Rename the file to its key, replacing an existing object."""
         *parents, name = self._folder.names(key)
         with self._lock, storing():
-            path = self._written()
+            path = self._synced()
             for _ in range(_RACES):
                 try:
                     self._move(path, tuple(parents), name)
@@ -79,9 +78,9 @@ class Draft:
             return os.fstat(self._descriptor)
 
     def keep(self, name: str) -> os.stat_result:
-        """Give the file a name in the place where it was begun, in place of whatever had it."""
+        """Rename the file within its folder, replacing an existing one."""
         with self._lock, storing():
-            path = self._written()
+            path = self._synced()
             path.rename(path.with_name(name))
             self._path = None
             return os.fstat(self._descriptor)
@@ -96,7 +95,7 @@ class Draft:
                 self._path.unlink(missing_ok=True)
                 self._path = None
 
-    def _written(self) -> Path:
+    def _synced(self) -> Path:
         if self._path is None:
             raise StorageFailed("the object was discarded before it was stored")
         os.fsync(self._descriptor)
@@ -106,25 +105,25 @@ class Draft:
         with self._folder.entered(parents, make=True) as folder:
             os.rename(path, name, dst_dir_fd=folder)
             self._path = None
-            # Without this a power cut may undo the rename. Folders made on the way are of the same
+            # Without this a power cut may undo the rename. Folders created on the way are of the same
             # or an earlier transaction of any journalled file system.
             os.fsync(folder)
 
 
-def forget_drafts(folder: ObjectFolder, *, seconds: float) -> None:
-    """Remove what nobody has written to for so long: whoever began it was killed."""
+def remove_stale_drafts(folder: ObjectFolder, *, seconds: float) -> None:
+    """Remove drafts without a write for so long: their processes were killed."""
     before = time.time() - seconds
     with storing(), suppress(FileNotFoundError):
-        for each in (folder.root / DRAFTS).iterdir():
-            with suppress(FileNotFoundError):  # a neighbour was quicker
-                found = each.lstat()
-                if stat.S_ISREG(found.st_mode) and found.st_mtime < before:
-                    each.unlink()
+        for path in (folder.root / DRAFTS).iterdir():
+            with suppress(FileNotFoundError):  # another process was quicker
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode) and status.st_mtime < before:
+                    path.unlink()
 
 
 @asynccontextmanager
 async def drafting(threads: Threads, begin: Callable[..., Draft], *arguments: object) -> AsyncIterator[Draft]:
-    """Lend a draft that `begin` makes in a thread, and discard it unless it was published."""
+    """Lend a draft that `begin` creates in a thread, and discard it unless it was published."""
     draft = await threads.run(begin, *arguments, late=Draft.discard)
     try:
         yield draft
@@ -132,8 +131,8 @@ async def drafting(threads: Threads, begin: Callable[..., Draft], *arguments: ob
         await threads.run(draft.discard)
 
 
-async def pour(threads: Threads, chunks: AsyncIterator[bytes], draft: Draft) -> None:
-    """Write what arrives."""
+async def write_chunks(threads: Threads, chunks: AsyncIterator[bytes], draft: Draft) -> None:
+    """Write chunks as they arrive."""
     async with aclosing(blocks(chunks, size=_BLOCK)) as regrouped:
         async for block in regrouped:
             await threads.run(draft.write, block.getbuffer())
@@ -141,7 +140,7 @@ async def pour(threads: Threads, chunks: AsyncIterator[bytes], draft: Draft) -> 
 
 @contextmanager
 def storing() -> Iterator[None]:
-    """Let no `OSError` out: when writing, a name that cannot be is a fault, not an absence."""
+    """Translate each `OSError` of a write into a failure, never into an absence."""
     try:
         yield
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imgproxy.errors import NotFound
-from imgproxy.storage.hidden import HIDDEN_PREFIXES, is_hidden, require_visible
+from imgproxy.storage import HIDDEN_PREFIXES, is_hidden, require_visible
 
 
 @pytest.mark.parametrize(

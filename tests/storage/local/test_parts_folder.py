@@ -11,9 +11,9 @@ import pytest
 from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.image.source import Key
 from imgproxy.storage import BadParts
-from imgproxy.storage.draft import Draft
-from imgproxy.storage.folder import ObjectFolder
-from imgproxy.storage.uploads import PartsFolder
+from imgproxy.storage.local.draft import Draft
+from imgproxy.storage.local.folder import ObjectFolder
+from imgproxy.storage.local.multipart import PartsFolder
 
 KEY = Key("staging/acme/1")
 
@@ -64,7 +64,7 @@ def test_what_we_died_over_goes_with_the_upload(uploads: PartsFolder, root: Path
         lambda uploads, upload, draft: uploads.draft(KEY, upload),
         lambda uploads, upload, draft: uploads.keep(draft, KEY, upload, 2),
         lambda uploads, upload, draft: uploads.publish(draft, KEY, upload),
-        lambda uploads, upload, draft: uploads.held(KEY, upload),
+        lambda uploads, upload, draft: uploads.received(KEY, upload),
     ],
 )
 def test_an_aborted_upload_becomes_nothing_any_more(
@@ -112,7 +112,7 @@ def test_a_failure_of_the_disk_is_no_absence(uploads: PartsFolder, root: Path) -
 def test_a_part_replaced_meanwhile_is_noticed(uploads: PartsFolder) -> None:
     upload = uploads.begin(KEY)
     part(uploads, upload)
-    before = uploads.held(KEY, upload)[1]
+    before = uploads.received(KEY, upload)[1]
     part(uploads, upload, data=b"PART")
     draft = uploads.draft(KEY, upload)
     with pytest.raises(BadParts, match="was replaced"):

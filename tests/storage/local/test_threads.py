@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from imgproxy.errors import NotFound, StorageFailed, StorageSlow
-from imgproxy.storage.threads import Threads
+from imgproxy.storage.local.threads import Threads
 
 
 async def test_what_comes_too_late_is_handed_back() -> None:

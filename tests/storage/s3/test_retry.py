@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imgproxy.storage.retry import Retry
+from imgproxy.storage.s3.client import Retry
 
 
 class Calls:
@@ -26,7 +26,7 @@ class Calls:
 
     async def run(self, tries: int = 4, random: float = 1.0) -> str:
         retry = Retry(tries=tries, base=1.0, cap=3.0, random=lambda: random, sleep=self.sleep)
-        return await retry.run(self, passes=lambda fault: isinstance(fault, OSError))
+        return await retry.run(self, is_transient=lambda fault: isinstance(fault, OSError))
 
 
 async def test_success_is_not_tried_again() -> None:

@@ -1,15 +1,19 @@
-"""What is counted is what is handed out, and nobody changes it afterwards."""
+"""Buffers of object bytes: sealed memory, and blocks of equal size."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import AsyncIterator
 from contextlib import closing
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imgproxy.errors import SourceTooLarge
 from imgproxy.storage import Head
-from imgproxy.storage.memfd import Memfd
+from imgproxy.storage.buffers import Memfd, blocks
 
 HEAD = Head(10, "version", 0.0)
 
@@ -40,3 +44,20 @@ def test_it_is_not_inherited_by_other_programs() -> None:
     with closing(Memfd(limit=1)) as memfd, memfd.finish(HEAD) as original:
         assert not os.get_inheritable(memfd._descriptor)
         assert not os.get_inheritable(original.descriptor)
+
+
+async def cut(pieces: list[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+async def regrouped(pieces: list[bytes], size: int) -> list[bytes]:
+    return [block.read() async for block in blocks(cut(pieces), size=size)]
+
+
+@given(st.lists(st.binary(max_size=50)), st.integers(min_value=1, max_value=40))
+def test_nothing_is_lost_and_all_but_the_last_are_full(pieces: list[bytes], size: int) -> None:
+    found = asyncio.run(regrouped(pieces, size))
+    assert b"".join(found) == b"".join(pieces)
+    assert all(len(block) == size for block in found[:-1])
+    assert all(0 < len(block) <= size for block in found)

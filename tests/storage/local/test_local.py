@@ -215,7 +215,7 @@ class TestLinks:
     async def test_without_proc_links_are_judged_by_path(
         self, storage: Storage, root: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("imgproxy.storage.folder._DESCRIPTORS", root / "no" / "proc")
+        monkeypatch.setattr("imgproxy.storage.local.folder._DESCRIPTORS", root / "no" / "proc")
         secret = outside(root)
         (root / "link").symlink_to(secret / "file")
         await assert_absent(storage, "link")
@@ -361,7 +361,7 @@ class TestFaults:
             raise OSError(number, os.strerror(number))
 
         with monkeypatch.context() as patched:
-            patched.setattr("imgproxy.storage.folder.os.open", fail)
+            patched.setattr("imgproxy.storage.local.folder.os.open", fail)
             for call in (
                 storage.head(KEY),
                 storage.open(KEY, limit=PLENTY),
