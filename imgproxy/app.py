@@ -24,7 +24,7 @@ from imgproxy.clients import Clients
 from imgproxy.connections import Bounds
 from imgproxy.edge.admission import Admission
 from imgproxy.edge.answer import Freshness
-from imgproxy.edge.health import Health, metrics_route
+from imgproxy.edge.health import Health, checks, metrics_route
 from imgproxy.edge.images import Images, Policy
 from imgproxy.edge.inspector import Inspector
 from imgproxy.edge.render import Recipe, Renderer
@@ -37,9 +37,8 @@ from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.files.access import DatabaseAccess
 from imgproxy.files.multipart import Arrived
 from imgproxy.filing import Around, Filing, assemble_files
-from imgproxy.fleet.alone import Alone
-from imgproxy.fleet.words import Fleet
 from imgproxy.image.source import Key
+from imgproxy.multiprocess import Broadcast
 from imgproxy.purge.cdn import CdnPurger
 from imgproxy.purge.endpoint import PurgeEndpoint
 from imgproxy.purge.urls import ServedUrls, UrlPurger
@@ -59,25 +58,27 @@ _FREE_BYTES = 1024**3  # left to others on the cache's disk
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The parts that whoever starts the server must reach."""
+    """The parts that `serve` and tests need of a server."""
 
     public: web.Application
     admin: web.Application
     health: Health
+    metrics: Metrics
     storage: Storage
 
 
 @asynccontextmanager
-async def assemble(settings: Settings, *, pages: Sequence[web.RouteDef] = ()) -> AsyncIterator[Server]:
-    """Build a server that is one process, and start its workers; take all down when the context ends.
+async def assemble(
+    settings: Settings, *, broadcast: Broadcast | None = None, pages: Sequence[web.RouteDef] = ()
+) -> AsyncIterator[Server]:
+    """Build a server and start its workers; close all when the context ends.
 
-    `pages` are routes that go before the images', such as the demo's.
+    `broadcast` reaches the other processes of the server; `pages` are routes that precede those of images.
     """
     pool = make_pool(settings)
     try:
         await pool.start()
-        edge = assemble_edge(settings, fleet=Alone(pool), metrics=make_metrics(pool), pages=pages)
-        async with edge as server:
+        async with assemble_edge(settings, pool, broadcast or Broadcast(), pages) as server:
             yield server
     finally:
         await pool.close()
@@ -85,9 +86,10 @@ async def assemble(settings: Settings, *, pages: Sequence[web.RouteDef] = ()) ->
 
 @asynccontextmanager
 async def assemble_edge(
-    settings: Settings, *, fleet: Fleet, metrics: Metrics, pages: Sequence[web.RouteDef] = ()
+    settings: Settings, pool: Pool, broadcast: Broadcast, pages: Sequence[web.RouteDef]
 ) -> AsyncIterator[Server]:
-    """Build every part of an edge but what its fleet has for all."""
+    """Build every part but the workers."""
+    metrics = make_metrics(pool)
     url_signer = UrlSigner(settings.key_for("tickets"), clock=time.time)
     storage = await settings.storage.connect(url_signer, settings.hidden_prefixes)
     disk = make_disk(settings, metrics)
@@ -101,7 +103,7 @@ async def assemble_edge(
         "imgproxy_sources_held_bytes", "Bytes of sources reserved, in use and kept.", lambda: sources.held
     )
     purge = PurgeEndpoint(
-        partial(fleet.spread, "purge"),
+        partial(broadcast.send, "purge"),
         secret=settings.purge_secret,
         clients=Clients(settings.trusted_proxies),
         wrong=WrongCredentials(settings.wrong_credentials),
@@ -111,9 +113,9 @@ async def assemble_edge(
     around = Around(
         objects=storage,
         url_signer=url_signer if is_proxied(settings, storage) else None,
-        inspector=Inspector(sources, fleet, ceiling=recipe(settings).ceiling),
-        tell=partial(fleet.spread, "record"),
-        stripper=make_stripper(settings, sources, fleet),
+        inspector=Inspector(sources, pool, ceiling=recipe(settings).ceiling),
+        tell=partial(broadcast.send, "change"),
+        stripper=make_stripper(settings, sources, pool),
     )
     try:
         access_log.start()
@@ -122,13 +124,13 @@ async def assemble_edge(
             open_access(filing) as access,
             open_url_purger(filing.front, answered) as url_purger,
             open_renderer(
-                settings, access, storage, sources, disk, fleet, metrics, url_purger.spawn
+                settings, access, storage, sources, disk, pool, broadcast, metrics, url_purger.spawn
             ) as renderer,
         ):
             told = answered if filing.front.forgets_by_url else None
             images = make_images(settings, renderer, metrics, access_log, purge, told)
             health = Health(
-                {"storage": storage.check, "database": filing.database.check, "workers": fleet.check}
+                checks({"storage": storage.check, "database": filing.database.check, "workers": pool.check})
             )
             yield Server(
                 public=application(
@@ -138,8 +140,9 @@ async def assemble_edge(
                     *gateway_routes(settings, storage, url_signer, access, access_log, filing.arrived),
                     web.route("*", r"/{target:(?s:.*)}", images.handle),
                 ),
-                admin=application(*health.routes(), metrics_route(metrics.told)),
+                admin=application(*health.routes(), metrics_route(metrics.text)),
                 health=health,
+                metrics=metrics,
                 storage=storage,
             )
     finally:
@@ -179,7 +182,8 @@ async def open_renderer(
     storage: Storage,
     sources: SourceCache,
     disk: DiskTier | None,
-    fleet: Fleet,
+    pool: Pool,
+    broadcast: Broadcast,
     metrics: Metrics,
     forget: Callable[[Key], None],
 ) -> AsyncIterator[Renderer]:
@@ -195,7 +199,7 @@ async def open_renderer(
         ),
         sources=sources,
         tiers=Tiers([MemoryTier(settings.memory_bytes), *([disk] if disk else [])]),
-        engine=fleet,
+        engine=pool,
         negative_cache=NegativeCache(seconds=_FAILURE_SECONDS, entries=_FAILURES),
         recipe=recipe(settings),
         metrics=metrics,
@@ -213,8 +217,8 @@ async def open_renderer(
         await renderer.purge(key, number)
         forget(key)
 
-    fleet.subscribe("purge", purged)
-    fleet.subscribe("record", changed)
+    broadcast.subscribe("purge", purged)
+    broadcast.subscribe("change", changed)
     access.when_changed(review)
     try:
         yield renderer
@@ -255,11 +259,11 @@ def is_proxied(settings: Settings, storage: Storage) -> bool:
     return settings.downloads == "proxy" or isinstance(storage, LocalStorage | MemoryStorage)
 
 
-def make_stripper(settings: Settings, sources: SourceCache, fleet: Fleet) -> Stripper | None:
+def make_stripper(settings: Settings, sources: SourceCache, pool: Pool) -> Stripper | None:
     """What removes personal metadata of uploads, if it is to be removed."""
     if settings.upload_metadata == "keep":
         return None
-    return Stripper(sources, fleet, ceiling=recipe(settings).ceiling)
+    return Stripper(sources, pool, ceiling=recipe(settings).ceiling)
 
 
 def gateway_routes(
@@ -308,10 +312,10 @@ def make_pool(settings: Settings, *, size: int | None = None, spare: int | None 
 def make_metrics(pool: Pool) -> Metrics:
     """The metrics, with those that the pool keeps."""
     metrics = Metrics()
-    metrics.gauge("imgproxy_jobs_running", "Pictures being made.", lambda: pool.running)
-    metrics.gauge("imgproxy_jobs_waiting", "Pictures that wait for a worker.", lambda: pool.waiting)
-    metrics.counts("imgproxy_jobs", "Jobs of workers, by what came of them.", "outcome", pool.outcomes)
-    metrics.counts("imgproxy_worker_ends", "Workers that ended, by reason.", "reason", pool.ends)
+    metrics.gauge("imgproxy_jobs_running", "Images being transformed.", lambda: pool.running)
+    metrics.gauge("imgproxy_jobs_waiting", "Images that wait for a worker.", lambda: pool.waiting)
+    metrics.counts("imgproxy_jobs", "Transform jobs by outcome.", ["outcome"], pool.outcomes)
+    metrics.counts("imgproxy_worker_ends", "Workers that ended, by reason.", ["reason"], pool.ends)
     return metrics
 
 
@@ -320,9 +324,10 @@ def make_disk(settings: Settings, metrics: Metrics) -> DiskTier | None:
     if not settings.cache_bytes:
         return None
     disk = DiskTier(settings.cache_dir, size=settings.cache_bytes, files=_CACHED_FILES, free=_FREE_BYTES)
-    metrics.gauge("imgproxy_cache_disk_bytes", "Results on disk.", lambda: disk.stats().bytes)
-    metrics.gauge("imgproxy_cache_disk_files", "Results on disk.", lambda: disk.stats().files)
-    metrics.gauge("imgproxy_cache_disk_dropped", "Results not kept on disk.", lambda: disk.stats().dropped)
+    gauge = metrics.gauge
+    gauge("imgproxy_cache_disk_bytes", "Bytes of results on disk.", lambda: disk.stats().bytes, shared=True)
+    gauge("imgproxy_cache_disk_files", "Results on disk.", lambda: disk.stats().files, shared=True)
+    gauge("imgproxy_cache_disk_dropped", "Results not stored on disk.", lambda: disk.stats().dropped)
     return disk
 
 

@@ -186,10 +186,10 @@ def make_front(settings: Settings) -> CdnPurger:
 def make_outbox(database: Database, around: Around, front: CdnPurger, metrics: Metrics) -> Outbox:
     """The worker that keeps promises, with its metrics."""
     outbox = Outbox(database, keepers(around.objects, front), clock=milliseconds)
-    text = "Tries of promised work, by what came of them."
-    metrics.counts_by("imgproxy_outbox_tries", text, ("kind", "outcome"), outbox.outcomes)
-    metrics.gauge("imgproxy_outbox_waiting", "Promised work that waits.", lambda: outbox.waiting)
-    metrics.gauge("imgproxy_outbox_dead", "Promised work that was given up.", lambda: outbox.dead)
+    text = "Tries of outbox tasks by kind and outcome."
+    metrics.counts("imgproxy_outbox_tries", text, ["kind", "outcome"], outbox.outcomes)
+    metrics.gauge("imgproxy_outbox_waiting", "Outbox tasks that wait.", lambda: outbox.waiting, shared=True)
+    metrics.gauge("imgproxy_outbox_dead", "Outbox tasks given up.", lambda: outbox.dead, shared=True)
     return outbox
 
 

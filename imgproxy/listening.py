@@ -20,13 +20,13 @@ from typing import Any, cast
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import LineTooLong
 
+from imgproxy import ports
 from imgproxy.api import problems as api_problems
 from imgproxy.api.problems import NO_EXPECTATION, NO_MEDIA, TABLE, Told
 from imgproxy.connections import Bounds, Connections, unsent_in_kernel
 from imgproxy.edge import problems
 from imgproxy.errors import BodyTooLarge
-from imgproxy.fleet import ports
-from imgproxy.fleet.ports import CannotListen
+from imgproxy.ports import CannotListen
 from imgproxy.telemetry import request_id
 
 DRAIN_SECONDS = 15.0

@@ -1,51 +1,65 @@
-"""How a server lives: one process, or a parent and its edges; ports, signals, and an orderly end."""
+"""Lifetime of a server: one process, or a supervisor and edge processes; ports, signals, and draining."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from tempfile import TemporaryDirectory
 
 from aiohttp import web
 
 from imgproxy import app
 from imgproxy.edge.health import Health, metrics_route
-from imgproxy.engine.pool import Pool
-from imgproxy.fleet import exposition
-from imgproxy.fleet.alone import require_workers
-from imgproxy.fleet.member import Member
-from imgproxy.fleet.parent import Parent
-from imgproxy.fleet.process import COMMAND
-from imgproxy.fleet.workshop import Workshop
 from imgproxy.listening import DRAIN_SECONDS, accept, bind, listen, runner
+from imgproxy.multiprocess import COMMAND, Broadcast, Gone, Link, Supervisor
 from imgproxy.settings import Settings
-from imgproxy.telemetry import Metrics
+from imgproxy.telemetry import JoinedMetrics, share_metrics
 
 _log = logging.getLogger(__name__)
 
-_EDGE_SECONDS = DRAIN_SECONDS + 5  # for an edge to drain and to end
+_EDGE_SECONDS = DRAIN_SECONDS + 5  # for an edge process to drain and to end
 _LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
-    """What a parent gives an edge: descriptors of its channel and its listening sockets, and of how many."""
+class EdgeArguments:
+    """Arguments of the command `edge`: descriptors of its link and its listening sockets, and its share."""
 
-    channel: int
+    link: int
     listeners: tuple[int, ...]
+    index: int
     edges: int
 
-    def arguments(self) -> list[str]:
-        """As the command `edge` reads them."""
+    def as_list(self) -> list[str]:
+        """Return them as the command `edge` reads them."""
         listeners = ",".join(map(str, self.listeners))
-        return [f"--channel={self.channel}", f"--listeners={listeners}", f"--edges={self.edges}"]
+        numbers = [f"--link={self.link}", f"--index={self.index}", f"--edges={self.edges}"]
+        return [*numbers, f"--listeners={listeners}"]
+
+
+def share(settings: Settings, *, index: int, edges: int) -> Settings:
+    """Return the settings of one edge process of several: its share of workers, queue and memory."""
+
+    def part(total: int) -> int:
+        return total // edges + (index < total % edges)
+
+    shares = {
+        "workers": max(1, part(settings.workers)),
+        "queue": part(settings.queue),
+        "memory_bytes": part(settings.memory_bytes),
+        "client_bytes": part(settings.client_bytes),
+        "sources_bytes": max(part(settings.sources_bytes), settings.max_source_bytes),
+    }
+    return settings.model_copy(update=shares)
 
 
 async def run(
@@ -56,25 +70,21 @@ async def run(
     pages: Sequence[web.RouteDef] = (),
     announce: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is under way; a second signal stops at once.
+    """Serve until SIGTERM or SIGINT, then finish the requests under way; a second signal stops at once.
 
-    `announce` is called once somebody is listened to.
+    `announce` is called once the ports are open.
     """
-    async with app.assemble(settings, pages=pages) as server:
+    stop = asyncio.Event()
+    async with app.assemble(settings, pages=pages) as server, AsyncExitStack() as stack:
         _calm_collector()
+        await _open_admin(stack, settings, server.admin)
         public = runner(server.public, app.bounds(settings))
-        admin = runner(server.admin)
-        try:
-            await listen(public, host, port)
-            if settings.admin_port:
-                await listen(admin, _LOOPBACK, settings.admin_port)
-            told = _listen_to_signals(asyncio.Event())
-            announce()
-            await told.wait()
-            _drain(server.health)
-        finally:
-            await public.cleanup()
-            await admin.cleanup()
+        stack.push_async_callback(public.cleanup)
+        await listen(public, host, port)
+        _listen_to_signals(stop)
+        announce()
+        await stop.wait()
+        _drain(server.health)
 
 
 async def run_edges(
@@ -86,94 +96,83 @@ async def run_edges(
     arguments: Sequence[str] = (),
     announce: Callable[[], None] = lambda: None,
 ) -> None:
-    """The same by so many processes; this one, their parent, has the workers and the admin port.
-
-    `arguments` are for the command `edge`.
-    """
+    """Serve by several processes and supervise them; `arguments` are for the command `edge`."""
     listeners = bind(host, port, edges=edges)
-    pool = app.make_pool(settings)
-    metrics = app.make_metrics(pool)
+    stop = asyncio.Event()
 
-    def command(index: int, channel: int) -> list[str]:
-        seat = Seat(channel, tuple(each.fileno() for each in listeners[index]), edges)
-        return [*COMMAND, "edge", *seat.arguments(), *arguments]
+    def command(index: int, link: int) -> list[str]:
+        own = EdgeArguments(link, tuple(each.fileno() for each in listeners[index]), index, edges)
+        return [*COMMAND, "edge", *own.as_list(), *arguments]
 
-    async def workers() -> None:
-        require_workers(pool)
+    def end() -> None:
+        supervisor.kill()
+        folder.cleanup()
 
     async with AsyncExitStack() as stack:
-        shut = stack.enter_context(ExitStack())
+        sockets = stack.enter_context(ExitStack())
         for each in chain(*listeners):
-            shut.enter_context(each)
-        await stack.enter_async_context(_open(pool))
-        parent = Parent(listeners=listeners, command=command, engine=Workshop(pool), check=workers)
-        stack.push_async_callback(parent.close)
-        metrics.counts("imgproxy_edge_restarts", "Edges that were replaced.", "edge", parent.restarts)
-        health = Health({"workers": workers, "edges": parent.check})
-        admin = runner(app.application(*health.routes(), metrics_route(partial(_joined, metrics, parent))))
-        stack.push_async_callback(admin.cleanup)
-        if settings.admin_port:
-            await listen(admin, _LOOPBACK, settings.admin_port)
-        await parent.start()
+            sockets.enter_context(each)
+        folder = TemporaryDirectory(prefix="imgproxy-metrics-")
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(folder)
+        metrics = JoinedMetrics(folder.name)
+        supervisor = Supervisor(listeners, command=command, ended=metrics.restarted)
+        stack.push_async_callback(supervisor.close)
+        health = Health(supervisor.failing)
+        shown = metrics_route(metrics.text, refresh=partial(supervisor.poll, "measure"))
+        await _open_admin(stack, settings, app.application(*health.routes(), shown))
+        await supervisor.start()
         _calm_collector()
-        told = _listen_to_signals(asyncio.Event(), at_once=parent.kill)
+        _listen_to_signals(stop, at_once=end)
         announce()
-        await told.wait()
+        await stop.wait()
         _drain(health)
-        shut.close()  # now the edges have the only ones, and close them when they do not listen any more
-        await parent.drain(_EDGE_SECONDS)
+        sockets.close()  # so that each process, when it closes its own, refuses new connections
+        await supervisor.drain(_EDGE_SECONDS)
 
 
-async def run_edge(
-    settings: Settings,
-    seat: Seat,
-    *,
-    pages: Sequence[web.RouteDef] = (),
-) -> None:
-    """One of several edges, until its parent or a signal says otherwise, or the parent is gone."""
-    metrics = Metrics()
-    part = {
-        "memory_bytes": settings.memory_bytes // seat.edges,
-        "client_bytes": settings.client_bytes // seat.edges,
-        "sources_bytes": max(settings.sources_bytes // seat.edges, settings.max_source_bytes),
-    }
-    own = settings.model_copy(update=part)
-    member = Member(socket.socket(fileno=seat.channel), measure=lambda: metrics.text()[1])
-    try:
-        async with app.assemble_edge(own, fleet=member, metrics=metrics, pages=pages) as server:
-            _calm_collector()
-            await member.join()
-            public = runner(server.public, app.bounds(own))
-            try:
-                await accept(public, [socket.socket(fileno=each) for each in seat.listeners])
-                _listen_to_signals(member.dismissed)
-                await member.listening()
-                await member.dismissed.wait()
-                _drain(server.health)
-            finally:
-                await public.cleanup()
-    finally:
-        await member.close()
+async def run_edge(settings: Settings, own: EdgeArguments, *, pages: Sequence[web.RouteDef] = ()) -> None:
+    """Serve as one of several processes until a signal, or until the supervisor is gone."""
+    share_metrics(own.index)
+    settings = share(settings, index=own.index, edges=own.edges)
+    stop = asyncio.Event()
+
+    def orphaned() -> None:
+        if not stop.is_set():
+            _log.error("the supervisor is gone: this process ends, too")
+        stop.set()
+
+    link = Link(socket.socket(fileno=own.link), gone=orphaned)
+    async with (
+        link,
+        app.assemble(settings, broadcast=Broadcast(link), pages=pages) as server,
+        AsyncExitStack() as stack,
+    ):
+
+        async def measure() -> None:
+            server.metrics.refresh()
+
+        link.handlers |= {"check": server.health.failing, "measure": measure}
+        _calm_collector()
+        public = runner(server.public, app.bounds(settings))
+        stack.push_async_callback(public.cleanup)
+        _listen_to_signals(stop)
+        with suppress(Gone):
+            await link.call("ready")
+        await accept(public, [socket.socket(fileno=each) for each in own.listeners])
+        await stop.wait()
+        _drain(server.health)
 
 
-@asynccontextmanager
-async def _open(pool: Pool) -> AsyncIterator[None]:
-    try:
-        await pool.start()
-        yield
-    finally:
-        await pool.close()
-
-
-async def _joined(metrics: Metrics, parent: Parent) -> tuple[str, bytes]:
-    """Our own metrics and every edge's."""
-    kind, own = metrics.text()
-    return kind, exposition.join(own, await parent.measure())
+async def _open_admin(stack: AsyncExitStack, settings: Settings, application: web.Application) -> None:
+    if settings.admin_port:
+        admin = runner(application)
+        stack.push_async_callback(admin.cleanup)
+        await listen(admin, _LOOPBACK, settings.admin_port)
 
 
 def _drain(health: Health) -> None:
     health.drain()
-    _log.info("draining: no new connections, %.0f s for what is under way", DRAIN_SECONDS)
+    _log.info("draining: no new connections, %.0f s for requests under way", DRAIN_SECONDS)
 
 
 def _calm_collector() -> None:
@@ -183,25 +182,25 @@ def _calm_collector() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _listen_to_signals(told: asyncio.Event, *, at_once: Callable[[], None] | None = None) -> asyncio.Event:
-    """Set at the first signal; a second one ends the process, after `at_once`."""
+def _listen_to_signals(stop: asyncio.Event, *, at_once: Callable[[], None] | None = None) -> None:
+    """Set `stop` at the first signal; a second one ends the process, after `at_once`."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGTERM, signal.SIGINT)
 
-    def tell() -> None:
+    def first() -> None:
         for each in signals:
-            loop.remove_signal_handler(each)
-            signal.signal(each, signal.SIG_DFL)
             if at_once is not None:
-                loop.add_signal_handler(each, end, each, at_once)
-        told.set()
+                loop.add_signal_handler(each, second, each, at_once)
+            else:
+                loop.remove_signal_handler(each)
+                signal.signal(each, signal.SIG_DFL)
+        stop.set()
 
-    def end(by: signal.Signals, at_once: Callable[[], None]) -> None:
+    def second(by: signal.Signals, at_once: Callable[[], None]) -> None:
         at_once()
         loop.remove_signal_handler(by)
         signal.signal(by, signal.SIG_DFL)
         signal.raise_signal(by)
 
     for each in signals:
-        loop.add_signal_handler(each, tell)
-    return told
+        loop.add_signal_handler(each, first)

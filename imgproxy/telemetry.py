@@ -12,15 +12,14 @@ import threading
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
 from json.encoder import encode_basestring_ascii as quoted
 from types import TracebackType
-from typing import NamedTuple, TextIO
+from typing import Literal, NamedTuple, TextIO
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client import values as metric_values
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.registry import Collector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from imgproxy.masking import masked
 
@@ -29,6 +28,7 @@ _LONGEST_TARGET = 3_600  # letters of JSON, so that a line fits into that with a
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
+METRICS_TYPE = CONTENT_TYPE_LATEST
 
 _numbers = random.Random()  # noqa: S311  ids tell requests apart, and a system call each lets go of the lock
 
@@ -42,122 +42,132 @@ def request_id(headers: Mapping[str, str]) -> str:
 
 
 class Metrics:
-    """The metrics of one process, in a registry of their own so that tests do not share them."""
+    """Metrics of one process, in a registry of their own so that tests do not share them.
+
+    A hit takes 30 µs, and four counters of the library 5 of them. So responses are counted in plain lists.
+    When metrics are read, `refresh` adds these, and counts that other parts keep, to the library's metrics.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._answers = _Answers()
-        self.registry.register(self._answers)
-        self._stages = Histogram(
-            "imgproxy_stage_seconds",
-            "Seconds of a miss: fetch, wait, decode, encode (with what streams into it).",
-            ["stage"], buckets=_SECONDS, registry=self.registry,
-        )  # fmt: skip
-        self._received = Counter(
-            "imgproxy_source_bytes_total", "Bytes of originals read.", registry=self.registry
+        self._responses: dict[tuple[int, str], list[float]] = {}
+        self._sent_bytes = 0
+        self._refreshes: list[Callable[[], None]] = [self._add_responses]
+        self._requests = Counter(
+            "imgproxy_requests", "Responses by status and cache.", ["status", "cache"], registry=self.registry
         )
-
-        self._damaged = Counter(
-            "imgproxy_damaged_total",
-            "Images made of damaged originals, of which a part did not decode.",
-            registry=self.registry,
+        self._seconds = self._histogram(
+            "imgproxy_request_seconds", "Seconds until a response is ready, by cache.", "cache"
+        )
+        self._sent = self._counter("imgproxy_sent_bytes", "Bytes of response bodies.")
+        self._stages = self._histogram(
+            "imgproxy_stage_seconds", "Seconds of a miss by stage: fetch, wait, decode, encode.", "stage"
+        )
+        self._received = self._counter("imgproxy_source_bytes", "Bytes of source images read.")
+        self._damaged = self._counter(
+            "imgproxy_damaged", "Images made of damaged sources, of which a part did not decode."
         )
 
     def damaged(self) -> None:
-        """Count one image made of a damaged original."""
+        """Count one image made of a damaged source."""
         self._damaged.inc()
 
     def answered(self, status: int, cache: str, sent: int, seconds: float) -> None:
-        """Count an answer; `cache` is `hit`, `miss` or `none`."""
-        self._answers.count(status, cache, sent, seconds)
+        """Count a response; `cache` is `hit`, `miss` or `none`."""
+        slot = self._responses.get((status, cache))
+        if slot is None:  # seconds in all, then responses in each bucket
+            slot = self._responses[status, cache] = [0.0] * (len(_SECONDS) + 2)
+        slot[0] += seconds
+        slot[1 + bisect_left(_SECONDS, seconds)] += 1
+        self._sent_bytes += sent
 
     def fetched(self, seconds: float, size: int) -> None:
-        """Count originals that were fetched for one miss."""
+        """Count source images that were fetched for one miss."""
         self._stages.labels("fetch").observe(seconds)
         self._received.inc(size)
 
     def rendered(self, *, wait: float, decode: float, encode: float) -> None:
-        """Count one picture made, by the seconds of its stages."""
+        """Count one transformed image by the seconds of its stages."""
         self._stages.labels("wait").observe(wait)
         self._stages.labels("decode").observe(decode)
         self._stages.labels("encode").observe(encode)
 
-    def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Show a number that somebody else keeps, asked for when metrics are read."""
-        Gauge(name, text, registry=self.registry).set_function(value)
+    def gauge(self, name: str, text: str, value: Callable[[], float], *, shared: bool = False) -> None:
+        """Show a number that another part keeps; `shared` if all processes have the same one, not a share."""
+        mode: Literal["livemax", "livesum"] = "livemax" if shared else "livesum"
+        gauge = Gauge(name, text, multiprocess_mode=mode, registry=self.registry)
+        self._refreshes.append(lambda: gauge.set(value()))
 
-    def counts(self, name: str, text: str, label: str, values: Mapping[str, int]) -> None:
-        """Show numbers that somebody else counts, one for each value of a label."""
-        self.registry.register(_Counts(name, text, (label,), values))
-
-    def counts_by(
-        self, name: str, text: str, labels: Sequence[str], values: Mapping[tuple[str, ...], int]
-    ) -> None:
-        """The same for several labels."""
-        self.registry.register(_Counts(name, text, labels, values))
-
-    def text(self) -> tuple[str, bytes]:
-        """Content type and body of `/metrics`."""
-        return CONTENT_TYPE_LATEST, generate_latest(self.registry)
-
-    async def told(self) -> tuple[str, bytes]:
-        """The same, for who can wait."""
-        return self.text()
-
-
-class _Answers(Collector):
-    """Counts answers in plain lists: a hit takes 30 µs in all, and four counters of the library 5 of them."""
-
-    def __init__(self) -> None:
-        self._slots: dict[tuple[int, str], list[float]] = {}
-        self._sent = 0
-
-    def count(self, status: int, cache: str, sent: int, seconds: float) -> None:
-        """Add one answer to its slot: seconds in all, then how many in each bucket."""
-        slot = self._slots.get((status, cache))
-        if slot is None:
-            slot = self._slots[status, cache] = [0.0] * (len(_SECONDS) + 2)
-        slot[0] += seconds
-        slot[1 + bisect_left(_SECONDS, seconds)] += 1
-        self._sent += sent
-
-    def collect(self) -> Iterator[Metric]:
-        requests = CounterMetricFamily(
-            "imgproxy_requests", "Answers by status and cache.", labels=["status", "cache"]
-        )
-        seconds = HistogramMetricFamily(
-            "imgproxy_request_seconds", "Seconds until an answer is ready, by cache.", labels=["cache"]
-        )
-        by_cache: dict[str, list[float]] = {}
-        for (status, cache), slot in self._slots.items():
-            requests.add_metric([str(status), cache], sum(slot[1:]))
-            whole = by_cache.setdefault(cache, [0.0] * len(slot))
-            by_cache[cache] = [one + other for one, other in zip(whole, slot, strict=True)]
-        for cache, slot in by_cache.items():
-            bounds = [*(str(bound) for bound in _SECONDS), "+Inf"]
-            seconds.add_metric([cache], list(zip(bounds, accumulate(slot[1:]), strict=True)), slot[0])
-        yield requests
-        yield seconds
-        yield CounterMetricFamily("imgproxy_sent_bytes", "Bytes of bodies sent.", value=self._sent)
-
-
-class _Counts(Collector):
-    """Reads counters when metrics are read."""
-
-    def __init__(
+    def counts(
         self,
         name: str,
         text: str,
         labels: Sequence[str],
         values: Mapping[str, int] | Mapping[tuple[str, ...], int],
     ) -> None:
-        self._name, self._text, self._labels, self._values = name, text, labels, values
+        """Show counts that another part keeps, by the values of one label or several."""
+        counter = Counter(name, text, labels, registry=self.registry)
+        known: dict[str | tuple[str, ...], int] = {}
 
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
-        for value, count in self._values.items():
-            family.add_metric([value] if isinstance(value, str) else value, count)
-        yield family
+        def refresh() -> None:
+            for value, count in values.items():
+                child = counter.labels(*([value] if isinstance(value, str) else value))
+                child.inc(count - known.get(value, 0))
+                known[value] = count
+
+        self._refreshes.append(refresh)
+
+    def refresh(self) -> None:
+        """Bring the library's metrics up to date."""
+        for refresh in self._refreshes:
+            refresh()
+
+    def text(self) -> bytes:
+        """Return the body of `/metrics`."""
+        self.refresh()
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str) -> Counter:
+        return Counter(name, text, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, label: str) -> Histogram:
+        return Histogram(name, text, [label], buckets=_SECONDS, registry=self.registry)
+
+    def _add_responses(self) -> None:
+        for (status, cache), (seconds, *buckets) in self._responses.items():
+            self._requests.labels(str(status), cache).inc(sum(buckets))
+            histogram = self._seconds.labels(cache)
+            histogram._sum.inc(seconds)  # the library has no way to add many observations at once
+            for bucket, count in zip(histogram._buckets, buckets, strict=True):
+                bucket.inc(count)
+        self._sent.inc(self._sent_bytes)
+        self._responses, self._sent_bytes = {}, 0
+
+
+def share_metrics(index: int) -> None:
+    """Write the metrics of this process to PROMETHEUS_MULTIPROC_DIR, where a successor continues to count."""
+    metric_values.ValueClass = metric_values.MultiProcessValue(lambda: index)  # type: ignore[no-untyped-call]
+
+
+class JoinedMetrics:
+    """Metrics of several processes as one, read from the files that they write to a folder."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._registry = CollectorRegistry()
+        self._restarts = Counter(
+            "imgproxy_edge_restarts", "Edge processes replaced.", ["edge"], registry=self._registry
+        )
+        MultiProcessCollector(self._registry, folder)  # type: ignore[no-untyped-call]
+
+    def restarted(self, index: int) -> None:
+        """Count a process that was replaced, and forget its gauges."""
+        mark_process_dead(index, self._folder)  # type: ignore[no-untyped-call]
+        self._restarts.labels(str(index)).inc()
+
+    def text(self) -> bytes:
+        """Return the body of `/metrics`."""
+        return generate_latest(self._registry)
 
 
 class Line(NamedTuple):

@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 
 from imgproxy.connections import Bounds
-from imgproxy.fleet.ports import CannotListen
 from imgproxy.listening import listen, runner
+from imgproxy.ports import CannotListen
 
 
 class Listening:

@@ -6,6 +6,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +17,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from pydantic import ByteSize
 
+from imgproxy.serve import share
+from imgproxy.settings import Settings
 from tests.pictures import encoded, plain
 from tests.serving import ROOT, Served, serving
 
@@ -109,6 +113,26 @@ def test_what_was_made_is_answered_after_a_restart_too(tmp_path: Path) -> None:
     assert statuses == "imgproxy; hit; detail=disk"
 
 
+def test_share_splits_what_is_for_all_processes_and_leaves_the_rest() -> None:
+    settings = Settings(workers=5, queue=3, memory_bytes=ByteSize(1_000_001), max_source_bytes=ByteSize(1024))
+    shares = [share(settings, index=index, edges=2) for index in range(2)]
+    assert [(each.workers, each.queue, each.memory_bytes) for each in shares] == [
+        (3, 2, 500_001),
+        (2, 1, 500_000),
+    ]
+    for name in ("client_bytes", "sources_bytes"):
+        assert sum(getattr(each, name) for each in shares) == getattr(settings, name)
+    split = {"workers": 5, "queue": 3, "memory_bytes": 1_000_001, "client_bytes": 0, "sources_bytes": 0}
+    assert shares[0].model_dump(exclude=set(split)) == settings.model_dump(exclude=set(split))
+
+
+def test_share_has_a_worker_and_room_for_the_largest_source() -> None:
+    settings = Settings(workers=1)
+    shares = [share(settings, index=index, edges=8) for index in range(8)]
+    assert [each.workers for each in shares] == [1] * 8
+    assert all(each.sources_bytes >= settings.max_source_bytes for each in shares)
+
+
 SECRET = "a purge secret of a test"
 CONNECTIONS = 24  # all of them with one of two edges: one in eight million
 
@@ -139,15 +163,16 @@ class Visitors:
         return body
 
 
-def counted(served: Served, name: str, *labels: str) -> dict[str, float]:
-    """A metric's samples with these labels, by edge; by the empty name, the parent's."""
-    found: dict[str, float] = {}
-    for line in served.get("/metrics", port=served.admin)[2].decode().splitlines():
-        if line.startswith((f"{name}{{", f"{name} ")) and all(label in line for label in labels):
-            edge = re.search(r'edge="(\d+)"', line)
-            index = edge[1] if edge else ""
-            found[index] = found.get(index, 0) + float(line.rpartition(" ")[2])
-    return found
+def counted(served: Served, name: str, *labels: str) -> float:
+    """Return the sum of a metric's samples with these labels."""
+    lines = served.get("/metrics", port=served.admin)[2].decode().splitlines()
+    samples = [line for line in lines if line.startswith((f"{name}{{", f"{name} "))]
+    return sum(float(line.rpartition(" ")[2]) for line in samples if all(label in line for label in labels))
+
+
+def connections(pid: int) -> int:
+    """Return how many sockets a process has open."""
+    return sum("socket:" in str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def children_of(pid: int) -> set[int]:
@@ -190,23 +215,24 @@ def edges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_two_edges_show_the_demo_and_both_answer(edges: Served) -> None:
     urls = re.findall(rf"http://127\.0\.0\.1:{edges.port}(/\S+)", "".join(edges.words))
     assert {url: edges.get(url)[0] for url in urls} == dict.fromkeys(urls, 200)
+    requests = counted(edges, "imgproxy_requests_total")
+    before = {pid: connections(pid) for pid in edges_of(edges)}
     with Visitors(edges) as visitors:
         visitors.get(urls[0])
-    assert set(counted(edges, "imgproxy_requests_total")) == {"0", "1"}
+        assert all(connections(pid) > count for pid, count in before.items())
+    assert counted(edges, "imgproxy_requests_total") - requests == CONNECTIONS
     for port in (edges.port, edges.admin):
         assert [edges.get(path, port=port)[0] for path in ("/healthz", "/readyz")] == [200, 200]
 
 
 def test_a_herd_over_two_edges_decodes_at_most_twice(edges: Served) -> None:
-    """In truth once; but the second edge may come to ask when the first has its picture already."""
-    before = counted(edges, "imgproxy_jobs_total", 'outcome="made"').get("", 0)
+    before = counted(edges, "imgproxy_jobs_total", 'outcome="made"')
     misses = counted(edges, "imgproxy_requests_total", 'cache="miss"')
     with Visitors(edges, 200) as visitors:
         bodies = visitors.get("/1200x900/filters:blur(20):format(jpeg)/demo/portrait.jpg")
     assert len(set(bodies)) == 1
-    assert counted(edges, "imgproxy_jobs_total", 'outcome="made"').get("", 0) - before in (1, 2)
-    grown = counted(edges, "imgproxy_requests_total", 'cache="miss"')
-    assert sum(grown.values()) - sum(misses.values()) > 2
+    assert counted(edges, "imgproxy_jobs_total", 'outcome="made"') - before in (1, 2)
+    assert counted(edges, "imgproxy_requests_total", 'cache="miss"') - misses > 2
 
 
 def test_a_purge_reaches_the_memory_of_every_edge(edges: Served) -> None:
@@ -224,7 +250,7 @@ def test_a_purge_reaches_the_memory_of_every_edge(edges: Served) -> None:
     assert blue != red
 
 
-def test_too_many_pictures_for_the_one_pool_are_refused_with_when_to_come_again(edges: Served) -> None:
+def test_too_many_images_for_the_queues_are_refused_with_when_to_come_again(edges: Served) -> None:
     targets = [
         f"/1500x{1000 + number}/filters:format(png):blur(9)/demo/landscape.jpg" for number in range(40)
     ]
@@ -236,7 +262,42 @@ def test_too_many_pictures_for_the_one_pool_are_refused_with_when_to_come_again(
     assert {status for status, _, _ in answers} == {200, 503}
 
 
+def test_disk_cache_of_several_processes_is_counted_once(edges: Served) -> None:
+    edges.get("/24x24/demo/logo.png")
+    kept = [path for path in (edges.objects.parent / "cache").rglob("*") if path.is_file()]
+    names = ("imgproxy_cache_disk_files", "imgproxy_cache_disk_bytes")
+    assert [counted(edges, name) > 0 for name in names] == [True, True]
+    wait_for(lambda: counted(edges, "imgproxy_cache_disk_files") <= len(kept))
+
+
+def test_counts_of_a_process_that_ended_stay_and_its_gauges_go(edges: Served) -> None:
+    edges.get("/20x20/demo/logo.png")
+    requests, ready = counted(edges, "imgproxy_requests_total"), ready_lines(edges)
+    os.kill(edges_of(edges)[0], signal.SIGKILL)
+    wait_for(lambda: ready_lines(edges) == ready + 1)
+    assert counted(edges, "imgproxy_requests_total") == requests
+    assert counted(edges, "imgproxy_jobs_running") == 0
+
+
+def ready_lines(served: Served) -> int:
+    """Return how many processes have been ready so far."""
+    return sum("is ready" in line for line in served.words)
+
+
+def test_readyz_says_the_same_on_both_ports_while_the_storage_is_down(tmp_path: Path) -> None:
+    with socket.socket() as refusing:
+        refusing.bind(("127.0.0.1", 0))
+        address = f"s3://bucket?endpoint=http://127.0.0.1:{refusing.getsockname()[1]}&path_style=1"
+        keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1"}
+        with serving(tmp_path, "--edges", "2", IMGPROXY_STORAGE=address, **keys) as served:
+            for port in (served.port, served.admin):
+                status, _, body = served.get("/readyz", port=port)
+                assert (status, b'"storage"' in body) == (503, True)
+                assert served.get("/healthz", port=port)[0] == 200
+
+
 def test_an_edge_that_is_killed_refuses_nobody_and_is_replaced(edges: Served) -> None:
+    ready = ready_lines(edges)
     before, stop = edges_of(edges), threading.Event()
 
     def visit(_: int) -> set[int | str]:
@@ -255,7 +316,7 @@ def test_an_edge_that_is_killed_refuses_nobody_and_is_replaced(edges: Served) ->
         try:
             os.kill(before[0], signal.SIGKILL)
             wait_for(lambda: counted(edges, "imgproxy_edge_restarts_total"))
-            wait_for(lambda: len(counted(edges, "imgproxy_sent_bytes_total")) == 3)  # theirs and the parent's
+            wait_for(lambda: ready_lines(edges) == ready + 1)
         finally:
             stop.set()
         assert set().union(*visits) == {200}

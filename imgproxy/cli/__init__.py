@@ -15,8 +15,8 @@ from pkgutil import resolve_name
 
 from imgproxy.cli.usage import UsageError
 from imgproxy.errors import AskerError, ImgproxyError
-from imgproxy.fleet.ports import CannotListen
 from imgproxy.masking import masked
+from imgproxy.ports import CannotListen
 from imgproxy.settings import SettingsError, seconds, variables
 
 _MOST_EDGES = 64
@@ -67,15 +67,16 @@ def parser() -> argparse.ArgumentParser:
         type=_edges,
         default=1,
         metavar="N",
-        help="processes that answer requests, for machines where one is not enough: one gives thousands of "
-        "pictures a second from memory. They share the port, IMGPROXY_WORKERS, the cache on disk, purges, "
-        "and pictures under way; each has its part of IMGPROXY_MEMORY_BYTES. One that crashes or hangs is "
-        "replaced (default %(default)s)",
+        help="server processes, for machines where one is not enough: one serves thousands of images a "
+        "second from memory. They share the port, the disk cache and purges; each has its share of "
+        "IMGPROXY_WORKERS, IMGPROXY_QUEUE and IMGPROXY_MEMORY_BYTES. One that crashes or hangs is replaced "
+        "(default %(default)s)",
     )
     edge = commands.add_parser("edge")  # no help: `serve --edges` starts it, and nobody else can
     edge.set_defaults(run="edge:run")
-    edge.add_argument("--channel", type=int, required=True)
+    edge.add_argument("--link", type=int, required=True)
     edge.add_argument("--listeners", type=_numbers, required=True)
+    edge.add_argument("--index", type=int, required=True)
     edge.add_argument("--edges", type=int, required=True)
     edge.add_argument("--demo", nargs="+", default=[], metavar="KEY")
     sign = _command(commands, "sign", "print a signed URL path, by the first of IMGPROXY_SIGNING_SECRETS")

@@ -13,8 +13,8 @@ from imgproxy.telemetry import log_to_stderr
 
 
 def run(asked: argparse.Namespace) -> int:
-    """Serve on the sockets that the parent has handed down, until it says otherwise."""
+    """Serve on the sockets of the supervisor until it sends a signal or ends."""
     log_to_stderr()
-    seat = serve.Seat(asked.channel, asked.listeners, asked.edges)
-    uvloop.run(serve.run_edge(read(), seat, pages=demo_page.pages(asked.demo)))
+    own = serve.EdgeArguments(asked.link, asked.listeners, asked.index, asked.edges)
+    uvloop.run(serve.run_edge(read(), own, pages=demo_page.pages(asked.demo)))
     return 0

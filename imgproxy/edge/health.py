@@ -1,75 +1,88 @@
-"""Is it alive, is it ready, and what does it count: for load balancers, orchestrators and Prometheus."""
+"""Liveness, readiness and metrics, for load balancers, orchestrators and Prometheus."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from aiohttp import web
 
-ASKED_SECONDS = 1.0
-"""Shortest time between two questions to the parts, however often we are asked."""
+from imgproxy.telemetry import METRICS_TYPE
+
+CHECK_SECONDS = 1.0
+"""Shortest time between two checks of the parts, however many requests there are."""
 
 _HEADERS = {"Cache-Control": "no-store", "Server": "imgproxy"}
 
 
 class Health:
-    """`/healthz` answers while the process lives, `/readyz` while it should be sent requests."""
+    """`/healthz` responds while the process runs, `/readyz` while it should receive requests."""
 
     def __init__(
         self,
-        checks: dict[str, Callable[[], Awaitable[None]]],
+        failing: Callable[[], Awaitable[list[str]]],
         *,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._checks = checks
+        """Be ready while `failing` returns no names of parts."""
+        self._find_failing = failing
         self._timer = timer
         self._draining = False
-        self._asked_at = float("-inf")
-        self._question: asyncio.Task[list[str]] | None = None
+        self._checked_at = float("-inf")
+        self._check: asyncio.Future[list[str]] | None = None
 
     def drain(self) -> None:
-        """Ask to be sent nothing more."""
+        """Be ready no more."""
         self._draining = True
 
     async def healthz(self, _request: web.Request) -> web.Response:
-        """Alive."""
+        """Return 200."""
         return web.json_response({"status": "ok"}, headers=_HEADERS)
 
     async def readyz(self, _request: web.Request) -> web.Response:
-        """Ready: every part answers, and we are not about to stop."""
-        failing = [*(["draining"] if self._draining else []), *await self._failing()]
+        """Return 200, or 503 with the parts that fail or `draining`."""
+        failing = [*(["draining"] if self._draining else []), *await self.failing()]
         body = {"status": "unavailable", "failing": failing} if failing else {"status": "ok"}
         return web.json_response(body, status=503 if failing else 200, headers=_HEADERS)
 
-    async def _failing(self) -> list[str]:
-        """Return the parts that do not answer, by a question that serves all who ask within a second."""
-        question, now = self._question, self._timer()
-        if question is None or (question.done() and now - self._asked_at >= ASKED_SECONDS):
-            self._asked_at = now
-            question = self._question = asyncio.ensure_future(self._ask())
-        return await asyncio.shield(question)
-
-    async def _ask(self) -> list[str]:
-        failing = []
-        for name, check in self._checks.items():
-            try:
-                await check()
-            except Exception:
-                failing.append(name)
-        return failing
+    async def failing(self) -> list[str]:
+        """Return the parts that fail, by a check that is shared by all requests within a second."""
+        check, now = self._check, self._timer()
+        if check is None or (check.done() and now - self._checked_at >= CHECK_SECONDS):
+            self._checked_at = now
+            check = self._check = asyncio.ensure_future(self._find_failing())
+        return await asyncio.shield(check)
 
     def routes(self) -> list[web.RouteDef]:
-        """For the public port."""
+        """Return the routes of the public port."""
         return [web.get("/healthz", self.healthz), web.get("/readyz", self.readyz)]
 
 
-def metrics_route(told: Callable[[], Awaitable[tuple[str, bytes]]]) -> web.RouteDef:
-    """For the admin port only; `told` gives the content type and the text."""
+def checks(parts: Mapping[str, Callable[[], Awaitable[None]]]) -> Callable[[], Awaitable[list[str]]]:
+    """Return a function that returns the names of the parts whose check raises."""
+    return partial(_failing, parts)
+
+
+async def _failing(parts: Mapping[str, Callable[[], Awaitable[None]]]) -> list[str]:
+    failing = []
+    for name, check in parts.items():
+        try:
+            await check()
+        except Exception:
+            failing.append(name)
+    return failing
+
+
+def metrics_route(
+    text: Callable[[], bytes], *, refresh: Callable[[], Awaitable[object]] | None = None
+) -> web.RouteDef:
+    """Return the route of the admin port that shows metrics, once `refresh` has brought them up to date."""
 
     async def show(_request: web.Request) -> web.Response:
-        kind, text = await told()
-        return web.Response(body=text, headers={"Content-Type": kind, **_HEADERS})
+        if refresh is not None:
+            await refresh()
+        return web.Response(body=text(), headers={"Content-Type": METRICS_TYPE, **_HEADERS})
 
     return web.get("/metrics", show)

@@ -6,7 +6,6 @@ The original is borrowed as for a picture, so that whoever asks for one next fin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from imgproxy.clients import Waiters
@@ -49,13 +48,12 @@ class Inspector:
         try:
             wanted = [SourceRequest(key, version, size)]
             async with self._sources.borrow(wanted, turn_of(key)) as (original,):
-                job = replace(self._job, name=f"inspect {key}@{version}")
-                rendered = (await self._engine.run(job, original.descriptor, (), turn_of(key))).rendered
+                result = await self._engine.run(self._job, original.descriptor, (), turn_of(key))
         except SourceTooLarge:
             return None
         except SourceChanged:
             raise StorageFailed("the object is larger than storage said") from None
-        return rendered.width, rendered.height
+        return result.rendered.width, result.rendered.height
 
 
 def turn_of(key: Key) -> Waiters:

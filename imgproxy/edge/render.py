@@ -306,7 +306,6 @@ class Renderer:
                 overlays=prepared.request.keys,
                 meta=prepared.request.answer == "meta",
                 show_damaged=self._recipe.damaged_seconds is not None,
-                name=_name(prepared),
             )
             result = await self._engine.run(job, original, descriptors, waiters)
         self._metrics.rendered(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from imgproxy.edge.inspector import Engine, turn_of
 from imgproxy.edge.source_cache import SourceCache, SourceRequest
 from imgproxy.engine.worker_protocol import Encoding, Job
@@ -35,5 +33,4 @@ class Stripper:
         """
         async with self._sources.borrow([SourceRequest(key, version)], turn_of(key)) as (original,):
             self._sources.purge(key)  # nobody reads an upload again
-            job = replace(self._job, name=f"strip {key}@{version}")
-            return (await self._engine.run(job, original.descriptor, (), turn_of(key))).body
+            return (await self._engine.run(self._job, original.descriptor, (), turn_of(key))).body

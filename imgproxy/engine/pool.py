@@ -127,6 +127,11 @@ class Pool:
             raise EngineFailed("no worker has started yet")
         return self._supervisor.ready
 
+    async def check(self) -> None:
+        """Raise `EngineFailed` if no worker is alive."""
+        if not self._running and not self._idle:
+            raise EngineFailed("no worker is alive")
+
     async def start(self) -> None:
         """Start the workers and wait until they are warm; raise `EngineFailed` if they cannot start."""
         try:

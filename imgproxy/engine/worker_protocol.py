@@ -66,8 +66,6 @@ class Job:
     """Show what decodes of a damaged original, instead of failing."""
     seconds: float = 15
     """The worker's own deadline, from when it begins."""
-    name: str = ""
-    """Jobs of one name give one result, whoever asks; of those under way at once only one need be run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,34 +1,34 @@
-"""`imgproxy edge`, which nobody but a parent calls; what it serves is promised in `tests.test_serve`."""
+"""Arguments of `imgproxy edge`, which only a supervisor starts; `tests.test_serve` tests what it serves."""
 
 from __future__ import annotations
 
 import pytest
 
 from imgproxy.cli import parser
-from imgproxy.serve import Seat
+from imgproxy.serve import EdgeArguments
 
 
 @pytest.mark.parametrize("listeners", [(4,), (4, 5, 17)])
-def test_an_edge_is_told_its_seat_as_its_parent_says_it(listeners: tuple[int, ...]) -> None:
-    seat = Seat(3, listeners, 2)
-    asked = parser().parse_args(["edge", *seat.arguments()])
-    assert (asked.run, asked.demo) == ("edge:run", [])
-    assert Seat(asked.channel, asked.listeners, asked.edges) == seat
+def test_edge_reads_its_arguments_as_the_supervisor_writes_them(listeners: tuple[int, ...]) -> None:
+    own = EdgeArguments(3, listeners, 1, 2)
+    args = parser().parse_args(["edge", *own.as_list()])
+    assert (args.run, args.demo) == ("edge:run", [])
+    assert EdgeArguments(args.link, args.listeners, args.index, args.edges) == own
 
 
-def test_the_demo_s_keys_come_along() -> None:
-    arguments = [*Seat(3, (4,), 2).arguments(), "--demo", "demo/a.jpg", "demo/b.png"]
+def test_edge_takes_keys_of_the_demo() -> None:
+    arguments = [*EdgeArguments(3, (4,), 0, 2).as_list(), "--demo", "demo/a.jpg", "demo/b.png"]
     assert parser().parse_args(["edge", *arguments]).demo == ["demo/a.jpg", "demo/b.png"]
 
 
-@pytest.mark.parametrize("missing", ["--channel", "--listeners", "--edges"])
-def test_without_a_seat_there_is_no_edge(capsys: pytest.CaptureFixture[str], missing: str) -> None:
-    given = [each for each in Seat(3, (4,), 2).arguments() if not each.startswith(missing)]
+@pytest.mark.parametrize("missing", ["--link", "--listeners", "--index", "--edges"])
+def test_edge_without_an_argument_is_an_error(capsys: pytest.CaptureFixture[str], missing: str) -> None:
+    arguments = [each for each in EdgeArguments(3, (4,), 0, 2).as_list() if not each.startswith(missing)]
     with pytest.raises(SystemExit):
-        parser().parse_args(["edge", *given])
+        parser().parse_args(["edge", *arguments])
     assert missing in capsys.readouterr().err
 
 
-def test_nobody_is_told_of_it() -> None:
-    told = {line.split()[0] for line in parser().format_help().splitlines() if line.startswith("    ")}
-    assert ("serve" in told, "edge" in told) == (True, False)
+def test_edge_is_not_in_the_help() -> None:
+    commands = {line.split()[0] for line in parser().format_help().splitlines() if line.startswith("    ")}
+    assert ("serve" in commands, "edge" in commands) == (True, False)

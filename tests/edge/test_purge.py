@@ -89,11 +89,3 @@ async def test_a_key_that_cannot_be_is_named(edge: Edge) -> None:
 async def test_the_path_of_a_key_purges_that_key(edge: Edge, name: str) -> None:
     answer = await edge.get(path_of(parse_key(name)), method="PURGE", **SECRET)
     assert await answer.json() == {"purged": name}
-
-
-async def test_jobs_of_before_and_after_are_not_called_the_same(edge: Edge) -> None:
-    """Jobs of one name are joined across processes (`fleet.workshop`)."""
-    for _ in range(2):
-        await edge.get("/1x1/photo.jpg")
-        await edge.get("/photo.jpg", method="PURGE", **SECRET)
-    assert len({job.name for job in edge.engine.jobs}) == len(edge.engine.jobs) == 2

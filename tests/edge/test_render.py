@@ -319,18 +319,6 @@ async def test_nobody_waits_for_keeping_but_closing_does() -> None:
     assert tier.at_hand(prepared.key) is not None
 
 
-async def test_one_picture_is_one_job_by_name_wherever_it_is_asked_for(kitchen: Kitchen) -> None:
-    other = Kitchen(kitchen.storage)
-    targets = ("/300x200/photo.jpg", "/300x201/photo.jpg", MARKED)
-    for each in (kitchen, other):
-        for target in targets:
-            await each.body(target)
-    names = [job.name for job in kitchen.engine.jobs]
-    assert names == [job.name for job in other.engine.jobs]
-    assert len(set(names)) == len(targets)
-    await other.renderer.close()
-
-
 async def test_a_purge_forgets_that_the_original_was_damaged(kitchen: Kitchen) -> None:
     kitchen.engine.error = BrokenImage("damaged")
     with pytest.raises(BrokenImage):

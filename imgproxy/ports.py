@@ -1,7 +1,7 @@
-"""Listening sockets on one port, one for each edge; the kernel shares connections out (SO_REUSEPORT).
+"""Listening sockets on one port, one for each process; the kernel distributes connections (SO_REUSEPORT).
 
-Two servers of one user could share a port in the same way, and neither would know. So it is bound once for
-ourselves alone before: that fails if anybody listens there.
+Two servers of one user could share a port in the same way without noticing. So the port is bound exclusively
+first: that fails if another process listens there. Linux only: other systems do not balance such sockets.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ BACKLOG = 1024
 
 
 class CannotListen(Exception):
-    """The address or port is taken, or not ours to take; one line says which and why."""
+    """Address or port that is taken or not permitted, with the reason on one line."""
 
 
 def bind(host: str, port: int, *, shares: int) -> list[list[socket.socket]]:
-    """So many times a socket for every address of a host, listening; raise OSError."""
+    """Return `shares` lists of listening sockets, one for each address of a host; raise OSError."""
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     addresses = dict.fromkeys((family, address) for family, _, _, _, address in found)
     with ExitStack() as opened:

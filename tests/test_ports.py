@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from imgproxy.fleet import ports
+from imgproxy import ports
 from tests.serving import free_port
 
 

@@ -18,7 +18,10 @@ async def until(holds: Callable[[], object]) -> None:
 @asynccontextmanager
 async def nothing_left() -> AsyncIterator[None]:
     """Afterwards there is no process and no descriptor more than before."""
-    await asyncio.to_thread(str)  # the loop has its own
+    # the loop has descriptors of its own for threads, processes and streams
+    await asyncio.to_thread(str)
+    process = await asyncio.create_subprocess_exec("cat", stdin=asyncio.subprocess.PIPE)
+    await process.communicate(b"")
     before, others = descriptors(), children()
     yield
     assert children() <= others

@@ -1,1 +1,0 @@
-"""Several processes that are one server: what they tell each other, who keeps them alive. Knows no HTTP."""
