@@ -14,21 +14,18 @@ from importlib.metadata import version
 
 from aiohttp import web
 
-from imgproxy.api.cors import Cors
 from imgproxy.api.get_object import Files
 from imgproxy.api.object_gateway import ObjectGateway
 from imgproxy.cache.disk import DiskTier
 from imgproxy.cache.memory import MemoryTier
 from imgproxy.cache.tiers import Tiers
-from imgproxy.clients import Clients
-from imgproxy.connections import Bounds
-from imgproxy.edge.admission import Admission
-from imgproxy.edge.answer import Freshness
+from imgproxy.edge.client_concurrency import ClientConcurrency
 from imgproxy.edge.health import Health, checks, metrics_route
 from imgproxy.edge.images import Images, Policy
-from imgproxy.edge.inspector import Inspector
+from imgproxy.edge.probe import ImageProbe
 from imgproxy.edge.render import Recipe, Renderer
-from imgproxy.edge.share import Share
+from imgproxy.edge.response_headers import Freshness
+from imgproxy.edge.source_access import SourceAccess
 from imgproxy.edge.source_cache import SourceCache
 from imgproxy.edge.stripper import Stripper
 from imgproxy.engine.negative_cache import NegativeCache
@@ -37,12 +34,15 @@ from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.files.access import DatabaseAccess
 from imgproxy.files.multipart import Arrived
 from imgproxy.filing import Around, Filing, assemble_files
+from imgproxy.http.client_address import Clients
+from imgproxy.http.connection_limits import Bounds
+from imgproxy.http.cors import Cors
+from imgproxy.http.rate_limits import WrongCredentials
 from imgproxy.image.source import Key
 from imgproxy.multiprocess import Broadcast
 from imgproxy.purge.cdn import CdnPurger
 from imgproxy.purge.endpoint import PurgeEndpoint
 from imgproxy.purge.urls import ServedUrls, UrlPurger
-from imgproxy.rates import WrongCredentials
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
 from imgproxy.storage.local import LocalStorage
@@ -113,7 +113,7 @@ async def assemble_edge(
     around = Around(
         objects=storage,
         url_signer=url_signer if is_proxied(settings, storage) else None,
-        inspector=Inspector(sources, pool, ceiling=recipe(settings).ceiling),
+        inspector=ImageProbe(sources, pool, ceiling=recipe(settings).ceiling),
         tell=partial(broadcast.send, "change"),
         stripper=make_stripper(settings, sources, pool),
     )
@@ -189,7 +189,7 @@ async def open_renderer(
 ) -> AsyncIterator[Renderer]:
     """What makes and keeps pictures, told of what happens to keys; `forget` is told after it."""
     renderer = Renderer(
-        admission=Admission(
+        source_access=SourceAccess(
             access,
             storage,
             unregistered=settings.unregistered == "public",
@@ -249,7 +249,7 @@ def make_images(
         clock=time.time,
         purge=purge if settings.purge_secret else None,
         clients=Clients(settings.trusted_proxies),
-        share=Share(settings.client_misses),
+        concurrency=ClientConcurrency(settings.client_misses),
         answered=answered,
     )
 

@@ -13,25 +13,23 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from imgproxy.api import about
+from imgproxy.api import openapi_routes
 from imgproxy.api.admin import ADMIN
-from imgproxy.api.aliases import ALIASES, Entities
 from imgproxy.api.auth import Authenticator
 from imgproxy.api.companion import COMPANION
-from imgproxy.api.cors import Cors
 from imgproxy.api.endpoints import Bound
+from imgproxy.api.entity_uploads import ENTITY_UPLOADS, Entities
 from imgproxy.api.files import FILES, Shelf
-from imgproxy.api.groups import GROUPS
 from imgproxy.api.idempotency import Once
 from imgproxy.api.jwks import Download, KeySet
 from imgproxy.api.keys import Keys
 from imgproxy.api.multipart import MULTIPART, PartsIntake
+from imgproxy.api.registry import GROUPS
 from imgproxy.api.routes import Door
 from imgproxy.api.seal import Seal
 from imgproxy.api.shares import SHARES
 from imgproxy.api.token import Tokens, Trust
 from imgproxy.api.uploads import UPLOADS, Intake
-from imgproxy.clients import Clients
 from imgproxy.files.changes import Changes
 from imgproxy.files.database import Database, open_database
 from imgproxy.files.examine import Examiner
@@ -51,8 +49,10 @@ from imgproxy.files.retention import Retention
 from imgproxy.files.stream import Streams
 from imgproxy.files.terms import Terms
 from imgproxy.files.uploads import Uploads
+from imgproxy.http.client_address import Clients
+from imgproxy.http.cors import Cors
+from imgproxy.http.rate_limits import Rate, WrongCredentials
 from imgproxy.purge.cdn import CdnPurger, parse_purge_target
-from imgproxy.rates import Rate, WrongCredentials
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
 from imgproxy.telemetry import AccessLog, Metrics
@@ -142,7 +142,7 @@ async def assemble_files(
         retention.start()
         yield Filing(
             database,
-            [*about.routes(GROUPS), *door.routes(endpoints(incoming, standing))],
+            [*openapi_routes.routes(GROUPS), *door.routes(endpoints(incoming, standing))],
             publisher,
             front,
         )
@@ -168,7 +168,7 @@ def endpoints(incoming: Incoming, standing: Standing) -> list[Bound]:
         *FILES.bind(shelf),
         *SHARES.bind(shelf),
         *COMPANION.bind(parts),
-        *ALIASES.bind(Entities(incoming.uploads, standing.reading)),
+        *ENTITY_UPLOADS.bind(Entities(incoming.uploads, standing.reading)),
         *ADMIN.bind(standing.promised),
     ]
 

@@ -23,9 +23,9 @@ from aiohttp.http_exceptions import LineTooLong
 from imgproxy import ports
 from imgproxy.api import problems as api_problems
 from imgproxy.api.problems import NO_EXPECTATION, NO_MEDIA, TABLE, Told
-from imgproxy.connections import Bounds, Connections, unsent_in_kernel
 from imgproxy.edge import problems
 from imgproxy.errors import BodyTooLarge
+from imgproxy.http.connection_limits import Bounds, Connections, unsent_in_kernel
 from imgproxy.ports import CannotListen
 from imgproxy.telemetry import request_id
 

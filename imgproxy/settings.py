@@ -20,12 +20,12 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from imgproxy import unknown_variables
-from imgproxy.clients import Network
 from imgproxy.dialects import Grammar, presets
 from imgproxy.dialects.signature import Signer
 from imgproxy.errors import BadArgument
 from imgproxy.files import database_url
 from imgproxy.files.database_url import DatabaseUrl
+from imgproxy.http.client_address import Network
 from imgproxy.image.colour import BLACK, WHITE, Colour, parse_colour
 from imgproxy.image.formats import READERS, Format, parse_format
 from imgproxy.image.plan import Ceiling

@@ -26,8 +26,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from imgproxy.api.groups import GROUPS
 from imgproxy.api.openapi import document
+from imgproxy.api.registry import GROUPS
 from tests.pictures import encoded, gradient
 from tests.web import Edge, edge
 

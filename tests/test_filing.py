@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from imgproxy import credentials
-from imgproxy.api.groups import GROUPS
+from imgproxy.api.registry import GROUPS
 from imgproxy.errors import NotFound
 from imgproxy.files.database import open_database
 from imgproxy.files.database_url import SqliteUrl

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from imgproxy.connections import Bounds
+from imgproxy.http.connection_limits import Bounds
 from imgproxy.listening import listen, runner
 from imgproxy.ports import CannotListen
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from imgproxy.dialects.signature import Signer
-from imgproxy.edge import answer, problems
-from imgproxy.edge.admission import Permit
+from imgproxy.edge import problems, response_headers
+from imgproxy.edge.source_access import SourceGrant
 from imgproxy.image.source import parse_key
 from tests import pictures
 from tests.services import _free_ports
@@ -128,8 +128,8 @@ def test_the_document_tells_how_a_tag_is_made() -> None:
     command = re.search(r"^printf .*$", (CONFIG.parent / "docs" / "cdn.md").read_text(), re.MULTILINE)
     assert command
     told = subprocess.run(["sh", "-c", command[0]], check=True, capture_output=True, text=True).stdout
-    permit = Permit(parse_key("photos/cat.jpg"), version="1", generation=0, modified=0)
-    assert answer.tags([permit]) == [f"k-{told.strip()}"]
+    grant = SourceGrant(parse_key("photos/cat.jpg"), version="1", generation=0, modified=0)
+    assert response_headers.tags([grant]) == [f"k-{told.strip()}"]
 
 
 # -- what is kept ------------------------------------------------------------------------------------------

@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from imgproxy import errors
 from imgproxy.api.answers import Nothing
 from imgproxy.api.endpoints import Answer, Call, Endpoint, Group
+from imgproxy.api.field_types import FileName, KeyText, MimeType, Name, PartNumber
 from imgproxy.api.multipart import MAX_PARTS_BYTES, PartsIntake
-from imgproxy.api.read import read_query
 from imgproxy.api.schema import Body, MultipartAsked, Query, UploadedPart
-from imgproxy.api.text import FileName, KeyText, MimeType, Name, PartNumber
 from imgproxy.api.uploads import OF_DECLARING, OF_STORAGE
+from imgproxy.api.validation import read_query
 from imgproxy.files.model import UploadId, Visibility
 from imgproxy.files.multipart import Place
 from imgproxy.files.objects import Part

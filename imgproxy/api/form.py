@@ -15,11 +15,11 @@ from aiohttp import BodyPartReader, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
+from imgproxy.api.field_types import FileName, Line, Metadata, MimeType, Name, Prose, Tags
 from imgproxy.api.fingerprint import Fingerprint
 from imgproxy.api.form_reader import FormReader
 from imgproxy.api.put_object import MAX_BYTES
-from imgproxy.api.read import refusal
-from imgproxy.api.text import FileName, Line, Metadata, MimeType, Name, Prose, Tags
+from imgproxy.api.validation import refusal
 from imgproxy.errors import BodyTooLarge, InvalidRequest
 from imgproxy.files.freeze import Facts
 from imgproxy.files.model import Visibility

@@ -20,9 +20,9 @@ from typing import Protocol
 
 from aiohttp import web
 
-from imgproxy.api.ranges import OutOfRange, Span, requested
 from imgproxy.errors import ImgproxyError, NotSigned
 from imgproxy.files.access import Access
+from imgproxy.http.ranges import OutOfRange, Span, requested
 from imgproxy.image.source import Key
 from imgproxy.storage import Head
 from imgproxy.storage.signed_url import SignedUrl

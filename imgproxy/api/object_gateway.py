@@ -17,12 +17,12 @@ from time import perf_counter
 from aiohttp import web
 
 from imgproxy.api import problems
-from imgproxy.api.cors import Cors
 from imgproxy.api.get_object import Files, get_object
 from imgproxy.api.problems import Told
 from imgproxy.api.put_object import DENIED, Refusal, Sink, check, put_object
-from imgproxy.clients import DIRECT, Clients
 from imgproxy.errors import ImgproxyError, NotSigned
+from imgproxy.http.client_address import DIRECT, Clients
+from imgproxy.http.cors import Cors
 from imgproxy.image.source import Key
 from imgproxy.storage.signed_url import PREFIX, UrlSigner
 from imgproxy.telemetry import AccessLog, Line, request_id

@@ -21,17 +21,17 @@ from aiohttp import hdrs, web
 
 from imgproxy.api import form, idempotency, problems
 from imgproxy.api.auth import Authenticator, Caller, require
-from imgproxy.api.cors import Cors
 from imgproxy.api.endpoints import FORM, JSON, MAX_BODY_BYTES, Bound, Call
 from imgproxy.api.fingerprint import Fingerprint
 from imgproxy.api.idempotency import Once, Repeatable
 from imgproxy.api.limits import read_body
-from imgproxy.api.read import read_json, read_query
 from imgproxy.api.reply import Reply, reply, written
-from imgproxy.clients import DIRECT, Clients
+from imgproxy.api.validation import read_json, read_query
 from imgproxy.errors import ImgproxyError, RateLimited, WrongCredential
 from imgproxy.files.principal import Kind
-from imgproxy.rates import Allowance, Rate, WrongCredentials
+from imgproxy.http.client_address import DIRECT, Clients
+from imgproxy.http.cors import Cors
+from imgproxy.http.rate_limits import Allowance, Rate, WrongCredentials
 from imgproxy.telemetry import AccessLog, Line, Metrics, request_id
 
 _log = logging.getLogger(__name__)

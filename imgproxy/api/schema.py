@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from imgproxy.api.text import (
+from imgproxy.api.field_types import (
     FileName,
     KeyText,
     Line,

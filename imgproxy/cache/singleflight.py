@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from imgproxy.clients import Waiters
+from imgproxy.waiters import Waiters
 
 Result = TypeVar("Result")
 

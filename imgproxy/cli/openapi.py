@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from imgproxy.api.groups import GROUPS
 from imgproxy.api.openapi import document
+from imgproxy.api.registry import GROUPS
 
 
 def run(_asked: argparse.Namespace) -> int:

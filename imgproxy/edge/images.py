@@ -14,15 +14,22 @@ from time import perf_counter
 from aiohttp import HttpVersion11, web
 
 from imgproxy.cache.tiers import Entry
-from imgproxy.clients import DIRECT, Clients
 from imgproxy.dialects import Grammar, ImageRequest
 from imgproxy.dialects.signature import Signer
-from imgproxy.edge import answer, problems
-from imgproxy.edge.answer import Freshness
+from imgproxy.edge import problems, response_headers
+from imgproxy.edge.client_concurrency import ClientConcurrency
 from imgproxy.edge.render import Hit, Prepared, Renderer
-from imgproxy.edge.share import Share
-from imgproxy.edge.warm import LONGEST, DateLine, Memory, Written, as_response, overridden
+from imgproxy.edge.response_cache import (
+    LONGEST,
+    DateLine,
+    PrebuiltResponse,
+    ResponseCache,
+    as_response,
+    overridden,
+)
+from imgproxy.edge.response_headers import Freshness
 from imgproxy.errors import AskerError, BadUrl, ImgproxyError, NotFound, NotSigned
+from imgproxy.http.client_address import DIRECT, Clients
 from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output, negotiate
 from imgproxy.image.options import Options
@@ -79,7 +86,7 @@ class Images:
         clock: Callable[[], float],
         purge: PurgeEndpoint | None = None,
         clients: Clients = DIRECT,
-        share: Share | None = None,
+        concurrency: ClientConcurrency | None = None,
         answered: ServedUrls | None = None,
     ) -> None:
         """`answered` is told of every target that is answered with an image, if a cache in front needs it."""
@@ -92,10 +99,10 @@ class Images:
         self._clock = clock
         self._purge = purge
         self._clients = clients
-        self._share = share or Share()
+        self._concurrency = concurrency or ClientConcurrency()
         self._answered = answered
         self._read = lru_cache(_TARGETS)(self._read_once)
-        self._warm = Memory()
+        self._responses = ResponseCache()
         self._date = DateLine()
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
@@ -121,11 +128,11 @@ class Images:
         self._tell(asked, response.status, sent)
         return response
 
-    def _at_hand(self, asked: _Asked) -> Written | None:
+    def _at_hand(self, asked: _Asked) -> PrebuiltResponse | None:
         """The answer to what was asked before and is in memory, if it may still be served."""
         http = asked.http
-        warm = self._warm.get(http.raw_path, http.headers.get("Accept"))
-        if warm is None or http.version != HttpVersion11 or not http.keep_alive:
+        cached = self._responses.get(http.raw_path, http.headers.get("Accept"))
+        if cached is None or http.version != HttpVersion11 or not http.keep_alive:
             return None
         if http.method != "GET" and http.method != "HEAD":
             return None
@@ -133,22 +140,22 @@ class Images:
         headers = http.headers
         if "If-None-Match" in headers or "If-Modified-Since" in headers:
             tags, since = headers.get("If-None-Match"), headers.get("If-Modified-Since")
-            if not answer.not_modified(warm.prepared, tags, since):
+            if not response_headers.not_modified(cached.prepared, tags, since):
                 return None
-            if not self._renderer.still_at_hand(warm.prepared):
+            if not self._renderer.still_at_hand(cached.prepared):
                 return None
             asked.cache = "hit"
-            self._note(warm.prepared, http)
-            return Written(304, warm.unchanged + common + b"\r\n", b"", send_body=False)
-        hit = self._renderer.at_hand(warm.prepared)
+            self._note(cached.prepared, http)
+            return PrebuiltResponse(304, cached.unchanged + common + b"\r\n", b"", send_body=False)
+        hit = self._renderer.at_hand(cached.prepared)
         if hit is None or hit.found.entry.damaged:  # what was written says nothing of an early end
             return None
         asked.cache = "hit"
-        self._note(warm.prepared, http)
+        self._note(cached.prepared, http)
         body = hit.found.entry.body
-        ok = overridden(warm.ok, self._hasty(warm.prepared)) if hit.old else warm.ok
+        ok = overridden(cached.ok, self._hasty(cached.prepared)) if hit.old else cached.ok
         head = b"%b%bContent-Length: %d\r\n\r\n" % (ok, common, len(body))
-        return Written(200, head, body, send_body=http.method == "GET")
+        return PrebuiltResponse(200, head, body, send_body=http.method == "GET")
 
     async def _answer(self, asked: _Asked) -> web.Response:
         http = asked.http
@@ -185,7 +192,7 @@ class Images:
             prepared = await self._renderer.prepare(request, output)
         self._note(prepared, http)
         headers = self._headers(prepared, "hit; detail=validator")
-        if answer.not_modified(prepared, tags, since):
+        if response_headers.not_modified(prepared, tags, since):
             asked.cache = "hit"
             return web.Response(status=304, headers=headers)
         if tags is not None or since is not None:
@@ -199,7 +206,7 @@ class Images:
             return self._earlier(asked, earlier)
         asked.cache = "miss"
         client = self._clients.name(http)
-        with self._share.taken(client):
+        with self._concurrency.slot(client):
             prepared, made = await self._renderer.make(prepared, client)
         how = "; collapsed" if made.collapsed else "; stored" if made.kept else ""
         if made.entry.damaged:
@@ -208,8 +215,8 @@ class Images:
 
     def _note(self, prepared: Prepared, http: web.BaseRequest) -> None:
         if self._answered is not None:
-            for permit in prepared.permits:
-                self._answered.note(permit.key, http.raw_path)
+            for grant in prepared.grants:
+                self._answered.note(grant.key, http.raw_path)
 
     def _hit(self, asked: _Asked, hit: Hit, headers: dict[str, str]) -> web.Response:
         asked.cache = "hit"
@@ -219,7 +226,7 @@ class Images:
         picture = _picture(found.entry, headers, prepared, f"hit; detail={found.tier}")
         accept = asked.http.headers.get("Accept")
         ok = {**picture.headers, "Cache-Status": "imgproxy; hit; detail=memory"}
-        self._warm.put(asked.http.raw_path, accept, prepared, ok=ok, unchanged=headers)
+        self._responses.put(asked.http.raw_path, accept, prepared, ok=ok, unchanged=headers)
         if old:
             picture.headers.update(self._hasty(prepared))
         return picture
@@ -238,18 +245,24 @@ class Images:
         """
         now = self._clock()
         seconds = max(int((entry.expires or 0) - now), 0)
-        seconds = min(seconds, answer.HASTY_SECONDS) if old else seconds
+        seconds = min(seconds, response_headers.HASTY_SECONDS) if old else seconds
         headers = self._headers(prepared, "")
-        headers |= answer.brief(prepared.request.transform.options, self._policy.freshness, now, seconds)
+        headers |= response_headers.brief(
+            prepared.request.transform.options, self._policy.freshness, now, seconds
+        )
         for name in ("ETag", "Last-Modified"):
             headers.pop(name, None)
         return _picture(entry, headers, prepared, f"{cache_status}; detail=damaged")
 
     def _headers(self, prepared: Prepared, cache_status: str) -> dict[str, str]:
-        return answer.headers(prepared, self._policy.freshness, now=self._clock(), cache_status=cache_status)
+        return response_headers.headers(
+            prepared, self._policy.freshness, now=self._clock(), cache_status=cache_status
+        )
 
     def _hasty(self, prepared: Prepared) -> dict[str, str]:
-        return answer.hasty(prepared.request.transform.options, self._policy.freshness, self._clock())
+        return response_headers.hasty(
+            prepared.request.transform.options, self._policy.freshness, self._clock()
+        )
 
     def _redirect(self, location: str) -> web.Response:
         """Redirect to the spelling that is answered with an image, on this host (RFC 9110 §15.4.9)."""
@@ -257,7 +270,9 @@ class Images:
         headers = {
             **problems.SAFE_HEADERS,
             "Location": location,
-            "Cache-Control": answer.cache_control(Options(), replace(freshness, stale=0), self._clock()),
+            "Cache-Control": response_headers.cache_control(
+                Options(), replace(freshness, stale=0), self._clock()
+            ),
             "X-Accel-Expires": str(freshness.shared_ttl),
         }
         return web.Response(status=308, headers=headers)
@@ -338,14 +353,17 @@ def _picture(entry: Entry, headers: dict[str, str], prepared: Prepared, cache_st
 
 def _unmade(headers: dict[str, str], prepared: Prepared) -> web.Response:
     """HEAD of a picture that is in no cache: making it only to count its bytes would cost a decode."""
-    mime = answer.likely_mime(prepared, _key(prepared))
+    mime = response_headers.likely_mime(prepared, _key(prepared))
     known = {} if mime is None else _body_headers(prepared, mime)
     return web.Response(headers={**headers, **known, "Cache-Status": "imgproxy; fwd=miss"})
 
 
 def _body_headers(prepared: Prepared, mime: str) -> dict[str, str]:
     options = prepared.request.transform.options
-    return {"Content-Type": mime, "Content-Disposition": answer.disposition(options, _key(prepared), mime)}
+    return {
+        "Content-Type": mime,
+        "Content-Disposition": response_headers.disposition(options, _key(prepared), mime),
+    }
 
 
 def _key(prepared: Prepared) -> Key | None:

@@ -22,9 +22,8 @@ from imgproxy.background_tasks import BackgroundTasks
 from imgproxy.cache.key import ResultKey, SourceVersion, result_key
 from imgproxy.cache.singleflight import Singleflight
 from imgproxy.cache.tiers import CacheHit, Entry, Tiers
-from imgproxy.clients import Waiters
 from imgproxy.dialects import ImageRequest
-from imgproxy.edge.admission import Admission, Permit
+from imgproxy.edge.source_access import SourceAccess, SourceGrant
 from imgproxy.edge.source_cache import SourceCache, SourceChanged, SourceRequest
 from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.pool import Result
@@ -36,6 +35,7 @@ from imgproxy.image.plan import Ceiling
 from imgproxy.image.source import Key, PlainColour
 from imgproxy.storage import OpenObject
 from imgproxy.telemetry import Metrics
+from imgproxy.waiters import Waiters
 
 _TRIES = 3  # an original that changes more often while it is read is not served
 
@@ -65,14 +65,14 @@ class Prepared:
 
     request: ImageRequest
     output: Output
-    permits: tuple[Permit, ...]
+    grants: tuple[SourceGrant, ...]
     """The original's, if it is no plain colour, then the overlays'."""
     key: ResultKey
 
     @property
     def old(self) -> bool:
         """Whether it goes by an old word of storage's, so that it should be asked for again soon."""
-        return any(permit.old for permit in self.permits)
+        return any(grant.old for grant in self.grants)
 
 
 class Hit(NamedTuple):
@@ -101,7 +101,7 @@ class Renderer:
     def __init__(
         self,
         *,
-        admission: Admission,
+        source_access: SourceAccess,
         sources: SourceCache,
         tiers: Tiers,
         engine: Engine,
@@ -111,7 +111,7 @@ class Renderer:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`clock` tells seconds since 1970."""
-        self._admission = admission
+        self._source_access = source_access
         self._sources = sources
         self._tiers = tiers
         self._engine = engine
@@ -130,8 +130,8 @@ class Renderer:
         `old` says that an old word of storage's will do.
         """
         keys = request.keys if not isinstance(request.source, str) else (request.source, *request.keys)
-        permits = tuple([await self._admission.admit(key, old=old) for key in keys])
-        return self._named(request, output, permits)
+        grants = tuple([await self._source_access.authorize(key, old=old) for key in keys])
+        return self._named(request, output, grants)
 
     async def look(self, request: ImageRequest, output: Output) -> tuple[Prepared, Hit | None]:
         """What is asked for, and the answer if a cache has it: by an old word of storage's, else by a new."""
@@ -145,7 +145,7 @@ class Renderer:
 
     async def cached(self, prepared: Prepared) -> Hit | None:
         """The answer, if a cache has it and nothing has changed while it was looked for."""
-        found = await self._tiers.get(prepared.key, prepared.permits[0].key if prepared.permits else "")
+        found = await self._tiers.get(prepared.key, prepared.grants[0].key if prepared.grants else "")
         if found is None or not await self._still_permitted(prepared, old=True):
             return None
         return Hit(prepared, found, prepared.old)
@@ -155,9 +155,9 @@ class Renderer:
 
         None also if a new one cannot be made for its original's sake: then that is the answer.
         """
-        for permits in self._admission.before(prepared.permits):
-            before = self._named(prepared.request, prepared.output, permits)
-            found = await self._tiers.get(before.key, permits[0].key)
+        for grants in self._source_access.before(prepared.grants):
+            before = self._named(prepared.request, prepared.output, grants)
+            found = await self._tiers.get(before.key, grants[0].key)
             if found is not None:
                 break
         else:
@@ -168,25 +168,25 @@ class Renderer:
         return Hit(before, found, old=True)
 
     def at_hand(self, prepared: Prepared) -> Hit | None:
-        """The answer, if memory has it and every permit still holds as far as memory knows."""
+        """The answer, if memory has it and every grant still holds as far as memory knows."""
         old = False
-        for permit in prepared.permits:
-            held = self._admission.at_hand(permit.key)
-            if held is None or (held is not permit and held != permit):
+        for grant in prepared.grants:
+            held = self._source_access.at_hand(grant.key)
+            if held is None or (held is not grant and held != grant):
                 return None
             old = old or held.old
         found = self._tiers.at_hand(prepared.key)
         return None if found is None else Hit(prepared, found, old)
 
     def still_at_hand(self, prepared: Prepared) -> bool:
-        """Whether every permit still holds as far as memory knows, and none by an old word."""
-        held = [self._admission.at_hand(permit.key) for permit in prepared.permits]
-        return held == list(prepared.permits) and not any(permit.old for permit in held if permit)
+        """Whether every grant still holds as far as memory knows, and none by an old word."""
+        held = [self._source_access.at_hand(grant.key) for grant in prepared.grants]
+        return held == list(prepared.grants) and not any(grant.old for grant in held if grant)
 
     async def make(self, prepared: Prepared, client: str | None = None) -> tuple[Prepared, Made]:
         """The answer, made now or with somebody else's request, in the turn of a client or the background.
 
-        An object that changed since it was permitted is prepared anew, so the key returned is the key of
+        An object that changed since it was granted is prepared anew, so the key returned is the key of
         the bytes returned.
         """
         waiters = Waiters() if client is None else Waiters(client)
@@ -196,8 +196,8 @@ class Renderer:
                     _flight(prepared), partial(self._find_or_make, prepared, waiters), waiters
                 )
             except SourceChanged:
-                for permit in prepared.permits:
-                    self._admission.forget(permit.key)
+                for grant in prepared.grants:
+                    self._source_access.forget(grant.key)
             else:
                 if await self._still_permitted(prepared):
                     return prepared, Made(entry, joined or found, self._tiers.fits(entry))
@@ -207,11 +207,11 @@ class Renderer:
     async def purge(self, key: Key, number: int | None = None) -> None:
         """Drop an original and all that was made of it; when this returns, nothing of it is served again.
 
-        What is under way is made anew from storage before it is answered, for its permit is void. What was
+        What is under way is made anew from storage before it is answered, for its grant is void. What was
         being kept meanwhile is waited for, and dropped too.
         """
-        place = self._admission.place(key)
-        self._admission.purge(key, number)
+        place = self._source_access.place(key)
+        self._source_access.purge(key, number)
         await self._drop(key, place)
 
     def review(self, key: Key) -> None:
@@ -224,15 +224,15 @@ class Renderer:
     async def close(self) -> None:
         """Wait for what is being kept; give up what nobody waits for."""
         await self._tasks.close()
-        await self._admission.close()
+        await self._source_access.close()
         await asyncio.gather(*self._puts, return_exceptions=True)
         self._sources.close()
 
     async def _review(self, key: Key) -> None:
         try:
-            await self._admission.admit(key, old=True)
+            await self._source_access.authorize(key, old=True)
         except NotFound:
-            await self._drop(key, self._admission.place(key))
+            await self._drop(key, self._source_access.place(key))
 
     async def _drop(self, key: Key, place: Key) -> None:
         """Forget an original and what was made of it, and what is being kept of it now."""
@@ -242,15 +242,15 @@ class Renderer:
             await asyncio.gather(*self._puts, return_exceptions=True)
             await self._tiers.drop(key)
 
-    def _named(self, request: ImageRequest, output: Output, permits: tuple[Permit, ...]) -> Prepared:
+    def _named(self, request: ImageRequest, output: Output, grants: tuple[SourceGrant, ...]) -> Prepared:
         key = result_key(
-            [SourceVersion(permit.key, f"{permit.generation}:{permit.version}") for permit in permits],
-            transform=f"{request.params.image if not permits else ''};{request.transform.canonical()}",
+            [SourceVersion(grant.key, f"{grant.generation}:{grant.version}") for grant in grants],
+            transform=f"{request.params.image if not grants else ''};{request.transform.canonical()}",
             output=output.canonical(),
             answer=request.answer,
             encoder=self._recipe.encoder,
         )
-        return Prepared(request, output, permits, key)
+        return Prepared(request, output, grants, key)
 
     def _refused(self, prepared: Prepared) -> bool:
         """Whether it is known that the bytes of the original are at fault."""
@@ -290,9 +290,9 @@ class Renderer:
 
     async def _fetch_and_run(self, prepared: Prepared, waiters: Waiters) -> Result:
         begun = perf_counter()
-        wanted = [SourceRequest(permit.place, permit.version, permit.size) for permit in prepared.permits]
+        wanted = [SourceRequest(grant.place, grant.version, grant.size) for grant in prepared.grants]
         async with self._sources.borrow(wanted, waiters) as borrowed:
-            _require_versions(prepared.permits, borrowed)
+            _require_versions(prepared.grants, borrowed)
             self._metrics.fetched(perf_counter() - begun, sum(each.head.size for each in borrowed))
             descriptors = [each.descriptor for each in borrowed]
             plain = prepared.request.source if isinstance(prepared.request.source, PlainColour) else None
@@ -324,8 +324,8 @@ class Renderer:
 
     async def _still_permitted(self, prepared: Prepared, *, old: bool = False) -> bool:
         """Whether nothing has changed since; raise `NotFound` for what is not public any more."""
-        permits = tuple([await self._admission.admit(each.key, old=old) for each in prepared.permits])
-        return permits == prepared.permits and not any(map(self._admission.voided, permits))
+        grants = tuple([await self._source_access.authorize(each.key, old=old) for each in prepared.grants])
+        return grants == prepared.grants and not any(map(self._source_access.voided, grants))
 
     def _keep(self, prepared: Prepared, entry: Entry) -> None:
         """Put into the caches what may still be served, without making anybody wait for it."""
@@ -348,29 +348,29 @@ class Renderer:
 
 
 def _flight(prepared: Prepared) -> Hashable:
-    """Name a flight by its permits as well as its key, because a purge voids permits and keeps keys."""
-    return prepared.key, prepared.permits
+    """Name a flight by its grants as well as its key, because a purge voids grants and keeps keys."""
+    return prepared.key, prepared.grants
 
 
 def _blamed(prepared: Prepared) -> str:
     """What a failure is remembered of, until a purge: which of several originals is at fault is not known."""
-    alone = prepared.permits[0] if len(prepared.permits) == 1 else None
+    alone = prepared.grants[0] if len(prepared.grants) == 1 else None
     return f"{alone.key}@{alone.version}@{alone.purges}" if alone else _name(prepared)
 
 
 def _name(prepared: Prepared) -> str:
     """What a job is called in every process: its picture, and after which purges it was begun."""
-    return f"{prepared.key}@{'.'.join(str(permit.purges) for permit in prepared.permits)}"
+    return f"{prepared.key}@{'.'.join(str(grant.purges) for grant in prepared.grants)}"
 
 
-def _require_versions(permits: Sequence[Permit], borrowed: Sequence[OpenObject]) -> None:
-    for permit, original in zip(permits, borrowed, strict=True):
-        if permit.version != original.head.version:
+def _require_versions(grants: Sequence[SourceGrant], borrowed: Sequence[OpenObject]) -> None:
+    for grant, original in zip(grants, borrowed, strict=True):
+        if grant.version != original.head.version:
             raise SourceChanged
 
 
 def _entry(prepared: Prepared, result: Result, expires: float | None) -> Entry:
-    sources = tuple(permit.key for permit in prepared.permits)
+    sources = tuple(grant.key for grant in prepared.grants)
     if prepared.request.answer == "meta":
         body = json.dumps(result.rendered.info).encode()
         return Entry(body, "application/json", None, sources, expires)

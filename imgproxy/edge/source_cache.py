@@ -20,11 +20,11 @@ from typing import NamedTuple, Protocol
 
 from cachetools import LRUCache
 
-from imgproxy.clients import Waiters
 from imgproxy.engine.fair_queue import FairQueue
 from imgproxy.errors import Overloaded, SourceTooLarge
 from imgproxy.image.source import Key
 from imgproxy.storage import OpenObject
+from imgproxy.waiters import Waiters
 
 _DESCRIPTORS = 256
 _PATIENCE = 10.0  # seconds: a few images are made meanwhile, and a client is still there

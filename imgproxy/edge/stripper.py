@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imgproxy.edge.inspector import Engine, turn_of
+from imgproxy.edge.probe import Engine, turn_of
 from imgproxy.edge.source_cache import SourceCache, SourceRequest
 from imgproxy.engine.worker_protocol import Encoding, Job
 from imgproxy.image.formats import STRIPPED, TRAITS

@@ -24,13 +24,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
-from imgproxy.clients import Waiters
 from imgproxy.engine import sandbox
 from imgproxy.engine.fair_queue import FairQueue
 from imgproxy.engine.worker_process import COMMAND, Answer, Ended, Reason, WorkerProcess
 from imgproxy.engine.worker_protocol import MESSAGE_BYTES, Job, Ready, Rendered, dump_job
 from imgproxy.engine.worker_supervisor import WorkerSupervisor
 from imgproxy.errors import DeadlinePassed, EngineFailed, ImgproxyError, Overloaded, TransformFailed
+from imgproxy.waiters import Waiters
 
 _TRIES = 3
 """For a job whose worker died before it took the job."""

@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from imgproxy.clients import DIRECT, Clients
 from imgproxy.errors import NotSigned
+from imgproxy.http.client_address import DIRECT, Clients
+from imgproxy.http.rate_limits import WrongCredentials
 from imgproxy.image.source import Key, decode_name, parse_key
-from imgproxy.rates import WrongCredentials
 
 
 class PurgeEndpoint:

@@ -17,10 +17,9 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from imgproxy.api import files as api_files
 from imgproxy.api.admin import ADMIN
-from imgproxy.api.aliases import ALIASES, Entities
 from imgproxy.api.auth import Authenticator
 from imgproxy.api.companion import COMPANION
-from imgproxy.api.cors import Cors
+from imgproxy.api.entity_uploads import ENTITY_UPLOADS, Entities
 from imgproxy.api.get_object import Files
 from imgproxy.api.idempotency import Once
 from imgproxy.api.keys import Keys
@@ -35,7 +34,8 @@ from imgproxy.files.access import DatabaseAccess
 from imgproxy.files.database import open_database
 from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.reading import Reading
-from imgproxy.rates import Rate
+from imgproxy.http.cors import Cors
+from imgproxy.http.rate_limits import Rate
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.telemetry import AccessLog, Metrics
 from tests.api import shell
@@ -145,7 +145,7 @@ async def counter(_record_template: Path, tmp_path: Path) -> AsyncIterator[Count
     entities = Entities(desk.uploads, Reading(**own, clock=desk.clock, ttl=TTL))
     shelf = api_files.Shelf(Reading(**own, clock=desk.clock, ttl=3600), keeping.changes)
     bound = [*UPLOADS.bind(intake), *MULTIPART.bind(parts)]
-    bound += [*COMPANION.bind(parts), *ALIASES.bind(entities)]
+    bound += [*COMPANION.bind(parts), *ENTITY_UPLOADS.bind(entities)]
     bound += [*api_files.FILES.bind(shelf), *SHARES.bind(shelf), *ADMIN.bind(keeping.promised)]
     application.router.add_routes(door.routes(bound))
     application.router.add_routes(gateway.routes())

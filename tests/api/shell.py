@@ -15,7 +15,6 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
 from imgproxy.api.auth import Authenticator
-from imgproxy.api.cors import Cors
 from imgproxy.api.endpoints import FORM, Answer, Call, Endpoint, Group
 from imgproxy.api.idempotency import Once
 from imgproxy.api.keys import Keys, sha256_of
@@ -23,11 +22,12 @@ from imgproxy.api.routes import Door
 from imgproxy.api.schema import Body, Query
 from imgproxy.api.seal import Seal
 from imgproxy.api.token import Tokens, Trust
-from imgproxy.clients import DIRECT, Clients
 from imgproxy.errors import Changed, ImgproxyError, StorageFailed
 from imgproxy.files.model import ApiKey, Remembered, TenantId
 from imgproxy.files.principal import Kind
-from imgproxy.rates import Rate
+from imgproxy.http.client_address import DIRECT, Clients
+from imgproxy.http.cors import Cors
+from imgproxy.http.rate_limits import Rate
 from imgproxy.telemetry import AccessLog, Metrics
 
 NOW = 1_800_000_000

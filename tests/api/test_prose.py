@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from imgproxy.api.groups import GROUPS
 from imgproxy.api.idempotency import _LONGEST, KEPT_MS
 from imgproxy.api.prose import HEADERS, INTRODUCTION, PARAMETERS, SECURITY, SECURITY_SCHEMES
+from imgproxy.api.registry import GROUPS
 from imgproxy.files.principal import Kind
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 
-from imgproxy.clients import Clients
 from imgproxy.errors import BrokenImage, StorageFailed
+from imgproxy.http.client_address import Clients
 from tests.api.shell import ANYBODY, SERVICE, Shell, running, user
 
 

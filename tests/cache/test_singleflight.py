@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from imgproxy.cache.singleflight import Singleflight
-from imgproxy.clients import Waiters
+from imgproxy.waiters import Waiters
 
 
 class Work:

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from imgproxy.api.groups import GROUPS
 from imgproxy.api.openapi import document
+from imgproxy.api.registry import GROUPS
 from imgproxy.cli import main
 
 

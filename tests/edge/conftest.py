@@ -17,14 +17,13 @@ from yarl import URL
 
 from imgproxy.cache.memory import MemoryTier
 from imgproxy.cache.tiers import Tiers
-from imgproxy.clients import Clients, Waiters
 from imgproxy.dialects import Grammar
 from imgproxy.dialects.signature import Signer
-from imgproxy.edge.admission import Admission
-from imgproxy.edge.answer import Freshness
+from imgproxy.edge.client_concurrency import ClientConcurrency
 from imgproxy.edge.images import Images, Policy
 from imgproxy.edge.render import Recipe, Renderer
-from imgproxy.edge.share import Share
+from imgproxy.edge.response_headers import Freshness
+from imgproxy.edge.source_access import SourceAccess
 from imgproxy.edge.source_cache import SourceCache
 from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.pool import Result
@@ -32,12 +31,14 @@ from imgproxy.engine.worker_protocol import Encoding, Job, Rendered
 from imgproxy.errors import ImgproxyError
 from imgproxy.files.access import MemoryAccess
 from imgproxy.files.model import Visibility
+from imgproxy.http.client_address import Clients
 from imgproxy.image.formats import Format
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.source import Key, parse_key
 from imgproxy.purge.endpoint import PurgeEndpoint
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.telemetry import AccessLog, Metrics
+from imgproxy.waiters import Waiters
 
 START = 1_800_000_000.0
 """The instant at which every test begins."""
@@ -90,7 +91,7 @@ class Edge:
     metrics: Metrics
     log: io.StringIO
     access_log: AccessLog
-    admission: Admission
+    source_access: SourceAccess
 
     async def get(self, target: str, *, method: str = "GET", **headers: str) -> ClientResponse:
         """Ask for a raw target; keyword arguments are headers, with `_` for `-`."""
@@ -128,7 +129,7 @@ class Choices:
     purge_secret: str = ""
     stale: float = 0
     memory: int = 1_000_000
-    share: int = 0
+    concurrency: int = 0
     damaged: float | None = 300
     proxies: tuple[str, ...] = ()
 
@@ -145,7 +146,7 @@ async def make_edge(aiohttp_client: Any) -> MakeEdge:
         storage, access = choices.storage or MemoryStorage(), MemoryAccess()
         engine, clock, metrics, log = CountingEngine(), Clock(), Metrics(), io.StringIO()
         access_log = AccessLog(log)
-        admission = Admission(
+        source_access = SourceAccess(
             access,
             storage,
             unregistered=choices.unregistered,
@@ -154,7 +155,7 @@ async def make_edge(aiohttp_client: Any) -> MakeEdge:
             stale=choices.stale,
         )
         renderer = Renderer(
-            admission=admission,
+            source_access=source_access,
             sources=SourceCache(storage, limit=100_000, keep=1_000_000),
             tiers=Tiers([MemoryTier(choices.memory)], clock=clock),
             engine=engine,
@@ -175,13 +176,13 @@ async def make_edge(aiohttp_client: Any) -> MakeEdge:
             if choices.purge_secret
             else None,
             clients=Clients([ip_network(each) for each in choices.proxies]),
-            share=Share(choices.share),
+            concurrency=ClientConcurrency(choices.concurrency),
         )
         application = web.Application()
         application.router.add_route("*", "/{target:(?s:.*)}", images.handle)
         application.on_cleanup.append(lambda _: renderer.close())
         client = await aiohttp_client(application)
-        return Edge(client, storage, access, engine, clock, metrics, log, access_log, admission)
+        return Edge(client, storage, access, engine, clock, metrics, log, access_log, source_access)
 
     return make
 

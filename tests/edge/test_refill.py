@@ -11,10 +11,9 @@ import pytest
 
 from imgproxy.cache.memory import MemoryTier
 from imgproxy.cache.tiers import Tiers
-from imgproxy.clients import Waiters
 from imgproxy.dialects import Grammar
-from imgproxy.edge.admission import Admission
 from imgproxy.edge.render import Recipe, Renderer
+from imgproxy.edge.source_access import SourceAccess
 from imgproxy.edge.source_cache import SourceCache
 from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.pool import Result
@@ -32,6 +31,7 @@ from imgproxy.image.source import Key
 from imgproxy.storage import OpenObject
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.telemetry import Metrics
+from imgproxy.waiters import Waiters
 from tests.edge.conftest import CountingEngine
 from tests.files.samples import file
 
@@ -94,9 +94,11 @@ class Scene:
         self.gate, self.access, self.database = Gate(), access, database
         self.storage, self.engine, self.tier = HeldStorage(), HeldEngine(), HeldTier(1_000_000)
         self.storage.gate = self.engine.gate = self.tier.gate = self.gate
-        admission = Admission(access, self.storage, unregistered=True, ttl=60, timer=lambda: 0.0, stale=3600)
+        source_access = SourceAccess(
+            access, self.storage, unregistered=True, ttl=60, timer=lambda: 0.0, stale=3600
+        )
         self.renderer = Renderer(
-            admission=admission,
+            source_access=source_access,
             sources=SourceCache(self.storage, limit=100_000),
             tiers=Tiers([self.tier]),
             engine=self.engine,

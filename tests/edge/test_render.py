@@ -11,8 +11,8 @@ from imgproxy.cache.key import ResultKey
 from imgproxy.cache.memory import MemoryTier
 from imgproxy.cache.tiers import Entry, Tiers
 from imgproxy.dialects import Grammar
-from imgproxy.edge.admission import Admission
 from imgproxy.edge.render import Prepared, Recipe, Renderer
+from imgproxy.edge.source_access import SourceAccess
 from imgproxy.edge.source_cache import SourceCache
 from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.worker_protocol import Encoding
@@ -100,11 +100,11 @@ class Kitchen:
     ) -> None:
         self.storage, self.access = storage or MemoryStorage(), MemoryAccess()
         self.engine = CountingEngine()
-        self.admission = Admission(
+        self.source_access = SourceAccess(
             self.access, self.storage, unregistered=True, ttl=60, timer=clock or Clock(), stale=3600
         )
         self.renderer = Renderer(
-            admission=self.admission,
+            source_access=self.source_access,
             sources=SourceCache(self.storage, limit=100_000),
             tiers=Tiers([tier or MemoryTier(1_000_000)]),
             engine=self.engine,
@@ -171,8 +171,8 @@ async def test_every_object_is_permitted_the_original_first_and_a_plain_colour_i
     kitchen: Kitchen,
 ) -> None:
     marked = await kitchen.prepare(MARKED)
-    assert [permit.key for permit in marked.permits] == [PHOTO, LOGO]
-    assert (await kitchen.prepare("/1x1/color:red")).permits == ()
+    assert [grant.key for grant in marked.grants] == [PHOTO, LOGO]
+    assert (await kitchen.prepare("/1x1/color:red")).grants == ()
     kitchen.register(LOGO, Visibility.PRIVATE, version="v1")
     with pytest.raises(NotFound):
         await kitchen.prepare(MARKED)
@@ -197,7 +197,7 @@ async def test_a_purge_of_one_while_another_is_asked_for_is_not_missed() -> None
     prepared = await kitchen.prepare(MARKED)
     assert await kitchen.is_kept(prepared)
     storage.held = LOGO
-    kitchen.admission.forget(LOGO)
+    kitchen.source_access.forget(LOGO)
     looking = asyncio.create_task(kitchen.renderer.cached(prepared))
     await storage.reached.wait()
     await kitchen.renderer.purge(PHOTO)
@@ -212,7 +212,7 @@ async def test_a_purge_while_the_version_before_is_looked_for_is_not_missed(purg
     await kitchen.store(PHOTO, b"photo")
     await kitchen.body("/1x1/photo.jpg")
     await kitchen.store(PHOTO, b"replaced")
-    kitchen.admission.forget(PHOTO)
+    kitchen.source_access.forget(PHOTO)
     prepared = await kitchen.prepare("/1x1/photo.jpg")
     tier.go_on.clear()
     looking = asyncio.create_task(kitchen.renderer.earlier(prepared))
@@ -229,7 +229,7 @@ async def test_any_of_several_objects_may_have_changed(kitchen: Kitchen, changed
     before = await kitchen.prepare(MARKED)
     await kitchen.store(changed, b"replaced")
     after, _ = await kitchen.renderer.make(before)
-    assert [old == new for old, new in zip(before.permits, after.permits, strict=True)] == [
+    assert [old == new for old, new in zip(before.grants, after.grants, strict=True)] == [
         changed != PHOTO,
         changed != LOGO,
     ]
@@ -256,7 +256,7 @@ async def test_a_result_of_an_older_generation_is_neither_kept_nor_answered(kitc
     kitchen.register(PHOTO, version=version)
     kitchen.engine.hold.set()
     after, _ = await making
-    assert (before.permits[0].generation, after.permits[0].generation) == (1, 2)
+    assert (before.grants[0].generation, after.grants[0].generation) == (1, 2)
     assert (await kitchen.is_kept(before), await kitchen.is_kept(after)) == (False, True)
     assert len(kitchen.engine.jobs) == 2
 
@@ -268,7 +268,7 @@ async def test_memory_answers_at_once_until_a_permit_has_changed(kitchen: Kitche
     await kitchen.body("/300x200/photo.jpg")
     assert await kitchen.is_kept(prepared)
     assert kitchen.renderer.at_hand(prepared) is not None
-    kitchen.register(PHOTO, version=prepared.permits[0].version)
+    kitchen.register(PHOTO, version=prepared.grants[0].version)
     assert kitchen.renderer.at_hand(prepared) is None
 
 
@@ -353,7 +353,7 @@ async def test_make_while_a_result_is_still_being_put_decodes_nothing() -> None:
     for _ in range(2):
         assert await kitchen.body("/1x1/photo.jpg") == b"photo at 1"
     assert len(kitchen.engine.jobs) == 1
-    kitchen.admission.purge(PHOTO)
+    kitchen.source_access.purge(PHOTO)
     await kitchen.body("/1x1/photo.jpg")
     assert len(kitchen.engine.jobs) == 2  # a purge voids what is being put
     tier.go_on.set()

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from imgproxy.clients import Waiters
 from imgproxy.edge.source_cache import SourceCache, SourceChanged, SourceRequest
 from imgproxy.errors import NotFound, Overloaded, SourceTooLarge
 from imgproxy.image.source import parse_key
 from imgproxy.storage.memory import MemoryStorage
+from imgproxy.waiters import Waiters
 from tests.storage.broken import HeldStorage
 
 KEY = parse_key("photo.jpg")

@@ -76,7 +76,7 @@ async def overwritten(edge: Edge) -> None:
 async def until_told(edge: Edge) -> None:
     """Until what storage was asked behind the answers is known."""
     async with asyncio.timeout(10):
-        while (held := edge.admission.at_hand(KEY)) is not None and held.old:
+        while (held := edge.source_access.at_hand(KEY)) is not None and held.old:
             await edge.get("/", method="POST")
 
 
@@ -302,7 +302,7 @@ async def test_a_picture_of_several_stands_in_with_the_one_that_was_before(edge:
     await edge.get(marked)
     for key in (logo, KEY):
         await put(edge, b"new", key)
-        edge.admission.forget(key)
+        edge.source_access.forget(key)
         before = await edge.get(marked)
         assert (before.headers["Cache-Status"], freshness(before)) == ("imgproxy; hit; detail=stale", BRIEF)
         async with asyncio.timeout(10):

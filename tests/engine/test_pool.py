@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from imgproxy import errors
-from imgproxy.clients import Waiters
 from imgproxy.engine import pipeline, sandbox, vips, worker_process
 from imgproxy.engine.pool import Pool, Result
 from imgproxy.engine.worker_protocol import Job
 from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output
+from imgproxy.waiters import Waiters
 from tests.engine import stand_in
 from tests.engine.jobs import JOB, original
 

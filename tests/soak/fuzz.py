@@ -25,11 +25,11 @@ with atheris.instrument_imports(include=["imgproxy", "jwt", "aiohttp.multipart"]
     from aiohttp.test_utils import make_mocked_request
 
     from imgproxy.api import form
-    from imgproxy.api.ranges import OutOfRange, requested
     from imgproxy.api.token import Tokens, Trust
     from imgproxy.dialects import Grammar
     from imgproxy.errors import AskerError, AuthenticationRequired, BodyTooLarge, FilesError, InvalidRequest
     from imgproxy.files.cursor import Sort, decode, encode
+    from imgproxy.http.ranges import OutOfRange, requested
     from imgproxy.image.formats import Format
     from imgproxy.image.negotiate import negotiate
 

@@ -13,11 +13,11 @@ from aiohttp import ClientResponse, ClientSession, web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from imgproxy.api.cors import Cors
 from imgproxy.api.get_object import Files, Source
 from imgproxy.api.object_gateway import ObjectGateway
 from imgproxy.api.put_object import Sink
 from imgproxy.files.access import Access, MemoryAccess
+from imgproxy.http.cors import Cors
 from imgproxy.storage.signed_url import UrlSigner
 from imgproxy.telemetry import AccessLog
 from tests.storage.contract import Browser, browsing

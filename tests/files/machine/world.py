@@ -19,16 +19,15 @@ from aiohttp import ClientSession, DummyCookieJar, web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from imgproxy.api.cors import Cors
 from imgproxy.api.get_object import Files
 from imgproxy.api.object_gateway import ObjectGateway
 from imgproxy.cache.memory import MemoryTier
 from imgproxy.cache.tiers import Tiers
 from imgproxy.dialects import Grammar
-from imgproxy.edge.admission import Admission
-from imgproxy.edge.answer import Freshness
 from imgproxy.edge.images import Images, Policy
 from imgproxy.edge.render import Recipe, Renderer
+from imgproxy.edge.response_headers import Freshness
+from imgproxy.edge.source_access import SourceAccess
 from imgproxy.edge.source_cache import SourceCache
 from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.worker_protocol import Encoding
@@ -50,6 +49,7 @@ from imgproxy.files.stream import Streams
 from imgproxy.files.sweep import Findings, Sweep
 from imgproxy.files.terms import Terms
 from imgproxy.files.uploads import Uploads
+from imgproxy.http.cors import Cors
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.source import Key
 from imgproxy.storage import Storage
@@ -201,7 +201,7 @@ class World:
 
     def _renderer(self) -> Renderer:
         return Renderer(
-            admission=Admission(
+            source_access=SourceAccess(
                 self.access, self.storage, unregistered=True, ttl=60, timer=self.clock.seconds, stale=0
             ),
             sources=SourceCache(self.storage, limit=_LARGEST, keep=_LARGEST),

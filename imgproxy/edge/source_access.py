@@ -47,8 +47,8 @@ class HeadStorage(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Permit:
-    """Leave to serve one object, in one version; equal permits mean that nothing has changed."""
+class SourceGrant:
+    """Leave to serve one object, in one version; equal grants mean that nothing has changed."""
 
     key: Key
     version: str
@@ -75,7 +75,7 @@ def _absent() -> NotFound:
     return NotFound("there is no such public image")
 
 
-class Admission:
+class SourceAccess:
     """The authority on keys for one process."""
 
     def __init__(
@@ -95,17 +95,17 @@ class Admission:
         self._access = access
         self._storage = storage
         self._unregistered = unregistered
-        self._known: TTLCache[Key, Permit] = TTLCache(_ENTRIES, ttl, timer)
+        self._known: TTLCache[Key, SourceGrant] = TTLCache(_ENTRIES, ttl, timer)
         self._absent: TTLCache[Key, bool] = TTLCache(_ENTRIES, min(ttl, _ABSENT_SECONDS), timer)
-        self._last: TTLCache[Key, Permit] = TTLCache(_ENTRIES, stale, timer)
-        self._before: TTLCache[Key, Permit] = TTLCache(_OVERWRITTEN, stale, timer)
+        self._last: TTLCache[Key, SourceGrant] = TTLCache(_ENTRIES, stale, timer)
+        self._before: TTLCache[Key, SourceGrant] = TTLCache(_OVERWRITTEN, stale, timer)
         self._lenient = ttl > 0
         self._tasks = BackgroundTasks()
-        self._flights: Singleflight[Permit] = Singleflight()
-        self._granted: Recent[Key, tuple[Record, Permit]] = Recent(_ENTRIES)
+        self._flights: Singleflight[SourceGrant] = Singleflight()
+        self._granted: Recent[Key, tuple[Record, SourceGrant]] = Recent(_ENTRIES)
         self._purges: LRUCache[Key, int] = LRUCache(_ENTRIES)
 
-    async def admit(self, key: Key, *, old: bool = False) -> Permit:
+    async def authorize(self, key: Key, *, old: bool = False) -> SourceGrant:
         """Leave to serve a key now; raise `NotFound`, or a `SourceError` or `Unavailable` if nobody can tell.
 
         `old` says that leave by an old word will do, so that nobody has to wait for storage.
@@ -115,26 +115,26 @@ class Admission:
             self._forget_storage(key)  # nothing of it is believed again, should the record go
             if not record.public:
                 raise _absent()
-            return self._permit(record)
+            return self._grant(record)
         if not self._unregistered or key.startswith(OWN_PREFIXES) or key in self._absent:
             raise _absent()
         known = self._known.get(key) or (self._old(key) if old else None)
         return known if known is not None else await self._join(key, self._purges.get(key, 0))
 
-    def at_hand(self, key: Key) -> Permit | None:
-        """Leave to serve a key now as far as memory knows, if old; None means that `admit` must be asked."""
+    def at_hand(self, key: Key) -> SourceGrant | None:
+        """Return the grant that memory knows, perhaps an old one; None if `authorize` must be awaited."""
         word = self._access.at_hand(key)
         if word is UNREGISTERED:
             return (self._known.get(key) or self._old(key)) if self._unregistered else None
-        return self._permit(word) if word is not None and word.public else None
+        return self._grant(word) if word is not None and word.public else None
 
     def place(self, key: Key) -> Key:
-        """Where the bytes of a key lay when it was last permitted."""
+        """Where the bytes of a key lay when it was last granted."""
         granted = self._granted.get(key)
         return granted[1].place if granted is not None else key
 
     def purge(self, key: Key, number: int | None = None) -> None:
-        """Void every permit for a key that was given until now, and ask storage anew.
+        """Void every grant for a key that was given until now, and ask storage anew.
 
         `number` is the purge's where several processes purge alike: larger than all before, of whatever key.
         """
@@ -143,11 +143,11 @@ class Admission:
         self._granted.pop(key)
         self._forget_storage(key)
 
-    def _permit(self, record: Record) -> Permit:
+    def _grant(self, record: Record) -> SourceGrant:
         granted = self._granted.get(record.key)
         if granted is not None and granted[0] is record:
             return granted[1]
-        permit = Permit(
+        grant = SourceGrant(
             key=record.key,
             version=record.version,
             generation=record.generation,
@@ -157,8 +157,8 @@ class Admission:
             object_key=record.object_key,
             size=record.size,
         )
-        self._granted.put(record.key, (record, permit))
-        return permit
+        self._granted.put(record.key, (record, grant))
+        return grant
 
     def forget(self, key: Key) -> None:
         """Ask storage anew for the next request: the object is known to have changed."""
@@ -167,36 +167,36 @@ class Admission:
         if last is not None:
             self._before[key] = last
 
-    def before(self, permits: Sequence[Permit]) -> list[tuple[Permit, ...]]:
+    def before(self, grants: Sequence[SourceGrant]) -> list[tuple[SourceGrant, ...]]:
         """What stood in the place of these: where one has changed, it by itself, then all together.
 
         A version before counts if it was only the bytes that changed, and not longer ago than `stale`.
         """
-        changed = {permit: before for permit in permits if (before := self._version_before(permit))}
-        steps = [{permit: before} for permit, before in changed.items()]
+        changed = {grant: before for grant in grants if (before := self._version_before(grant))}
+        steps = [{grant: before} for grant, before in changed.items()]
         if len(changed) > 1:
             steps.append(changed)
-        return [tuple([step.get(permit, permit) for permit in permits]) for step in steps]
+        return [tuple([step.get(grant, grant) for grant in grants]) for step in steps]
 
-    def voided(self, permit: Permit) -> bool:
+    def voided(self, grant: SourceGrant) -> bool:
         """Whether its key was purged since it was given."""
-        return self._purges.get(permit.key, 0) != permit.purges
+        return self._purges.get(grant.key, 0) != grant.purges
 
     async def close(self) -> None:
         """Ask no more."""
         await self._tasks.close()
 
-    def _version_before(self, permit: Permit) -> Permit | None:
-        before = self._before.get(permit.key)
-        if before is None or (before.generation, before.purges) != (permit.generation, permit.purges):
+    def _version_before(self, grant: SourceGrant) -> SourceGrant | None:
+        before = self._before.get(grant.key)
+        if before is None or (before.generation, before.purges) != (grant.generation, grant.purges):
             return None
-        return before if before.version != permit.version else None
+        return before if before.version != grant.version else None
 
     def _forget_storage(self, key: Key) -> None:
         for words in (self._known, self._absent, self._last, self._before):
             words.pop(key, None)
 
-    def _old(self, key: Key) -> Permit | None:
+    def _old(self, key: Key) -> SourceGrant | None:
         """Leave by storage's last word; storage is asked for a new one meanwhile."""
         last = self._last.get(key) if self._lenient else None
         if last is None:
@@ -205,11 +205,11 @@ class Admission:
         self._tasks.spawn((key, purges), lambda: self._join(key, purges))
         return replace(last, old=True)
 
-    async def _join(self, key: Key, purges: int) -> Permit:
-        permit, _ = await self._flights.run((key, purges), lambda: self._ask(key, purges))
-        return permit
+    async def _join(self, key: Key, purges: int) -> SourceGrant:
+        grant, _ = await self._flights.run((key, purges), lambda: self._ask(key, purges))
+        return grant
 
-    async def _ask(self, key: Key, purges: int) -> Permit:
+    async def _ask(self, key: Key, purges: int) -> SourceGrant:
         """Storage's word; it is not remembered if the key was purged since it was asked for."""
         try:
             head = await self._storage.head(key)
@@ -224,13 +224,13 @@ class Admission:
                 raise
             self._known[key] = last
             return last
-        permit = Permit(key, head.version, 0, head.modified, purges=purges, size=head.size)
+        grant = SourceGrant(key, head.version, 0, head.modified, purges=purges, size=head.size)
         if self._purges.get(key, 0) == purges:
-            self._note(permit)
-        return permit
+            self._note(grant)
+        return grant
 
-    def _note(self, permit: Permit) -> None:
-        last = self._last.get(permit.key)
-        if last is not None and last.version != permit.version:
-            self._before[permit.key] = last
-        self._known[permit.key] = self._last[permit.key] = permit
+    def _note(self, grant: SourceGrant) -> None:
+        last = self._last.get(grant.key)
+        if last is not None and last.version != grant.version:
+            self._before[grant.key] = last
+        self._known[grant.key] = self._last[grant.key] = grant

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from imgproxy.edge.admission import Permit
-from imgproxy.edge.answer import Freshness, cache_control, disposition, nginx_seconds, tags
+from imgproxy.edge.response_headers import Freshness, cache_control, disposition, nginx_seconds, tags
+from imgproxy.edge.source_access import SourceGrant
 from imgproxy.errors import NotFound
 from imgproxy.image.options import Options
 from imgproxy.image.source import parse_key
@@ -100,8 +100,8 @@ def test_a_name_beyond_ascii_is_told_as_rfc_6266_has_it() -> None:
 
 
 def test_tags_are_hashes_of_keys_and_tenants() -> None:
-    permits = [Permit(parse_key(name), "1", 1, 0, tenant="acme") for name in ("a.jpg", "b.jpg", "a.jpg")]
-    found = tags(permits)
+    grants = [SourceGrant(parse_key(name), "1", 1, 0, tenant="acme") for name in ("a.jpg", "b.jpg", "a.jpg")]
+    found = tags(grants)
     assert len(found) == 3
     assert [tag[0] for tag in found] == ["k", "k", "t"]
     assert "acme" not in "".join(found)

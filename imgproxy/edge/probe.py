@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from imgproxy.clients import Waiters
 from imgproxy.edge.source_cache import SourceCache, SourceChanged, SourceRequest
 from imgproxy.engine.pool import Result
 from imgproxy.engine.worker_protocol import Encoding, Job
@@ -18,6 +17,7 @@ from imgproxy.image.options import Options
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.source import Key
 from imgproxy.image.transform import Transform
+from imgproxy.waiters import Waiters
 
 _LONGEST = 10_000_000  # pixels; libvips knows no picture that is wider
 
@@ -29,7 +29,7 @@ class Engine(Protocol):
         """Do a job on a descriptor, which stays the caller's."""
 
 
-class Inspector:
+class ImageProbe:
     """Looks into pictures; see `files.objects.Inspector`."""
 
     def __init__(self, sources: SourceCache, engine: Engine, *, ceiling: Ceiling) -> None:

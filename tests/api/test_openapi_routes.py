@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from imgproxy.api.about import routes
 from imgproxy.api.openapi import document
+from imgproxy.api.openapi_routes import routes
 from tests.api.shell import THINGS
 
 

@@ -12,7 +12,7 @@ from typing import cast
 
 import pytest
 
-from imgproxy.connections import Bounds, Connections, most_connections, unsent_in_kernel
+from imgproxy.http.connection_limits import Bounds, Connections, most_connections, unsent_in_kernel
 
 
 class _Clock:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from imgproxy.edge.inspector import Inspector
+from imgproxy.edge.probe import ImageProbe
 from imgproxy.edge.source_cache import SourceCache
 from imgproxy.engine.pool import Pool
 from imgproxy.errors import BrokenImage, ImageError, ImageTooLarge, StorageFailed
@@ -35,7 +35,7 @@ async def inspected(pool: Pool, body: bytes) -> tuple[int, int] | None:
     storage = MemoryStorage()
     head = await storage.put(KEY, chunks())
     sources = SourceCache(storage, limit=LIMIT)
-    return await Inspector(sources, pool, ceiling=CEILING).inspect(KEY, head.version, head.size)
+    return await ImageProbe(sources, pool, ceiling=CEILING).inspect(KEY, head.version, head.size)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,6 @@ async def test_inspect_of_an_object_that_is_larger_than_said_is_storages_fault(p
 
     storage = MemoryStorage()
     head = await storage.put(KEY, chunks())
-    inspector = Inspector(SourceCache(storage, limit=LIMIT), pool, ceiling=CEILING)
+    probe = ImageProbe(SourceCache(storage, limit=LIMIT), pool, ceiling=CEILING)
     with pytest.raises(StorageFailed):
-        await inspector.inspect(KEY, head.version, 9)
+        await probe.inspect(KEY, head.version, 9)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from imgproxy.edge.admission import Admission
+from imgproxy.edge.source_access import SourceAccess
 from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.files.access import MemoryAccess
 from imgproxy.files.model import Visibility
@@ -43,14 +43,14 @@ class Clock:
         return self.now
 
 
-def admission(
+def source_access(
     storage: MemoryStorage,
     access: MemoryAccess | None = None,
     *,
     open_: bool = True,
     clock: Clock | None = None,
-) -> Admission:
-    return Admission(
+) -> SourceAccess:
+    return SourceAccess(
         access or MemoryAccess(),
         storage,
         unregistered=open_,
@@ -63,8 +63,8 @@ def admission(
 async def test_a_record_is_the_authority_and_storage_is_not_asked() -> None:
     access, storage = MemoryAccess(), Watched()
     access.register(KEY, Visibility.PUBLIC, version="v1", modified=5, tenant="t")
-    permit = await admission(storage, access).admit(KEY)
-    assert (permit.version, permit.generation, permit.modified, permit.tenant) == ("v1", 1, 5, "t")
+    grant = await source_access(storage, access).authorize(KEY)
+    assert (grant.version, grant.generation, grant.modified, grant.tenant) == ("v1", 1, 5, "t")
     assert storage.asked == 0
 
 
@@ -74,15 +74,15 @@ async def test_only_public_files_pass_whatever_lies_in_storage(visibility: Visib
     await storage.put(KEY, bytes_of(b"x"))
     access.register(KEY, visibility, version="v1", modified=5)
     with pytest.raises(NotFound):
-        await admission(storage, access).admit(KEY)
+        await source_access(storage, access).authorize(KEY)
 
 
 async def test_unregistered_objects_are_refused_unless_the_deployment_opens_them() -> None:
     storage = MemoryStorage()
     await storage.put(KEY, bytes_of(b"x"))
     with pytest.raises(NotFound):
-        await admission(storage, open_=False).admit(KEY)
-    assert (await admission(storage).admit(KEY)).version
+        await source_access(storage, open_=False).authorize(KEY)
+    assert (await source_access(storage).authorize(KEY)).version
 
 
 @pytest.mark.parametrize("prefix", OWN_PREFIXES)
@@ -90,94 +90,94 @@ async def test_what_the_files_api_keeps_is_never_served_unregistered(prefix: str
     storage, key = MemoryStorage(), parse_key(f"{prefix}x.jpg")
     await storage.put(key, bytes_of(b"x"))
     with pytest.raises(NotFound):
-        await admission(storage).admit(key)
+        await source_access(storage).authorize(key)
 
 
 async def test_one_question_serves_all_who_wait_and_a_while_after() -> None:
     storage, clock = Watched(), Clock()
     await storage.put(KEY, bytes_of(b"x"))
-    asked = admission(storage, clock=clock)
-    await asyncio.gather(*(asked.admit(KEY) for _ in range(20)))
-    await asked.admit(KEY)
+    asked = source_access(storage, clock=clock)
+    await asyncio.gather(*(asked.authorize(KEY) for _ in range(20)))
+    await asked.authorize(KEY)
     assert storage.asked == 1
     clock.now = 61
-    await asked.admit(KEY)
+    await asked.authorize(KEY)
     assert storage.asked == 2
 
 
 async def test_what_is_not_there_is_believed_for_seconds_only() -> None:
     storage, clock = Watched(), Clock()
-    asked = admission(storage, clock=clock)
+    asked = source_access(storage, clock=clock)
     for _ in range(2):
         with pytest.raises(NotFound):
-            await asked.admit(KEY)
+            await asked.authorize(KEY)
     assert storage.asked == 1
     await storage.put(KEY, bytes_of(b"x"))
     clock.now = 6
-    assert (await asked.admit(KEY)).key == KEY
+    assert (await asked.authorize(KEY)).key == KEY
 
 
 async def test_what_was_forgotten_is_asked_anew() -> None:
     storage = Watched()
     await storage.put(KEY, bytes_of(b"x"))
-    asked = admission(storage)
-    first = await asked.admit(KEY)
+    asked = source_access(storage)
+    first = await asked.authorize(KEY)
     await storage.put(KEY, bytes_of(b"other"))
-    assert await asked.admit(KEY) == first
+    assert await asked.authorize(KEY) == first
     asked.forget(KEY)
-    assert (await asked.admit(KEY)).version != first.version
+    assert (await asked.authorize(KEY)).version != first.version
 
 
 async def test_a_storage_that_cannot_tell_is_not_taken_for_absence() -> None:
     storage = BrokenStorage()
-    asked = admission(storage)
+    asked = source_access(storage)
     with pytest.raises(StorageFailed):
-        await asked.admit(KEY)
+        await asked.authorize(KEY)
     storage.error = None
     await storage.put(KEY, bytes_of(b"x"))
-    assert await asked.admit(KEY)
+    assert await asked.authorize(KEY)
 
 
 async def test_while_storage_is_down_its_last_word_holds() -> None:
     storage, clock = BrokenStorage(), Clock()
     storage.error = None
     await storage.put(KEY, bytes_of(b"x"))
-    asked = admission(storage, clock=clock)
-    before = await asked.admit(KEY)
+    asked = source_access(storage, clock=clock)
+    before = await asked.authorize(KEY)
     storage.error = StorageFailed("down")
     clock.now = 3000
-    assert await asked.admit(KEY) == before
+    assert await asked.authorize(KEY) == before
     clock.now = 10_000
     with pytest.raises(StorageFailed):
-        await asked.admit(KEY)
+        await asked.authorize(KEY)
 
 
 async def test_an_object_that_is_gone_has_no_last_word() -> None:
     storage, clock = BrokenStorage(), Clock()
     storage.error = None
     await storage.put(KEY, bytes_of(b"x"))
-    asked = admission(storage, clock=clock)
-    await asked.admit(KEY)
+    asked = source_access(storage, clock=clock)
+    await asked.authorize(KEY)
     await storage.delete(KEY)
     clock.now = 61
     with pytest.raises(NotFound):
-        await asked.admit(KEY)
+        await asked.authorize(KEY)
     storage.error = StorageFailed("down")
     clock.now = 70
     with pytest.raises(StorageFailed):
-        await asked.admit(KEY)
+        await asked.authorize(KEY)
 
 
 async def test_a_purge_takes_the_last_word_too() -> None:
     storage = BrokenStorage()
     storage.error = None
     await storage.put(KEY, bytes_of(b"x"))
-    asked = admission(storage)
-    await asked.admit(KEY)
+    asked = source_access(storage)
+    await asked.authorize(KEY)
     asked.purge(KEY)
     storage.error = StorageFailed("down")
     with pytest.raises(StorageFailed):
-        await asked.admit(KEY)
+        await asked.authorize(KEY)
 
 
 class Held(MemoryStorage):
@@ -199,39 +199,39 @@ class Held(MemoryStorage):
 async def test_what_was_asked_before_a_purge_is_not_believed_after_it() -> None:
     storage = Held()
     await storage.put(KEY, bytes_of(b"x"))
-    asked = admission(storage)
-    before = asyncio.create_task(asked.admit(KEY))
+    asked = source_access(storage)
+    before = asyncio.create_task(asked.authorize(KEY))
     await storage.reached.wait()
     asked.purge(KEY)
     await storage.put(KEY, bytes_of(b"other"))
     storage.go_on.set()
-    permit = await before
-    assert asked.voided(permit)
-    assert (await asked.admit(KEY)).version == (await storage.head(KEY)).version != permit.version
+    grant = await before
+    assert asked.voided(grant)
+    assert (await asked.authorize(KEY)).version == (await storage.head(KEY)).version != grant.version
 
 
 async def test_nobody_is_found_gone_by_what_was_asked_before_a_purge() -> None:
     storage = Held()
-    asked = admission(storage)
-    before = asyncio.create_task(asked.admit(KEY))
+    asked = source_access(storage)
+    before = asyncio.create_task(asked.authorize(KEY))
     await storage.reached.wait()
     asked.purge(KEY)
     await storage.put(KEY, bytes_of(b"x"))
     storage.go_on.set()
     with pytest.raises(NotFound):
         await before
-    assert await asked.admit(KEY)
+    assert await asked.authorize(KEY)
 
 
 async def test_who_can_do_with_an_old_word_does_not_wait_for_a_new_one() -> None:
     storage, clock = Watched(), Clock()
     await storage.put(KEY, bytes_of(b"x"))
-    asked = admission(storage, clock=clock)
-    fresh = await asked.admit(KEY, old=True)
+    asked = source_access(storage, clock=clock)
+    fresh = await asked.authorize(KEY, old=True)
     clock.now = 61
-    old = await asked.admit(KEY, old=True)
+    old = await asked.authorize(KEY, old=True)
     assert (old == fresh, old.old, fresh.old, storage.asked) == (True, True, False, 1)
-    new = await asked.admit(KEY)
+    new = await asked.authorize(KEY)
     assert (new.old, storage.asked) == (False, 2)
     await asked.close()
 
@@ -239,45 +239,45 @@ async def test_who_can_do_with_an_old_word_does_not_wait_for_a_new_one() -> None
 async def test_where_storage_is_asked_each_time_nothing_old_is_given() -> None:
     storage = Watched()
     await storage.put(KEY, bytes_of(b"x"))
-    asked = Admission(MemoryAccess(), storage, unregistered=True, ttl=0, timer=Clock(), stale=3600)
-    permits = [await asked.admit(KEY, old=True) for _ in range(3)]
-    assert (storage.asked, asked.at_hand(KEY), permits[0].old) == (3, None, False)
+    asked = SourceAccess(MemoryAccess(), storage, unregistered=True, ttl=0, timer=Clock(), stale=3600)
+    grants = [await asked.authorize(KEY, old=True) for _ in range(3)]
+    assert (storage.asked, asked.at_hand(KEY), grants[0].old) == (3, None, False)
 
 
 async def test_the_versions_before_are_told_one_by_one_and_then_together() -> None:
     storage, other = MemoryStorage(), parse_key("logo.png")
-    asked = admission(storage)
+    asked = source_access(storage)
     versions = []
     for body in (b"old", b"new"):
         for key in (KEY, other):
             await storage.put(key, bytes_of(body))
             asked.forget(key)
-        versions.append(tuple([await asked.admit(key) for key in (KEY, other)]))
+        versions.append(tuple([await asked.authorize(key) for key in (KEY, other)]))
     (photo, logo), now = versions
     assert asked.before(now) == [(photo, now[1]), (now[0], logo), (photo, logo)]
     assert asked.before(now[:1]) == [(photo,)]
     asked.purge(KEY)
-    assert asked.before([await asked.admit(KEY), now[1]]) == [(await asked.admit(KEY), logo)]
+    assert asked.before([await asked.authorize(KEY), now[1]]) == [(await asked.authorize(KEY), logo)]
 
 
 async def test_an_object_that_was_only_thought_to_have_changed_has_no_version_before() -> None:
     storage = MemoryStorage()
     await storage.put(KEY, bytes_of(b"x"))
-    asked = admission(storage)
-    await asked.admit(KEY)
+    asked = source_access(storage)
+    await asked.authorize(KEY)
     asked.forget(KEY)
-    assert asked.before([await asked.admit(KEY)]) == []
+    assert asked.before([await asked.authorize(KEY)]) == []
 
 
 async def test_a_registered_file_has_no_version_before_though_it_had_one_without_a_record() -> None:
     storage, access = MemoryStorage(), MemoryAccess()
-    asked = admission(storage, access)
+    asked = source_access(storage, access)
     for body in (b"old", b"new"):
         await storage.put(KEY, bytes_of(body))
         asked.forget(KEY)
-        permit = await asked.admit(KEY)
-    assert len(asked.before([permit])) == 1
-    access.register(KEY, Visibility.PUBLIC, version=permit.version, modified=0)
+        grant = await asked.authorize(KEY)
+    assert len(asked.before([grant])) == 1
+    access.register(KEY, Visibility.PUBLIC, version=grant.version, modified=0)
     registered = asked.at_hand(KEY)
     assert registered is not None
     assert asked.before([registered]) == []
@@ -286,11 +286,11 @@ async def test_a_registered_file_has_no_version_before_though_it_had_one_without
 async def test_a_purge_that_is_told_again_or_late_voids_nothing_newer() -> None:
     access, storage = MemoryAccess(), MemoryStorage()
     access.register(KEY, Visibility.PUBLIC, version="v1", modified=5)
-    asked = admission(storage, access)
+    asked = source_access(storage, access)
     asked.purge(KEY, 7)
-    permit = await asked.admit(KEY)
+    grant = await asked.authorize(KEY)
     for number in (3, 7):
         asked.purge(KEY, number)
-    assert (await asked.admit(KEY), permit.purges) == (permit, 7)
+    assert (await asked.authorize(KEY), grant.purges) == (grant, 7)
     asked.purge(KEY, 8)
-    assert await asked.admit(KEY) != permit
+    assert await asked.authorize(KEY) != grant

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from imgproxy.errors import RateLimited
 
 
-class Share:
+class ClientConcurrency:
     """Counts who waits for how many."""
 
     def __init__(self, most: int = 0) -> None:
@@ -18,7 +18,7 @@ class Share:
         self._waiting: Counter[str] = Counter()
 
     @contextmanager
-    def taken(self, client: str) -> Iterator[None]:
+    def slot(self, client: str) -> Iterator[None]:
         """Count a picture while it is waited for; raise `RateLimited` if it is one too many."""
         if not self._most:
             yield

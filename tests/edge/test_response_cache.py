@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imgproxy.edge.warm import DateLine
+from imgproxy.edge.response_cache import DateLine
 from tests.edge.conftest import START, Edge
 
 TARGET = "/300x200/photo.jpg"
@@ -36,12 +36,12 @@ async def test_a_warm_hit_says_what_the_first_hit_said(edge: Edge) -> None:
 async def test_a_warm_304_says_what_the_first_said(edge: Edge) -> None:
     await edge.get(TARGET)
     tag = (await edge.get(TARGET)).headers["ETag"]
-    warm = await edge.get(TARGET, If_None_Match=tag)
+    cached = await edge.get(TARGET, If_None_Match=tag)
     await edge.store("other.jpg")
     fresh = await edge.get("/300x200/other.jpg", If_None_Match="*")
-    assert (warm.status, fresh.status) == (304, 304)
-    assert set(told(warm)) == set(told(fresh))
-    assert warm.headers["ETag"] == tag
+    assert (cached.status, fresh.status) == (304, 304)
+    assert set(told(cached)) == set(told(fresh))
+    assert cached.headers["ETag"] == tag
 
 
 async def test_a_warm_answer_to_another_tag_is_the_picture(edge: Edge) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imgproxy.errors import RateLimited
-from imgproxy.rates import Allowance, Rate, WrongCredentials
+from imgproxy.http.rate_limits import Allowance, Rate, WrongCredentials
 from tests.api.shell import Clock
 
 

@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from imgproxy.clients import Clients
+from imgproxy.http.client_address import Clients
 
 OURS = Clients([ip_network("10.0.0.0/8"), ip_network("fd00::/8")])
 

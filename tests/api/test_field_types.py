@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from imgproxy.api.text import FileName, Metadata, MimeType, Prose, Tags
+from imgproxy.api.field_types import FileName, Metadata, MimeType, Prose, Tags
 
 
 @pytest.mark.parametrize("name", ["cat.jpg", "Été à la mer.JPG", ".profile", "猫.png", "a" * 255])

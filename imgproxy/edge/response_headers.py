@@ -13,9 +13,9 @@ from pathlib import PurePosixPath
 from typing import Literal
 from urllib.parse import quote
 
-from imgproxy.edge.admission import Permit
 from imgproxy.edge.problems import SAFE_HEADERS
 from imgproxy.edge.render import Prepared
+from imgproxy.edge.source_access import SourceGrant
 from imgproxy.errors import NotFound
 from imgproxy.image.formats import TRAITS, Format
 from imgproxy.image.options import Options
@@ -47,18 +47,18 @@ class Freshness:
 def headers(prepared: Prepared, freshness: Freshness, *, now: float, cache_status: str) -> dict[str, str]:
     """The headers of 200 and 304 alike, without those that describe a body."""
     options = prepared.request.transform.options
-    if any(permit.generation for permit in prepared.permits):
+    if any(grant.generation for grant in prepared.grants):
         freshness = freshness.of_records()
     answer = {
         "ETag": etag(prepared),
         "Cache-Control": cache_control(options, freshness, now),
         "X-Accel-Expires": str(nginx_seconds(options, freshness)),
         "Cache-Status": f"imgproxy; {cache_status}",
-        "Cache-Tag": ",".join(tags(prepared.permits)),
+        "Cache-Tag": ",".join(tags(prepared.grants)),
         **SAFE_HEADERS,
     }
-    if prepared.permits:
-        answer["Last-Modified"] = formatdate(_modified(prepared.permits), usegmt=True)
+    if prepared.grants:
+        answer["Last-Modified"] = formatdate(_modified(prepared.grants), usegmt=True)
     if prepared.output.negotiated:
         answer["Vary"] = "Accept"
     return answer
@@ -123,15 +123,15 @@ def hasty(options: Options, freshness: Freshness, now: float) -> dict[str, str]:
     return brief(options, freshness, now, HASTY_SECONDS)
 
 
-def tags(permits: Sequence[Permit]) -> list[str]:
+def tags(grants: Sequence[SourceGrant]) -> list[str]:
     """What a CDN can purge by: hashes, so that no key or tenant is told."""
-    found = dict.fromkeys(tag_of(permit.key) for permit in permits)
-    found.update(dict.fromkeys(tenant_tag(permit.tenant) for permit in permits if permit.tenant))
+    found = dict.fromkeys(tag_of(grant.key) for grant in grants)
+    found.update(dict.fromkeys(tenant_tag(grant.tenant) for grant in grants if grant.tenant))
     return list(found)
 
 
-def _modified(permits: Sequence[Permit]) -> int:
-    return int(max(permit.modified for permit in permits))
+def _modified(grants: Sequence[SourceGrant]) -> int:
+    return int(max(grant.modified for grant in grants))
 
 
 def not_modified(prepared: Prepared, if_none_match: str | None, if_modified_since: str | None) -> bool:
@@ -140,13 +140,13 @@ def not_modified(prepared: Prepared, if_none_match: str | None, if_modified_sinc
         wanted = etag(prepared)
         names = (name.strip().removeprefix("W/") for name in if_none_match.split(","))
         return any(name in ("*", wanted) for name in names)
-    if if_modified_since is None or not prepared.permits:
+    if if_modified_since is None or not prepared.grants:
         return False
     try:
         since = parsedate_to_datetime(if_modified_since).timestamp()
     except (ValueError, TypeError):
         return False
-    return _modified(prepared.permits) <= since
+    return _modified(prepared.grants) <= since
 
 
 def disposition(options: Options, key: Key | None, mime: str) -> str:

@@ -10,7 +10,6 @@ from multidict import MultiDict
 from pydantic import BaseModel
 
 from imgproxy import errors
-from imgproxy.api.read import read_json, read_query
 from imgproxy.api.schema import (
     FileList,
     FilePatch,
@@ -20,6 +19,7 @@ from imgproxy.api.schema import (
     Registration,
     SharesGiven,
 )
+from imgproxy.api.validation import read_json, read_query
 
 UPLOAD = {"filename": "cat.jpg", "contentType": "image/jpeg"}
 REGISTRATION = {"s3Key": "images/x/cat.jpg", "originalName": "cat.jpg", "mimeType": "image/jpeg", "size": 3}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgproxy.api.ranges import OutOfRange, Span, requested
+from imgproxy.http.ranges import OutOfRange, Span, requested
 
 
 @pytest.mark.parametrize(

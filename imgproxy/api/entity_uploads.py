@@ -16,10 +16,10 @@ from pydantic import Field
 from imgproxy import errors
 from imgproxy.api.answers import Body, Instant
 from imgproxy.api.endpoints import Answer, Call, Endpoint, Group
-from imgproxy.api.read import read_query
+from imgproxy.api.field_types import KeyText, Line, Name
 from imgproxy.api.schema import NewUpload, Query
-from imgproxy.api.text import KeyText, Line, Name
 from imgproxy.api.uploads import OF_DECLARING, OF_STORAGE, wish_of
+from imgproxy.api.validation import read_query
 from imgproxy.files.collections import DEFAULTS
 from imgproxy.files.principal import Kind
 from imgproxy.files.reading import Reading
@@ -91,7 +91,7 @@ def _category(entities: str, field: str) -> str:
 
 _PATH = "/v1/{collection}/{entity}/{field}"
 
-ALIASES: Group[Entities] = Group(
+ENTITY_UPLOADS: Group[Entities] = Group(
     "Files of entities",
     "The same by the path of what a file belongs to, such as `/v1/users/42/avatar/upload-url`. `field`, its "
     "plural, or `collection` may name a collection of files; keep the key in the entity.",

@@ -25,8 +25,8 @@ _PER_ANSWER = frozenset({"content-length", "date", "x-request-id"})
 
 
 @dataclass(frozen=True, slots=True)
-class Warm:
-    """What one target and Accept lead to, while its permits hold."""
+class CachedResponse:
+    """What one target and Accept lead to, while its grants hold."""
 
     prepared: Prepared
     etag: str
@@ -36,13 +36,13 @@ class Warm:
     """The same of 304."""
 
 
-class Memory:
-    """The warm answers of one process, the least recently used go first."""
+class ResponseCache:
+    """The cached answers of one process, the least recently used go first."""
 
     def __init__(self) -> None:
-        self._entries: LRUCache[tuple[str, str | None], Warm] = LRUCache(_ENTRIES)
+        self._entries: LRUCache[tuple[str, str | None], CachedResponse] = LRUCache(_ENTRIES)
 
-    def get(self, target: str, accept: str | None) -> Warm | None:
+    def get(self, target: str, accept: str | None) -> CachedResponse | None:
         """What is remembered of a raw target and Accept header."""
         return self._entries.get((target, accept))
 
@@ -58,7 +58,7 @@ class Memory:
         """Keep the headers of a hit, if they are the same for all clients at any time."""
         short = len(target) + len(accept or "") <= LONGEST
         if short and prepared.request.transform.options.expire is None:
-            self._entries[target, accept] = Warm(
+            self._entries[target, accept] = CachedResponse(
                 prepared, ok["ETag"], _head("200 OK", ok), _head("304 Not Modified", unchanged)
             )
 
@@ -91,7 +91,7 @@ class DateLine:
         return self._line
 
 
-class Written:
+class PrebuiltResponse:
     """An answer as bytes, head and body; what aiohttp asks of a response and no more."""
 
     __slots__ = ("_head", "body", "keep_alive", "status")
@@ -121,6 +121,6 @@ class Written:
         self.keep_alive = False
 
 
-def as_response(written: Written) -> web.StreamResponse:
+def as_response(written: PrebuiltResponse) -> web.StreamResponse:
     """Tell the type checker what aiohttp's server finds out by itself: it asks for these three only."""
     return cast(web.StreamResponse, written)

@@ -8,8 +8,8 @@ from openapi_spec_validator import validate
 from pydantic import BaseModel
 
 from imgproxy.api.answers import PublicRecord
-from imgproxy.api.groups import GROUPS
 from imgproxy.api.openapi import document
+from imgproxy.api.registry import GROUPS
 
 
 def test_the_document_of_all_groups_is_valid() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imgproxy.api.cors import Cors
+from imgproxy.http.cors import Cors
 
 APP = "https://app.example"
 

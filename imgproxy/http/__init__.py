@@ -1,0 +1,1 @@
+"""HTTP parts that the edge, the files API, and the object gateway share."""
