@@ -15,6 +15,7 @@ import asyncpg
 
 from imgproxy.files import tables
 from imgproxy.files.cursor import Sort
+from imgproxy.files.database import compact_json
 from imgproxy.files.ids import uuid7
 from imgproxy.files.model import (
     File,
@@ -121,6 +122,8 @@ def _rows(batch: list[File]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...
     signed = [index.short_signature(index.text_of(each)) for each in batch]
     added = ({"changed": 1, "signature": each} for each in signed)
     of_files = [rows.file_row(each) | more for each, more in zip(batch, added, strict=True)]
+    for row in of_files:
+        row |= {name: compact_json(row[name]) for name in ("tags", "metadata")}
     of_tags = [row for each in batch for row in index.tag_rows(each)]
     return [tuple(row[name] for name in _FILES) for row in of_files], [
         tuple(row[name] for name in _TAGS) for row in of_tags

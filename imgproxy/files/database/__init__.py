@@ -10,8 +10,10 @@ failure, lost connection), and what it raises rolls back what it wrote. It opens
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol, TypeVar
 
 from sqlalchemy import Connection as Connection  # for rooms that write work, and may not import SQLAlchemy
@@ -25,6 +27,9 @@ POOL_SECONDS = 5.0
 """Maximum time that work waits for a connection: both engines report a full pool after it."""
 STATEMENT_SECONDS = 10.0
 """Maximum duration of a statement (PostgreSQL) or of a transaction's statements (SQLite)."""
+
+compact_json = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+"""JSON of columns without spaces and escapes that cost bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from imgproxy.files.database import (
     ChangeNotice,
     T,
     Work,
+    compact_json,
     postgres_faults,
 )
 from imgproxy.files.database.listener import Listener
@@ -98,6 +99,7 @@ class PostgresDatabase:
             self._url,
             pool_size=_POOL_SIZE,
             max_overflow=0,
+            json_serializer=compact_json,
             pool_timeout=POOL_SECONDS,
             pool_use_lifo=True,  # few connections stay warm
             connect_args={

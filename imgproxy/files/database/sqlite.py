@@ -25,7 +25,15 @@ from sqlalchemy.pool import QueuePool
 from imgproxy import file_modes
 from imgproxy.errors import Unavailable
 from imgproxy.files import migrations
-from imgproxy.files.database import POOL_SECONDS, STATEMENT_SECONDS, ChangeNotice, DatabaseFault, T, Work
+from imgproxy.files.database import (
+    POOL_SECONDS,
+    STATEMENT_SECONDS,
+    ChangeNotice,
+    DatabaseFault,
+    T,
+    Work,
+    compact_json,
+)
 
 _READERS = 4
 _BUSY_SECONDS = 10.0
@@ -85,7 +93,12 @@ class _Threads:
         self._executor = ThreadPoolExecutor(count, f"database-{'write' if writes else 'read'}")
         # Transactions are begun by us: the driver would not before a SELECT.
         self._engine = create_engine(
-            "sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=count, max_overflow=0
+            "sqlite://",
+            creator=self._connect,
+            poolclass=QueuePool,
+            pool_size=count,
+            max_overflow=0,
+            json_serializer=compact_json,
         )
         begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
         event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql(begin))

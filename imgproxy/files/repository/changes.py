@@ -25,12 +25,11 @@ from sqlalchemy import (
     text,
 )
 
-from imgproxy.files.repository.prepared import Prepared
 from imgproxy.files.tables import POSTGRESQL, files
 from imgproxy.image.source import Key
 
 CHANNEL = "imgproxy_files"
-_NOTIFY = Prepared(select(func.pg_notify(CHANNEL, bindparam("key", type_=Text))))
+_NOTIFY = select(func.pg_notify(CHANNEL, bindparam("key", type_=Text)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def current_mark(connection: Connection) -> int:
 def notify(connection: Connection, key: Key) -> None:
     """Tell all who listen that a file has changed, as soon as this transaction is committed."""
     if connection.dialect.name == POSTGRESQL:
-        _NOTIFY.all(connection, {"key": key})
+        connection.execute(_NOTIFY, {"key": key})
 
 
 def _highest(connection: Connection) -> int:

@@ -11,35 +11,32 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, Update, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from imgproxy.errors import Changed, KeyExists
 from imgproxy.files.model import File, FileId, Share, TenantId
 from imgproxy.files.repository import changes, index, rows
-from imgproxy.files.repository.prepared import Prepared
 from imgproxy.files.tables import POSTGRESQL, facts, files, is_deleted, shares
 from imgproxy.image.source import Key
 
 _ONE = (files.c.id == bindparam("id"), files.c.tenant_id == bindparam("tenant"))
-_BY_ID = Prepared(select(*facts).where(*_ONE))
-_LOCKED = Prepared(select(*facts).where(*_ONE).with_for_update())
-_BY_KEY = Prepared(select(*facts).where(files.c.key == bindparam("key")))
+_BY_ID = select(*facts).where(*_ONE)
+_LOCKED = _BY_ID.with_for_update()
+_BY_KEY = select(*facts).where(files.c.key == bindparam("key"))
 _FIXED = ("id", "tenant_id", "key")
 
 _ENDED = select(*facts).where(is_deleted, files.c.purge_after <= bindparam("now"))
 _ENDED = _ENDED.order_by(files.c.purge_after, files.c.id).limit(bindparam("limit"))
-_TO_PURGE = Prepared(_ENDED)
-_TO_PURGE_AFTER = Prepared(
-    _ENDED.where(tuple_(files.c.purge_after, files.c.id) > tuple_(bindparam("purge_after"), bindparam("id")))
+_ENDED_AFTER = _ENDED.where(
+    tuple_(files.c.purge_after, files.c.id) > tuple_(bindparam("purge_after"), bindparam("id"))
 )
 
 
 def insert_file(connection: Connection, file: File) -> None:
     """Add a file; raise `KeyExists` if its id, key or object key is taken."""
     values = _row(connection, file)
-    changed = changes.mark_of_this_transaction(connection.dialect.name)
-    adding = rows.adding(files, connection.dialect.name, tuple(values), changed=changed)
-    if not adding.count(connection, values):
+    if not connection.execute(_inserting(connection.dialect.name), values).rowcount:
         raise KeyExists("this key is registered already")
     index.add(connection, file)
     changes.notify(connection, file.key)
@@ -47,19 +44,19 @@ def insert_file(connection: Connection, file: File) -> None:
 
 def file_by_id(connection: Connection, tenant: TenantId, id_: FileId) -> File | None:
     """One of a tenant's files, in whatever state."""
-    found = _BY_ID.one(connection, {"id": id_, "tenant": tenant})
+    found = connection.execute(_BY_ID, {"id": id_, "tenant": tenant}).one_or_none()
     return rows.file(found) if found else None
 
 
 def lock_file(connection: Connection, tenant: TenantId, id_: FileId) -> File | None:
     """The same, and nobody else changes it before this transaction ends."""
-    found = _LOCKED.one(connection, {"id": id_, "tenant": tenant})
+    found = connection.execute(_LOCKED, {"id": id_, "tenant": tenant}).one_or_none()
     return rows.file(found) if found else None
 
 
 def file_by_key(connection: Connection, key: Key) -> File | None:
     """The file of a key, of whatever tenant and in whatever state: for the edge, which knows no tenant."""
-    found = _BY_KEY.one(connection, {"key": key})
+    found = connection.execute(_BY_KEY, {"key": key}).one_or_none()
     return rows.file(found) if found else None
 
 
@@ -72,8 +69,10 @@ def update_file(connection: Connection, before: File, after: File) -> File:
     after = replace(after, row_version=before.row_version + 1)
     told = after.generation != before.generation
     values = _row(connection, after)
-    here = {"before": before.row_version, "id": before.id, "tenant": before.tenant}
-    if not _updating(connection.dialect.name, told=told).count(connection, values | here):
+    for name in _FIXED:
+        del values[name]
+    here = {"file_id": before.id, "tenant": before.tenant, "before": before.row_version}
+    if not connection.execute(_updating(connection.dialect.name, told=told), values | here).rowcount:
         raise Changed("the file has changed meanwhile")
     index.replace(connection, before, after)
     if told:
@@ -87,17 +86,18 @@ def _row(connection: Connection, file: File) -> dict[str, Any]:
 
 
 @cache
-def _updating(engine: str, *, told: bool) -> Prepared:
-    names = [column.name for column in facts if column.name not in _FIXED]
-    here = (
-        files.c.id == bindparam("id"),
+def _inserting(engine: str) -> postgresql.Insert | sqlite.Insert:
+    return rows.insert_or_ignore(files, engine).values(changed=changes.mark_of_this_transaction(engine))
+
+
+@cache
+def _updating(engine: str, *, told: bool) -> Update:
+    statement = update(files).where(
+        files.c.id == bindparam("file_id"),
         files.c.tenant_id == bindparam("tenant"),
         files.c.row_version == bindparam("before"),
     )
-    statement = update(files).where(*here)
-    if told:
-        statement = statement.values(changed=changes.mark_of_this_transaction(engine))
-    return Prepared(statement, writes=[*names, "signature", *(["changed"] if told else [])])
+    return statement.values(changed=changes.mark_of_this_transaction(engine)) if told else statement
 
 
 def files_to_purge(
@@ -106,9 +106,9 @@ def files_to_purge(
     """Deleted files of all tenants whose retention has ended, oldest first; page on with `after`."""
     values = {"now": now, "limit": limit}
     if after is None:
-        return [rows.file(row) for row in _TO_PURGE.all(connection, values)]
+        return [rows.file(row) for row in connection.execute(_ENDED, values)]
     place = {"purge_after": after.purge_after, "id": after.id}
-    return [rows.file(row) for row in _TO_PURGE_AFTER.all(connection, values | place)]
+    return [rows.file(row) for row in connection.execute(_ENDED_AFTER, values | place)]
 
 
 def shares_of(connection: Connection, tenant: TenantId, file_id: FileId) -> tuple[Share, ...]:

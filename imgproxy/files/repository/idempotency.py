@@ -30,7 +30,7 @@ def begin_request(
         "principal": principal,
         "key": key,
         "request_sha256": request_sha256,
-        "headers": "{}",
+        "headers": {},
         "created_at": now,
         "expires_at": expires_at,
     }

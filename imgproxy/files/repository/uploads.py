@@ -9,14 +9,13 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, or_, select
 from imgproxy.errors import KeyExists
 from imgproxy.files.model import FileId, TenantId, Upload, UploadId, UploadState
 from imgproxy.files.repository import rows
-from imgproxy.files.repository.prepared import Prepared
 from imgproxy.files.tables import uploads, uploads_open
 from imgproxy.image.source import Key
 
-_HIS = uploads.c.tenant_id == bindparam("tenant")
-_BY_ID = Prepared(select(uploads).where(uploads.c.id == bindparam("id"), _HIS))
-_BY_KEY = Prepared(select(uploads).where(uploads.c.key == bindparam("key"), _HIS))
-_BY_STAGING_KEY = Prepared(select(uploads).where(uploads.c.staging_key == bindparam("staging_key")))
+_OF_TENANT = uploads.c.tenant_id == bindparam("tenant")
+_BY_ID = select(uploads).where(uploads.c.id == bindparam("id"), _OF_TENANT)
+_BY_KEY = select(uploads).where(uploads.c.key == bindparam("key"), _OF_TENANT)
+_BY_STAGING_KEY = select(uploads).where(uploads.c.staging_key == bindparam("staging_key"))
 
 
 def insert_upload(connection: Connection, upload: Upload) -> None:
@@ -27,13 +26,13 @@ def insert_upload(connection: Connection, upload: Upload) -> None:
 
 def upload_by_id(connection: Connection, tenant: TenantId, id_: UploadId) -> Upload | None:
     """One of a tenant's uploads."""
-    found = _BY_ID.one(connection, {"id": id_, "tenant": tenant})
+    found = connection.execute(_BY_ID, {"id": id_, "tenant": tenant}).one_or_none()
     return rows.upload(found) if found else None
 
 
 def upload_by_key(connection: Connection, tenant: TenantId, key: Key) -> Upload | None:
     """The upload of a tenant that is to be, or became, the file of a key."""
-    found = _BY_KEY.one(connection, {"key": key, "tenant": tenant})
+    found = connection.execute(_BY_KEY, {"key": key, "tenant": tenant}).one_or_none()
     return rows.upload(found) if found else None
 
 
@@ -45,7 +44,7 @@ def upload_of_any_tenant(connection: Connection, key: Key) -> Upload | None:
 
 def upload_by_staging_key(connection: Connection, staging_key: Key) -> Upload | None:
     """The upload that may write to a place, of whatever tenant: for the gateway and sweeps."""
-    found = _BY_STAGING_KEY.one(connection, {"staging_key": staging_key})
+    found = connection.execute(_BY_STAGING_KEY, {"staging_key": staging_key}).one_or_none()
     return rows.upload(found) if found else None
 
 

@@ -11,7 +11,7 @@ import pytest
 from imgproxy.errors import Changed, KeyExists
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.model import File, FileId, FileState, Share, Visibility
-from imgproxy.files.repository import files, rows
+from imgproxy.files.repository import files
 from tests.files.samples import ACME, NOW, OTHER, file
 
 FULL = file(
@@ -113,13 +113,6 @@ async def test_files_whose_retention_has_ended_are_listed_oldest_first_page_by_p
     first = await database.read(lambda c: files.files_to_purge(c, now=NOW + 3, limit=4))
     rest = await database.read(lambda c: files.files_to_purge(c, now=NOW + 3, after=first[-1]))
     assert [*first, *rest] == sorted(due, key=lambda each: (each.purge_after, each.id))
-
-
-async def test_a_statement_is_written_once_for_all_files(database: Database) -> None:
-    await database.write(lambda c: files.insert_file(c, file()))
-    known = rows.adding.cache_info().currsize
-    await database.write(lambda c: files.insert_file(c, file()))
-    assert rows.adding.cache_info().currsize == known
 
 
 async def test_replace_shares_replaces_all_shares(database: Database) -> None:
