@@ -23,9 +23,9 @@ from imgproxy.api.uploads import OF_DECLARING, OF_STORAGE
 from imgproxy.api.validation import read_query
 from imgproxy.files.model import UploadId, Visibility
 from imgproxy.files.multipart import Place
-from imgproxy.files.objects import Part
 from imgproxy.files.uploads import Wish
 from imgproxy.image.source import Key
+from imgproxy.storage import Part
 
 _UNKNOWN = "application/octet-stream"
 

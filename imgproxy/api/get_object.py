@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Protocol
 
 from aiohttp import web
 
@@ -24,7 +23,7 @@ from imgproxy.errors import ImgproxyError, NotSigned
 from imgproxy.files.access import Access
 from imgproxy.http.ranges import OutOfRange, Span, requested
 from imgproxy.image.source import Key
-from imgproxy.storage import Head
+from imgproxy.storage import Head, Storage
 from imgproxy.storage.signed_url import SignedUrl
 
 _log = logging.getLogger(__name__)
@@ -40,22 +39,12 @@ _SAFE = {
 }
 
 
-class Source(Protocol):
-    """What is needed of a storage here."""
-
-    async def head(self, key: Key) -> Head:
-        """Describe an object."""
-
-    def read(self, key: Key, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Stream bytes `start` to `end`."""
-
-
 @dataclass(frozen=True, slots=True)
 class Files:
     """Files by their keys, as long as they have the generation that their URLs name."""
 
     access: Access
-    storage: Source
+    storage: Storage
 
     async def find(self, signed: SignedUrl) -> Key:
         """Return where the bytes lie; raise `NotSigned` if the file is not what it was."""

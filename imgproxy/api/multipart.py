@@ -25,9 +25,9 @@ from imgproxy.api.schema import (
 from imgproxy.api.uploads import OF_DECLARING, OF_STORAGE, wish_of
 from imgproxy.files.model import UploadId
 from imgproxy.files.multipart import MultipartUploads, Place
-from imgproxy.files.objects import Part
 from imgproxy.files.uploads import Uploads
 from imgproxy.image.source import Key
+from imgproxy.storage import Part
 
 MAX_PARTS_BYTES = 2 * 1024**2
 """Of JSON that names 10,000 parts: some 90 bytes each, and as much again for whoever sets it prettily."""

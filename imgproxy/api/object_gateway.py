@@ -19,7 +19,7 @@ from aiohttp import web
 from imgproxy.api import problems
 from imgproxy.api.get_object import Files, get_object
 from imgproxy.api.problems import Told
-from imgproxy.api.put_object import DENIED, Refusal, Sink, check, put_object
+from imgproxy.api.put_object import DENIED, PutStorage, Refusal, check, put_object
 from imgproxy.errors import ImgproxyError, NotSigned
 from imgproxy.http.client_address import DIRECT, Clients
 from imgproxy.http.cors import Cors
@@ -42,7 +42,7 @@ class ObjectGateway:
         files: Files,
         *,
         url_signer: UrlSigner,
-        sink: Sink | None,
+        sink: PutStorage | None,
         cors: Cors,
         access_log: AccessLog,
         clock: Callable[[], float],

@@ -19,7 +19,7 @@ from aiohttp import web
 from imgproxy.api.problems import Told
 from imgproxy.errors import FileTooLarge
 from imgproxy.image.source import Key
-from imgproxy.storage import Head, Part
+from imgproxy.storage import Multipart, Part, Storage
 from imgproxy.storage.signed_url import SignedUrl
 
 MAX_BYTES = 5 * 1024**3  # of one PUT: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
@@ -42,8 +42,8 @@ class Refusal(Exception):
         self.told = told
 
 
-class Parts(Protocol):
-    """What is needed of a storage's `multipart`."""
+class PartReceiver(Multipart, Protocol):
+    """Uploads in parts whose bytes pass through this server."""
 
     async def receive(
         self,
@@ -55,20 +55,17 @@ class Parts(Protocol):
         length: int,
         limit: int | None,
     ) -> Part:
-        """Keep one part; raise `FileTooLarge` if all parts have more bytes than `limit`."""
+        """Store one part; raise `FileTooLarge` if all parts together exceed `limit` bytes."""
 
 
-class Sink(Protocol):
-    """What is needed of a storage here."""
+class PutStorage(Storage, Protocol):
+    """A storage whose objects pass through this server."""
 
     @property
-    def multipart(self) -> Parts: ...
-
-    async def put(self, key: Key, chunks: AsyncIterator[bytes], *, content_type: str | None = None) -> Head:
-        """Store an object, whole or not at all."""
+    def multipart(self) -> PartReceiver: ...
 
 
-async def put_object(storage: Sink, signed: SignedUrl, http: web.Request, *, patience: float) -> str:
+async def put_object(storage: PutStorage, signed: SignedUrl, http: web.Request, *, patience: float) -> str:
     """Store the body of a PUT, and return its ETag; raise `Refusal`."""
     length = check(signed, http)
     chunks = _body(http, length, patience)

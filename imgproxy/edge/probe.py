@@ -5,11 +5,8 @@ The original is borrowed as for a picture, so that whoever asks for one next fin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
-
+from imgproxy.edge.render import Engine
 from imgproxy.edge.source_cache import SourceCache, SourceChanged, SourceRequest
-from imgproxy.engine.pool import Result
 from imgproxy.engine.worker_protocol import Encoding, Job
 from imgproxy.errors import SourceTooLarge, StorageFailed
 from imgproxy.image.negotiate import Output
@@ -20,13 +17,6 @@ from imgproxy.image.transform import Transform
 from imgproxy.waiters import Waiters
 
 _LONGEST = 10_000_000  # pixels; libvips knows no picture that is wider
-
-
-class Engine(Protocol):
-    """Makes pictures; see `engine.pool`."""
-
-    async def run(self, job: Job, original: int | None, overlays: Sequence[int], waiters: Waiters) -> Result:
-        """Do a job on a descriptor, which stays the caller's."""
 
 
 class ImageProbe:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from cachetools import LRUCache, TTLCache
 
@@ -21,29 +20,11 @@ from imgproxy.errors import NotFound, SourceError
 from imgproxy.files.access import UNREGISTERED, Access, Record
 from imgproxy.files.recent import Recent
 from imgproxy.image.source import Key
-from imgproxy.storage import OWN_PREFIXES
+from imgproxy.storage import OWN_PREFIXES, Storage
 
 _ENTRIES = 65_536
 _OVERWRITTEN = 8_192  # objects whose version before is remembered; some 0.5 KB each
 _ABSENT_SECONDS = 5.0  # how long «not there» is believed: an upload must not stay invisible
-
-
-class Header(Protocol):
-    """What is needed of `storage.Head`."""
-
-    @property
-    def size(self) -> int: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def modified(self) -> float: ...
-
-
-class HeadStorage(Protocol):
-    """What is needed of a storage here."""
-
-    async def head(self, key: Key) -> Header:
-        """Describe an object or raise `NotFound`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +62,7 @@ class SourceAccess:
     def __init__(
         self,
         access: Access,
-        storage: HeadStorage,
+        storage: Storage,
         *,
         unregistered: bool,
         ttl: float,

@@ -16,27 +16,20 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from cachetools import LRUCache
 
 from imgproxy.engine.fair_queue import FairQueue
 from imgproxy.errors import Overloaded, SourceTooLarge
 from imgproxy.image.source import Key
-from imgproxy.storage import OpenObject
+from imgproxy.storage import OpenObject, Storage
 from imgproxy.waiters import Waiters
 
 _DESCRIPTORS = 256
 _PATIENCE = 10.0  # seconds: a few images are made meanwhile, and a client is still there
 _MOST_WAITING = 1_024  # requests; each holds a connection and some KB
 _Name = tuple[Key, str]
-
-
-class OpenStorage(Protocol):
-    """What is needed of a storage here."""
-
-    async def open(self, key: Key, *, limit: int) -> OpenObject:
-        """Hand out a whole object."""
 
 
 class SourceRequest(NamedTuple):
@@ -101,7 +94,7 @@ class SourceCache:
 
     def __init__(
         self,
-        storage: OpenStorage,
+        storage: Storage,
         *,
         limit: int,
         keep: int = 0,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from imgproxy.edge.probe import Engine, turn_of
+from imgproxy.edge.probe import turn_of
+from imgproxy.edge.render import Engine
 from imgproxy.edge.source_cache import SourceCache, SourceRequest
 from imgproxy.engine.worker_protocol import Encoding, Job
 from imgproxy.image.formats import STRIPPED, TRAITS

@@ -9,12 +9,13 @@ from typing import Any, cast
 
 from imgproxy.errors import ImageError, InvalidFormat
 from imgproxy.files.model import Collection
-from imgproxy.files.objects import Head, Inspector, Objects
+from imgproxy.files.objects import Inspector
 from imgproxy.files.sniff import SNIFFED_BYTES, sniff
 from imgproxy.files.terms import check_size, check_type
 from imgproxy.files.verify import settle, weigh
 from imgproxy.image.formats import TRAITS
 from imgproxy.image.source import Key
+from imgproxy.storage import Head, Storage
 
 _MEASURED = frozenset(traits.mime for traits in TRAITS.values() if traits.mime.startswith("image/"))
 """A PDF is a document: one that we cannot draw, with a password say, is a file all the same."""
@@ -44,7 +45,7 @@ class Found:
 class Examiner:
     """Looks at objects that nobody can write to."""
 
-    def __init__(self, objects: Objects, inspector: Inspector) -> None:
+    def __init__(self, objects: Storage, inspector: Inspector) -> None:
         self._objects = objects
         self._inspector = inspector
 

@@ -33,9 +33,10 @@ from imgproxy.files.examine import Claimed, Examiner, Found, check_weight
 from imgproxy.files.hold import LEASE_MS, Hold, give_back, publish
 from imgproxy.files.model import Collection, File, FileState, Upload, UploadState, Visibility
 from imgproxy.files.names import Names
-from imgproxy.files.objects import Head, Objects, Stripper
+from imgproxy.files.objects import Stripper
 from imgproxy.files.terms import Terms, size_limit
 from imgproxy.image.source import Key
+from imgproxy.storage import Head, Storage
 
 _SECONDS = LEASE_MS / 1000 - 30
 
@@ -64,7 +65,7 @@ class Freezer:
         self,
         *,
         database: Database,
-        objects: Objects,
+        objects: Storage,
         examiner: Examiner,
         terms: Terms,
         names: Names,

@@ -17,13 +17,13 @@ from imgproxy.files.database import Connection, Database
 from imgproxy.files.hold import LEASE_MS
 from imgproxy.files.model import Task, Upload, UploadId, UploadState
 from imgproxy.files.names import Names
-from imgproxy.files.objects import Objects, Part, StoredPart
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository.outbox import add_task
 from imgproxy.files.repository.uploads import extend_upload, transition_upload, upload_by_id
 from imgproxy.files.terms import Terms, size_limit
 from imgproxy.files.uploads import may_use
 from imgproxy.image.source import Key
+from imgproxy.storage import Part, Storage
 
 MAX_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 
@@ -65,7 +65,7 @@ class MultipartUploads:
         self,
         *,
         database: Database,
-        objects: Objects,
+        objects: Storage,
         terms: Terms,
         names: Names,
         ttl: int,
@@ -93,7 +93,7 @@ class MultipartUploads:
         )
         return SignedPart(url, self._ttl, expires_at)
 
-    async def parts(self, principal: Principal, place: Place) -> Sequence[StoredPart]:
+    async def parts(self, principal: Principal, place: Place) -> Sequence[Part]:
         """What has arrived."""
         upload, begun = await self._open(principal, place)
         try:

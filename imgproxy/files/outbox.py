@@ -22,6 +22,7 @@ from imgproxy.files.freeze import Tell
 from imgproxy.files.model import Task, TaskKind
 from imgproxy.files.repository import outbox
 from imgproxy.image.source import Key
+from imgproxy.storage import Storage
 
 _log = logging.getLogger(__name__)
 
@@ -40,23 +41,6 @@ Keep = Callable[[Task], Awaitable[None]]
 """Does what a task promises; doing it again does no harm."""
 
 
-class Parts(Protocol):
-    """What is needed of a storage's `multipart`."""
-
-    async def abort(self, key: Key, upload: str) -> None:
-        """Throw the parts away; an upload that is not there counts as aborted."""
-
-
-class Objects(Protocol):
-    """What is needed of a storage here."""
-
-    async def delete(self, key: Key) -> None:
-        """Remove an object; one that is not there counts as removed."""
-
-    @property
-    def multipart(self) -> Parts: ...
-
-
 class Front(Protocol):
     """The caches in front of us."""
 
@@ -64,7 +48,7 @@ class Front(Protocol):
         """Have them forget a file; raise an `ImgproxyError` if one did not."""
 
 
-def keepers(objects: Objects, front: Front) -> Mapping[TaskKind, Keep]:
+def keepers(objects: Storage, front: Front) -> Mapping[TaskKind, Keep]:
     """Who keeps which promise; `promises` says what is in their payloads."""
 
     async def delete(task: Task) -> None:

@@ -19,10 +19,10 @@ from imgproxy.files.freeze import Facts, Freezer
 from imgproxy.files.hold import claim, draw_hold, is_free
 from imgproxy.files.model import Upload, UploadState, Visibility
 from imgproxy.files.names import Names
-from imgproxy.files.objects import Objects
 from imgproxy.files.repository.uploads import upload_by_staging_key, upload_of_any_tenant
 from imgproxy.files.terms import Terms
 from imgproxy.image.source import Key
+from imgproxy.storage import Storage
 
 _REFUSED_MS = 60_000
 _REFUSALS = 16_384
@@ -33,7 +33,7 @@ class Publisher:
     """Makes files of uploads that are there and that nobody has registered."""
 
     def __init__(
-        self, *, database: Database, objects: Objects, terms: Terms, names: Names, freezer: Freezer
+        self, *, database: Database, objects: Storage, terms: Terms, names: Names, freezer: Freezer
     ) -> None:
         self._database = database
         self._objects = objects

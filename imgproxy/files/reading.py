@@ -20,7 +20,6 @@ from imgproxy.files.declared import normal
 from imgproxy.files.disposition import PLAIN, Disposition, content_disposition, content_type
 from imgproxy.files.find import find
 from imgproxy.files.model import File, FileId, FileState, Share, Visibility
-from imgproxy.files.objects import Objects
 from imgproxy.files.permission import Action, listed_owner, shared_until
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository.files import file_by_key, shares_of
@@ -28,6 +27,7 @@ from imgproxy.files.repository.listing import Listed, list_files
 from imgproxy.files.repository.reach import ListQuery
 from imgproxy.files.sniff import SNIFFED_BYTES, sniff
 from imgproxy.image.source import Key
+from imgproxy.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Reading:
         self,
         *,
         database: Database,
-        objects: Objects,
+        objects: Storage,
         clock: Callable[[], int],
         ttl: int,
         url_signer: UrlSigner | None = None,

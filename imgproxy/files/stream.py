@@ -21,11 +21,11 @@ from imgproxy.files.freeze import Facts, Freezer, made
 from imgproxy.files.hold import Hold, begin, draw_hold, drop
 from imgproxy.files.model import Collection, File, Task, Upload, UploadState, Visibility
 from imgproxy.files.names import Names
-from imgproxy.files.objects import Objects
 from imgproxy.files.principal import Principal
 from imgproxy.files.sniff import SNIFFED_BYTES
 from imgproxy.files.terms import Terms, check_type
 from imgproxy.files.uploads import Wish, draw_upload
+from imgproxy.storage import Storage
 
 _SECONDS = 3600
 """For all of a body; 5 GB come at 1.4 MB/s."""
@@ -47,7 +47,7 @@ class Streams:
         self,
         *,
         database: Database,
-        objects: Objects,
+        objects: Storage,
         examiner: Examiner,
         terms: Terms,
         names: Names,

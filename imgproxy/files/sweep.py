@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from imgproxy.errors import NotFound
 from imgproxy.files import promises
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.model import Orphan, Task, TenantId
 from imgproxy.files.names import Names
-from imgproxy.files.objects import Head
 from imgproxy.files.repository.outbox import add_task
 from imgproxy.files.repository.sweep import (
     FileObject,
@@ -31,43 +30,13 @@ from imgproxy.files.repository.sweep import (
     remove_orphans,
 )
 from imgproxy.image.source import Key
+from imgproxy.storage import Head, Storage
 
 GRACE_MS = 3600 * 1000
 STAGING, FILES = "staging/", "files/"
 _BATCH = 500
 T = TypeVar("T")
 _LAST = "\U0010ffff"  # after every key of a prefix
-
-
-class Unfinished(Protocol):
-    """An upload in parts that storage knows."""
-
-    @property
-    def key(self) -> Key: ...
-    @property
-    def upload(self) -> str: ...
-    @property
-    def begun(self) -> float: ...
-
-
-class Parts(Protocol):
-    """What is needed of a storage's `multipart`."""
-
-    def list(self, prefix: str = "") -> AsyncIterator[Unfinished]:
-        """Every unfinished upload to a key that begins with `prefix`."""
-
-
-class Objects(Protocol):
-    """What is needed of a storage here."""
-
-    async def head(self, key: Key) -> Head:
-        """Describe an object."""
-
-    def list(self, prefix: str = "") -> AsyncIterator[tuple[Key, Head]]:
-        """Every object whose key begins with `prefix`; the better it is ordered, the less is asked."""
-
-    @property
-    def multipart(self) -> Parts: ...
 
 
 @dataclass(slots=True)
@@ -93,7 +62,7 @@ class Sweep:
         self,
         *,
         database: Database,
-        objects: Objects,
+        objects: Storage,
         names: Names,
         say: Callable[[str], None] = lambda _: None,
         dry: bool = False,

@@ -12,10 +12,10 @@ from imgproxy.errors import ImgproxyError, UploadInitFailed
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.model import Collection, Upload, UploadId, UploadKind, UploadState, Visibility
 from imgproxy.files.names import Names
-from imgproxy.files.objects import Objects
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository.uploads import insert_upload, set_storage_upload, transition_upload
 from imgproxy.files.terms import Terms, check_size, check_type, size_limit
+from imgproxy.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Issued:
 class Uploads:
     """Issues uploads."""
 
-    def __init__(self, *, database: Database, objects: Objects, terms: Terms, names: Names, ttl: int) -> None:
+    def __init__(self, *, database: Database, objects: Storage, terms: Terms, names: Names, ttl: int) -> None:
         """URLs are good for `ttl` seconds."""
         self._database = database
         self._objects = objects

@@ -20,11 +20,10 @@ from imgproxy.files.database import Database
 from imgproxy.files.hold import LEASE_MS, claim, draw_hold
 from imgproxy.files.model import Upload, UploadId, UploadState
 from imgproxy.files.multipart import MultipartUploads, Place
-from imgproxy.files.objects import Part
 from imgproxy.files.promises import AFTER_URL_MS
 from imgproxy.files.uploads import Wish
 from imgproxy.image.source import Key
-from imgproxy.storage import MIN_PART_BYTES
+from imgproxy.storage import MIN_PART_BYTES, Part
 from tests.files.uploading import (
     ACME_ITSELF,
     ANN,

@@ -13,9 +13,9 @@ from aiohttp import ClientResponse, ClientSession, web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from imgproxy.api.get_object import Files, Source
+from imgproxy.api.get_object import Files
 from imgproxy.api.object_gateway import ObjectGateway
-from imgproxy.api.put_object import Sink
+from imgproxy.api.put_object import PutStorage
 from imgproxy.files.access import Access, MemoryAccess
 from imgproxy.http.cors import Cors
 from imgproxy.storage.signed_url import UrlSigner
@@ -23,7 +23,7 @@ from imgproxy.telemetry import AccessLog
 from tests.storage.contract import Browser, browsing
 
 
-class Depot(Source, Sink, Protocol):
+class Depot(PutStorage, Protocol):
     """A storage that issues signed URLs."""
 
     @property

@@ -13,9 +13,9 @@ from imgproxy.errors import (
     UploadNotFound,
 )
 from imgproxy.files.model import Visibility
-from imgproxy.files.objects import Part
 from imgproxy.files.principal import Principal
 from imgproxy.files.uploads import Wish
+from imgproxy.storage import Part
 from tests.files.machine.base import Base, all_of, place_of
 from tests.files.machine.faults import Fault
 from tests.files.machine.lots import ANY, FAULTS, OWNERS, VISIBILITIES, WHO
