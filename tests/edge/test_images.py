@@ -257,7 +257,7 @@ async def test_every_failure_is_a_problem_that_is_not_kept_long(
 async def test_a_client_that_waits_for_too_many_is_told_to_wait_and_others_are_served(
     make_edge: MakeEdge,
 ) -> None:
-    edge = await make_edge(share=1, proxies=("127.0.0.0/8",))
+    edge = await make_edge(concurrency=1, proxies=("127.0.0.0/8",))
     await edge.store("photo.jpg")
     edge.engine.hold = asyncio.Event()
     first = asyncio.ensure_future(edge.get("/1x1/photo.jpg", X_Forwarded_For="203.0.113.7"))
