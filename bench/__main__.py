@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         + "\n".join(f"  {figure.name:{width}}  {figure.title}" for figure in FIGURES)
         + "\n\nAll but `peers` and `sharpness` are measured unless some are named; `all` are all."
         "\nProgress goes to standard error, tables go to standard output. A peer that you start"
-        "\nyourself has to read the originals in"
+        "\nyourself has to read the source images in"
         f"\n{peers.folder()}; it is one of {', '.join(peers.ADDRESSES)}.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,4 +1,4 @@
-"""An S3 bucket that counts what is read: the witness for how often storage is asked for an original."""
+"""An S3 bucket that counts what is read: the witness for how often storage is asked for a source image."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Herd: a thousand clients want one new picture at the same moment.
 
-Each has a connection open already; the original lies in an S3 bucket that counts its reads
+Each has a connection open already; the source image lies in an S3 bucket that counts its reads
 (`bench/bucket.py`), decodes are counted by the server. What is shown is the worst of the rounds, each with a
 new original, and how long the last of the thousand waits beside one who comes alone.
 """

@@ -53,7 +53,7 @@ SELF_INSTALLED = {"thumbor": installed.thumbor, "ipx": installed.ipx}
 
 
 def folder() -> Path:
-    """Where a peer that somebody else starts has to find the originals."""
+    """Where a peer that somebody else starts has to find the source images."""
     return kept() / "peers"
 
 

@@ -29,7 +29,7 @@ _FRAMES = 12
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """An original; libvips takes its type from the name's ending."""
+    """A source image; libvips takes its type from the name's ending."""
 
     name: str
     pixels: int
@@ -94,7 +94,7 @@ def many(name: str, folder: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A picture that is asked for: the original's name, the width, the type of the answer."""
+    """A picture that is asked for: the source image's name, the width, the type of the answer."""
 
     name: str
     width: int

@@ -1,6 +1,6 @@
 """Srcset: a page that nobody has seen yet asks for eight widths of one new original at once.
 
-As a browser does for `<img srcset>`, only worse: all eight. The original lies in an S3 bucket that counts its
+As a browser does for `<img srcset>`, only worse: all eight. The source lies in an S3 bucket that counts its
 reads; against the loop, which makes the same eight from a file. What is shown of reads is the worst of the
 rounds.
 """

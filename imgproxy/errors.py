@@ -16,7 +16,7 @@ secret or library. HTTP statuses are not here: see `edge/problems.py` and `api/p
     │   ├── SourceTooLarge          more bytes than the limit
     │   ├── StorageFailed           refused, unreachable, or stopped half-way
     │   └── StorageSlow             did not answer in time
-    ├── ImageError                  the original's bytes
+    ├── ImageError                  the source image's bytes
     │   ├── UnsupportedImage        not a type we read
     │   ├── BrokenImage             damaged
     │   ├── TransformFailed         of these bytes this result cannot be made, another may
@@ -99,11 +99,11 @@ class NotFound(PolicyError):
 
 
 class SourceError(ImgproxyError):
-    """The storage that holds the original is at fault."""
+    """The storage that holds the source image is at fault."""
 
 
 class SourceTooLarge(SourceError):
-    """The original has more bytes than the limit."""
+    """The source image has more bytes than the limit."""
 
 
 class StorageFailed(SourceError):
@@ -115,7 +115,7 @@ class StorageSlow(SourceError):
 
 
 class ImageError(ImgproxyError):
-    """The bytes of the original are at fault: the same bytes will never succeed."""
+    """The bytes of the source image are at fault: the same bytes will never succeed."""
 
 
 class UnsupportedImage(ImageError):

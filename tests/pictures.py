@@ -294,7 +294,7 @@ def render(
     meta: bool = False,
     show_damaged: bool = False,
 ) -> Made:
-    """Run the pipeline on an original; without `to` the answer is of the original's own type."""
+    """Run the pipeline on a source image; without `to` the answer is of the source image's own type."""
     given = dict(overlays or {})
     job = Job(
         transform,
@@ -316,7 +316,7 @@ def render(
 
 
 def made(original: bytes | Image, *filters: str, **how: Any) -> Made:
-    """Make a picture of an original, asked for as in a URL; what is no wish is for `render`."""
+    """Make a picture of a source image, asked for as in a URL; what is no wish is for `render`."""
     engine = ("to", "overlays", "encoding", "ceiling", "meta", "show_damaged")
     wish = {name: value for name, value in how.items() if name not in engine}
     data = original if isinstance(original, bytes) else encoded(original)

@@ -27,7 +27,7 @@ class Served:
     def __init__(self, process: subprocess.Popen[str], port: int, admin: int, objects: Path) -> None:
         self.process, self.port, self.admin = process, port, admin
         self.objects = objects
-        """Where the originals lie."""
+        """Where the source images lie."""
         self.words: list[str] = []
 
     def get(

@@ -73,7 +73,7 @@ class Site(NamedTuple):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """With the settings' defaults, and time for a slow machine; the original `photo.jpg` is there."""
+    """With the settings' defaults, and time for a slow machine; the source image `photo.jpg` is there."""
     patient = {f"proxy_cache_lock_{word} 2s;": f"proxy_cache_lock_{word} 60s;" for word in ("timeout", "age")}
     settings = {
         "IMGPROXY_SIGNING_SECRETS": SECRET,

@@ -199,7 +199,7 @@ def wait_until_gone(pids: set[int]) -> None:
 
 
 def one_colour(*colour: int) -> bytes:
-    """An original whose length does not depend on its colour."""
+    """A source image whose length does not depend on its colour."""
     return encoded(plain(64, 48, colour), ".png", compression=0)
 
 

@@ -32,12 +32,12 @@ class Entry:
 
     @property
     def damaged(self) -> bool:
-        """Whether a part of an original did not decode."""
+        """Whether a part of a source image did not decode."""
         return self.expires is not None
 
     @property
     def primary(self) -> str:
-        """The original that it is kept under; empty for a plain colour."""
+        """The source image that it is kept under; empty for a plain colour."""
         return self.sources[0] if self.sources else ""
 
 
@@ -113,7 +113,7 @@ class Tiers:
         await self._put(self._tiers, key, entry)
 
     async def drop(self, source: str) -> None:
-        """Forget an original's results everywhere; slowest first, or a hit there would come back up."""
+        """Forget a source image's results everywhere; slowest first, or a hit there would come back up."""
         for tier in reversed(self._tiers):
             try:
                 await tier.drop(source)

@@ -83,10 +83,10 @@ def parser() -> argparse.ArgumentParser:
     sign.add_argument("path", help="what to sign, such as fit-in/300x200/photo.jpg")
     transform = _command(commands, "transform", "make one picture without a server")
     transform.add_argument("path", help="an image URL's path; its key is only a name here")
-    transform.add_argument("--input", type=Path, required=True, help="the original")
+    transform.add_argument("--input", type=Path, required=True, help="the source image")
     transform.add_argument("--output", type=Path, required=True, help="where to write; replaced if it exists")
     purge = _command(commands, "purge", "have a running server forget originals and their results")
-    purge.add_argument("keys", nargs="+", metavar="KEY", help="the originals' keys, as in their URLs")
+    purge.add_argument("keys", nargs="+", metavar="KEY", help="the source images' keys, as in their URLs")
     purge.add_argument(
         "--server", default="http://127.0.0.1:8080", help="where it listens (default %(default)s)"
     )

@@ -42,7 +42,7 @@ class ImageRequest:
     transform: Transform
     """What that means."""
     source: Source | None
-    """The original; None for the answer `params` alone, which shows any name and opens none."""
+    """The source image; None for the answer `params` alone, which shows any name and opens none."""
     keys: tuple[Key, ...] = ()
     """Further objects the picture needs, in order of first use."""
     signature: str | None = None

@@ -1,6 +1,6 @@
 """Width and height of a file that is to be registered: measured by a worker, where its bytes can do no harm.
 
-The original is borrowed as for a picture, so that whoever asks for one next finds it here.
+The source image is borrowed as for a picture, so that whoever asks for one next finds it here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ImageProbe:
         self._job = Job(first_frame, Output(), Encoding(), as_it_is, meta=True)
 
     async def inspect(self, key: Key, version: str, size: int) -> tuple[int, int] | None:
-        """Width and height as a person sees it; None if it has more bytes than we read of an original.
+        """Width and height as a person sees it; None if it has more bytes than we read of a source image.
 
         Raise an `ImageError`, or an `OurError` when no worker can tell.
         """

@@ -37,7 +37,7 @@ from imgproxy.storage import OpenObject
 from imgproxy.telemetry import Metrics
 from imgproxy.waiters import Waiters
 
-_TRIES = 3  # an original that changes more often while it is read is not served
+_TRIES = 3  # a source image that changes more often while it is read is not served
 
 
 class Engine(Protocol):
@@ -202,10 +202,10 @@ class Renderer:
                 if await self._still_permitted(prepared):
                     return prepared, Made(entry, joined or found, self._tiers.fits(entry))
             prepared = await self.prepare(prepared.request, prepared.output)
-        raise StorageFailed("the original keeps changing while it is read")
+        raise StorageFailed("the source image keeps changing while it is read")
 
     async def purge(self, key: Key, number: int | None = None) -> None:
-        """Drop an original and all that was made of it; when this returns, nothing of it is served again.
+        """Drop a source image and all that was made of it; when this returns, nothing of it is served again.
 
         What is under way is made anew from storage before it is answered, for its grant is void. What was
         being kept meanwhile is waited for, and dropped too.
@@ -235,7 +235,7 @@ class Renderer:
             await self._drop(key, self._source_access.place(key))
 
     async def _drop(self, key: Key, place: Key) -> None:
-        """Forget an original and what was made of it, and what is being kept of it now."""
+        """Forget a source image and what was made of it, and what is being kept of it now."""
         self._sources.purge(place)
         await self._tiers.drop(key)
         if self._puts:
@@ -253,7 +253,7 @@ class Renderer:
         return Prepared(request, output, grants, key)
 
     def _refused(self, prepared: Prepared) -> bool:
-        """Whether it is known that the bytes of the original are at fault."""
+        """Whether it is known that the bytes of the source image are at fault."""
         try:
             self._negative_cache.check(source=_blamed(prepared), job=_name(prepared))
         except OurError:

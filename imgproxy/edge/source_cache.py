@@ -69,7 +69,7 @@ class _Shelf(LRUCache[_Name, OpenObject]):
         super().__init__(size, getsizeof=lambda original: original.head.size)
 
     def put(self, name: _Name, original: OpenObject) -> None:
-        """Keep an original, or close it if it is too large for here."""
+        """Keep a source image, or close it if it is too large for here."""
         if original.head.size > self.maxsize:
             original.close()
             return
@@ -79,7 +79,7 @@ class _Shelf(LRUCache[_Name, OpenObject]):
         self[name] = original
 
     def close(self, name: _Name) -> None:
-        """Forget an original, if it is here."""
+        """Forget a source image, if it is here."""
         original = self.pop(name, None)
         if original is not None:
             original.close()
@@ -90,7 +90,7 @@ class _Shelf(LRUCache[_Name, OpenObject]):
 
 
 class SourceCache:
-    """The originals under way and the last ones, by key and version."""
+    """The source images under way and the last ones, by key and version."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class SourceCache:
             self._give_back(loans)
 
     def purge(self, key: Key) -> None:
-        """Forget an original in every version; those who have borrowed it keep it to their end."""
+        """Forget a source image in every version; those who have borrowed it keep it to their end."""
         for name in [name for name in self._shelf if name[0] == key]:
             self._shelf.close(name)
         for name in [name for name in self._loans if name[0] == key]:
@@ -188,7 +188,7 @@ class SourceCache:
         sizes = {}
         for key, version, size in wanted:
             if size is not None and size > self._limit:
-                raise SourceTooLarge(f"the original has more than {self._limit} bytes")
+                raise SourceTooLarge(f"the source image has more than {self._limit} bytes")
             if (key, version) not in but:
                 sizes[key, version] = self._limit if size is None else size
         return sizes
@@ -249,7 +249,7 @@ class SourceCache:
         self._serve_queue()
 
     def _end(self, loan: _Loan) -> None:
-        """Keep the original at once, so that no purge can come in between; or give the fetch up."""
+        """Keep the source image at once, so that no purge can come in between; or give the fetch up."""
         if loan.task is not None and not loan.task.done():
             loan.task.cancel()
             loan.task.add_done_callback(lambda _: self._close(loan))

@@ -1,4 +1,4 @@
-"""Write a finished picture: one row of encoder options per type, and the search that `max_bytes` asks for."""
+"""Write a finished image: one row of encoder options per type, and the search that `max_bytes` asks for."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _STRIPS, _STRIP_ROWS = 4, 12
 
 
 def write(image: Image, descriptor: int, format_: Format, options: Options, encoding: Encoding) -> int:
-    """Encode to a descriptor; return the bytes written. The picture fits the type already."""
+    """Encode to a descriptor; return the bytes written. The image fits the type already."""
     kept, image = _metadata(image, options, encoding)
     quality = options.quality or encoding.quality.get(format_, _QUALITY)
     ceiling = options.max_bytes if TRAITS[format_].lossy else None
@@ -94,7 +94,7 @@ def _step(excess: float) -> float:
 
 
 def _metadata(image: Image, options: Options, encoding: Encoding) -> tuple[str, Image]:
-    """Which blocks to write, and the picture without the fields that must not be in them."""
+    """Which blocks to write, and the image without the fields that must not be in them."""
     if options.strip_metadata or encoding.metadata == "strip":
         return "none", image
     if encoding.metadata == "copyright":

@@ -3,7 +3,7 @@
 Three system calls and no library (linux/landlock.h; their numbers are the same on every architecture).
 Every right the kernel knows is handled, and what is handled and not given by a rule is refused. A kernel
 with an older ABI knows fewer rights and is asked for no more. Descriptors that are open already stay
-usable: that is how pictures come and go.
+usable: that is how images come and go.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What went wrong lately, so that the same work is not done again to fail again.
 
-An original that is damaged, of a type we do not read, or too long, is refused whatever is asked of it. What
+A source that is damaged, of a type we do not read, or too long, is refused whatever is asked of it. What
 a URL's arguments may have caused is remembered of the job alone, so that no odd request shuts a good original
 for everybody: too many pixels, too much time, a damaged frame or overlay, a crash. A crash costs 0.1 s of CPU
-for a new worker, less than many a good job, so it need not be remembered of the original.
+for a new worker, less than many a good job, so it need not be remembered of the source image.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from imgproxy.engine import raster, readers, vips
+from imgproxy.engine import colour_management, geometry, readers, vips
 from imgproxy.engine.memory_budget import MemoryBudget
 from imgproxy.errors import EngineFailed
 from imgproxy.image import plan as planning
@@ -14,7 +14,7 @@ from imgproxy.image.plan import Ceiling, Size
 
 
 class Overlays:
-    """Descriptors by name. Each overlay meets the same limits as an original does."""
+    """Descriptors by name. Each overlay meets the same limits as a source image does."""
 
     def __init__(self, descriptors: Mapping[str, int], ceiling: Ceiling, *, imagor: bool = False) -> None:
         """`imagor` brings colours to sRGB as it does: by profiles alone, without black points."""
@@ -31,7 +31,7 @@ class Overlays:
         with fewer frames begins again.
         """
         if name not in self._descriptors:
-            raise EngineFailed("the picture could not be made")
+            raise EngineFailed("the image could not be made")
         opened = readers.open_image(self._descriptors[name], without=self._ceiling.without)
         moving = TRAITS[opened.facts.format].animation
         count = min(frames, opened.facts.pages) if moving else 1
@@ -41,14 +41,14 @@ class Overlays:
         image = opened.load(shrink=1, first=0, count=count, sequential=True)
         if opened.facts.orientation != 1:
             self.budget.take(vips.size_of(image))
-            image = raster.upright(image.copy_memory(), opened.facts.orientation)
+            image = geometry.upright(image.copy_memory(), opened.facts.orientation)
         nclx = None if self._imagor else opened.facts.nclx
-        image = raster.to_srgb(image, nclx=nclx, black_point=not self._imagor)
+        image = colour_management.to_srgb(image, nclx=nclx, black_point=not self._imagor)
         image = image if image.interpretation == "srgb" else image.colourspace("srgb")
         image = image if image.hasalpha() else image.addalpha()
         if within is not None:
             height = image.height // count
-            image = raster.resized(image, _scale(Size(image.width, height), within), size.height / height)
+            image = geometry.resized(image, _scale(Size(image.width, height), within), size.height / height)
         self.budget.take(vips.size_of(image))
         height, image = image.height // count, vips.bare(image)  # computed: it may be read once only
         if count < frames:

@@ -1,6 +1,6 @@
-"""From bytes to bytes: the order of a picture's steps, and the one function that runs them.
+"""From bytes to bytes: the order of an image's steps, and the one function that runs them.
 
-Header and limits come before any pixel; the plan before any cut; colours and filters after the picture is
+Header and limits come before any pixel; the plan before any cut; colours and filters after the image is
 small. To move a step, move its line.
 """
 
@@ -25,20 +25,20 @@ _CODEC_BYTES = 24
 
 STEPS: tuple[Callable[[Work], None], ...] = (
     steps.probe,
-    steps.limit,
+    steps.check_limits,
     steps.load,
     steps.trim,
-    steps.layout,
+    steps.make_plan,
     steps.extract,
     steps.resize,
     steps.crop,
-    steps.settle,
-    steps.attend,
+    steps.compute_upright,
+    steps.smart_crop,
     steps.flip,
-    steps.colour,
-    steps.effects,
-    steps.bound,
-    steps.fit,
+    steps.convert_colours,
+    steps.apply_filters,
+    steps.check_result_size,
+    steps.flatten,
     steps.write,
 )
 
@@ -51,7 +51,7 @@ def render(
     *,
     stop: Callable[[object], None],
 ) -> Rendered:
-    """Make one picture from the original's descriptor into the result's; both stay the caller's.
+    """Make one image from the source image's descriptor into the result's; both stay the caller's.
 
     `overlays` are descriptors in the order of `job.overlays`. `stop` is handed each image that can be stopped
     by `set_kill`. Raise an `ImgproxyError` for whatever is wrong, nothing of libvips's own.
@@ -101,10 +101,10 @@ def _source_fault(work: Work, original: int) -> ImgproxyError | None:
     """
     if not _decodes(work, original, 0, 1):
         if not _has_memory(work.facts.width * work.facts.height):
-            return ImageTooLarge("the picture needs more memory than is allowed")
-        return BrokenImage("the original is damaged: its pixels cannot be decoded")
+            return ImageTooLarge("the image needs more memory than is allowed")
+        return BrokenImage("the source image is damaged: its pixels cannot be decoded")
     if (work.first, work.frames) != (0, 1) and not _decodes(work, original, work.first, work.frames):
-        return TransformFailed("a frame of the original is damaged")
+        return TransformFailed("a frame of the source image is damaged")
     return None
 
 
@@ -113,8 +113,8 @@ def _other_fault(work: Work, overlays: Sequence[int]) -> ImgproxyError:
     if not all(_decodes(work, overlay, 0, 1) for overlay in overlays):
         return TransformFailed("a further image in the URL is damaged")
     if work.image is not None and not _has_memory(work.image.width * work.image.height):
-        return ImageTooLarge("the picture needs more memory than is allowed")
-    return EngineFailed("the picture could not be made")
+        return ImageTooLarge("the image needs more memory than is allowed")
+    return EngineFailed("the image could not be made")
 
 
 def _has_memory(pixels: int) -> bool:
@@ -136,7 +136,7 @@ def _show_damaged(strict: Work) -> Work:
     try:
         _take_steps(work)
     except BrokenImage as error:
-        raise TransformFailed("the original is damaged: its pixels cannot be decoded") from error
+        raise TransformFailed("the source image is damaged: its pixels cannot be decoded") from error
     return work
 
 

@@ -160,7 +160,7 @@ class Pool:
         overlays: Sequence[int] = (),
         waiters: Waiters | None = None,
     ) -> Result:
-        """Make the picture of a job in the turn of one who waits for it; raise an `ImgproxyError`.
+        """Make the image of a job in the turn of one who waits for it; raise an `ImgproxyError`.
 
         The descriptors are files, are read from their beginning, and stay the caller's. Cancelled while it
         waits, the job is forgotten; cancelled while it runs, it is ended after a second.
@@ -168,7 +168,7 @@ class Pool:
         job = job if job.seconds <= self._deadline else replace(job, seconds=self._deadline)
         message = dump_job(job)
         if len(message) > MESSAGE_BYTES:
-            raise EngineFailed("the picture could not be made")
+            raise EngineFailed("the image could not be made")
         waiters = waiters or Waiters()
         asked = time.monotonic()
         for attempt in range(_TRIES):
@@ -179,7 +179,7 @@ class Pool:
             except Ended as end:
                 if end.begun:
                     raise _blame(end.reason, job) from end
-        raise EngineFailed("the picture could not be made")
+        raise EngineFailed("the image could not be made")
 
     async def _take(self, waiters: Waiters, *, first: bool) -> WorkerProcess:
         """Wait in line for a slot and a worker; `first` for a job that has waited already."""
@@ -227,7 +227,7 @@ class Pool:
     def _overloaded(self) -> Overloaded:
         """Return the error for a full line, to be tried again when it has probably passed."""
         seconds = math.ceil((len(self._waiting) + 1) * self._mean_seconds / self._size)
-        return Overloaded("too many pictures are being made", retry_after=min(seconds, _LONGEST_RETRY))
+        return Overloaded("too many images are being made", retry_after=min(seconds, _LONGEST_RETRY))
 
     async def _run_on(
         self, worker: WorkerProcess, message: bytes, job: Job, lent: Sequence[int | None], waited: float
@@ -358,7 +358,7 @@ def _blame(reason: Reason, job: Job) -> ImgproxyError:
         return DeadlinePassed(f"the image took longer than {job.seconds:g} seconds")
     if reason == "crash":
         return TransformFailed("the image brought its worker down, by too much time or memory, or a fault")
-    return EngineFailed("the picture could not be made")
+    return EngineFailed("the image could not be made")
 
 
 def _believable(answer: Answer, size: int) -> Rendered:
@@ -366,7 +366,7 @@ def _believable(answer: Answer, size: int) -> Rendered:
     if isinstance(answer, ImgproxyError):
         raise answer
     if not isinstance(answer, Rendered) or answer.size != size:
-        raise EngineFailed("the picture could not be made")
+        raise EngineFailed("the image could not be made")
     return answer
 
 

@@ -45,7 +45,7 @@ STACKS = 40 * 1024**2
 MAPPED = 4 * 1024**3
 """Address space beyond `MEMORY`, for what takes none of it: libraries, images that are mapped from files."""
 DESCRIPTORS = 64
-"""The result, the original and 20 overlays, each twice while libvips has it open, and a few of our own."""
+"""The result, the source and 20 overlays, each twice while libvips has it open, and a few of our own."""
 RESULT_BYTES = 256 * 1024**2
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38

@@ -1,8 +1,8 @@
-"""The fixed steps of a picture, each a small function on the work under way; `pipeline` has their order.
+"""The fixed steps of an image, each a small function on the work under way; `pipeline` has their order.
 
-A step does nothing when its wish is not there. Everything is lazy up to `settle`, where the small picture is
-computed into memory: what comes before reads the original once from top to bottom, what comes after may
-look wherever it likes. A picture that nobody needs whole is computed by its encoder, line by line.
+A step without its parameter does nothing. Everything is lazy up to `compute_upright`, which computes the
+small image into memory: steps before it read the source once from top to bottom, steps after it may read
+any pixel. An image that no step needs whole is computed by its encoder, line by line.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
-from imgproxy.engine import encode, raster, readers, vips
+from imgproxy.engine import colour_management, encode, geometry, readers, vips
 from imgproxy.engine.overlays import Overlays
 from imgproxy.engine.readers.family import Opened
 from imgproxy.engine.worker_protocol import Job
@@ -31,7 +31,7 @@ _MEDIAN = 3  # pixels a side that find_trim needs for its median
 
 @dataclass(slots=True)
 class Work:
-    """One picture under way."""
+    """One image under way."""
 
     job: Job
     original: int | None
@@ -57,7 +57,7 @@ class Work:
 
     @property
     def streams(self) -> bool:
-        """Whether the picture can go line by line from decoder to encoder, never in memory as a whole.
+        """Whether the image can go line by line from decoder to encoder, never in memory as a whole.
 
         That saves up to 5 % (measured: 6 MP JPEG to 800 px); whatever turns it, looks at it or writes it
         twice needs it whole.
@@ -75,7 +75,7 @@ class Work:
 
     def each_frame(self, change: Callable[[Image], Image]) -> Image:
         """The image with every frame changed by itself."""
-        return raster.each_frame(self.image, self.frames, change)
+        return geometry.each_frame(self.image, self.frames, change)
 
     def first_frame(self) -> Image:
         """The first frame, which decides for all."""
@@ -119,7 +119,7 @@ def probe(work: Work) -> None:
         work.facts = work.opened.facts
 
 
-def limit(work: Work) -> None:
+def check_limits(work: Work) -> None:
     """Choose the type, and refuse what is too large for it before any pixel is decoded."""
     work.format = choose(work.job.output, work.facts)
     work.first, work.frames = planning.frames(work.job.transform, work.facts, work.format)
@@ -169,7 +169,7 @@ def trim(work: Work) -> None:
     if wish is None or (imagor and work.frames > 1):
         return
     width, height = work.facts.upright
-    work.image = raster.upright(work.compute(work.image), work.facts.orientation)
+    work.image = geometry.upright(work.compute(work.image), work.facts.orientation)
     work.watch()
     work.facts = replace(work.facts, width=width, height=height, orientation=1)
     at = (0, 0) if wish.by == "top-left" else (width - 1, height - 1)
@@ -182,8 +182,8 @@ def trim(work: Work) -> None:
     work.trim = box if box.width and box.height else None
 
 
-def layout(work: Work) -> None:
-    """Plan every size, now that the loaded picture's is known."""
+def make_plan(work: Work) -> None:
+    """Plan every size, now that the loaded image's is known."""
     work.plan = planning.make(
         work.job.transform,
         work.facts,
@@ -237,9 +237,9 @@ def resize(work: Work) -> None:
         down = plan.down._replace(
             length=plan.down.length * work.frames, target=plan.down.target * work.frames
         )
-        work.image = raster.resampled(work.image, plan.across, down)
+        work.image = geometry.resampled(work.image, plan.across, down)
     elif plan.scale != (1, 1):
-        work.image = raster.resized(work.image, *plan.scale)
+        work.image = geometry.resized(work.image, *plan.scale)
 
 
 def crop(work: Work) -> None:
@@ -253,14 +253,14 @@ def crop(work: Work) -> None:
     work.image = work.each_frame(lambda frame: frame.crop(*place))
 
 
-def settle(work: Work) -> None:
-    """Compute the small picture, and set it upright; what streams is computed by its encoder."""
+def compute_upright(work: Work) -> None:
+    """Compute the small image, and set it upright; what streams is computed by its encoder."""
     if work.streams:
         return
-    work.image = raster.upright(work.compute(work.image), work.facts.orientation)
+    work.image = geometry.upright(work.compute(work.image), work.facts.orientation)
 
 
-def attend(work: Work) -> None:
+def smart_crop(work: Work) -> None:
     """Cut what hangs over the box where libvips sees least that draws attention in the first frame."""
     box = work.plan.crop
     if box is None or not work.smart:
@@ -280,12 +280,12 @@ def flip(work: Work) -> None:
         work.image = work.each_frame(lambda frame: frame.flipver())
 
 
-def colour(work: Work) -> None:
+def convert_colours(work: Work) -> None:
     """Bring colours to 8-bit sRGB, by the embedded profile; with metadata kept, the profile may stay.
 
     Code points (nclx) never do: no encoder writes them. imagor does not look at them.
 
-    Done on the small picture: a profile costs the more the more pixels there are.
+    Done on the small image: a profile costs the more the more pixels there are.
     """
     encoding, options = work.job.encoding, work.job.transform.options
     stays = encoding.metadata == "keep" and not (options.strip_icc or options.strip_metadata)
@@ -293,12 +293,12 @@ def colour(work: Work) -> None:
     profiled = work.image.get_typeof("icc-profile-data")
     lost = work.image.interpretation == "cmyk" or (nclx is not None and not profiled)
     if stays and not lost:
-        work.image = raster.eight_bit(work.image)
+        work.image = colour_management.eight_bit(work.image)
     else:
-        work.image = raster.to_srgb(work.image, nclx=nclx, black_point=not encoding.imagor)
+        work.image = colour_management.to_srgb(work.image, nclx=nclx, black_point=not encoding.imagor)
 
 
-def effects(work: Work) -> None:
+def apply_filters(work: Work) -> None:
     """Apply the filters in the URL's order; each is handed sRGB.
 
     Between them nothing is clipped to 8 bits: what one brightens, the next may darken again. Each begins with
@@ -319,7 +319,7 @@ def effects(work: Work) -> None:
         image = image if image.interpretation == "srgb" else image.colourspace("srgb")
         image = declared.apply(image, stage, *call.values)
         stage.extent = declared.resizes(stage.extent, *call.values)
-    work.image = raster.eight_bit(image)
+    work.image = colour_management.eight_bit(image)
 
 
 class _Stage:
@@ -333,7 +333,7 @@ class _Stage:
         self.imagor = work.job.encoding.imagor
 
     def each_frame(self, image: Image, change: Callable[[Image], Image]) -> Image:
-        return raster.each_frame(image, self.frames, change)
+        return geometry.each_frame(image, self.frames, change)
 
     def overlay(self, key: str, *, within: tuple[int, int] | None, frames: int) -> Image:
         return self._overlays.image(key, within=within, frames=frames)
@@ -344,16 +344,16 @@ class _Stage:
         return drawn.copy_memory()
 
 
-def bound(work: Work) -> None:
+def check_result_size(work: Work) -> None:
     """Refuse an answer that grew too large by padding or canvas."""
     size = Size(work.image.width, work.image.height // work.frames)
     planning.check_size(size, work.frames, work.job.ceiling)
 
 
-def fit(work: Work) -> None:
+def flatten(work: Work) -> None:
     """Lay the image over the background where its type has no alpha, and give frames their height."""
     if work.image.hasalpha() and not TRAITS[work.format].alpha:
-        work.image = raster.flattened(work.image, work.job.encoding.background)
+        work.image = colour_management.flattened(work.image, work.job.encoding.background)
     if work.frames > 1:
         work.image = work.image.copy()
         work.image.set_type(vips.INT, "page-height", work.image.height // work.frames)

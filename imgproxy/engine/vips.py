@@ -79,7 +79,7 @@ def prepare() -> None:
 
     The operation cache would keep one request's pixels for another's. SVG is blocked with the untrusted
     loaders; it is let in again because it is drawn in the sandbox only. One thread a worker: as many
-    workers run as there are cores, and threads within one picture would only wait for each other.
+    workers run as there are cores, and threads within one image would only wait for each other.
     Raise `EngineFailed` for a libvips that is too old.
     """
     if version() < OLDEST:
@@ -94,20 +94,20 @@ def prepare() -> None:
 
 
 def warm() -> None:
-    """Write and read one small picture of each type, so that no request pays for first use."""
-    picture = pyvips.Image.black(64, 64, bands=3).copy(interpretation="srgb")
+    """Write and read one small image of each type, so that no request pays for first use."""
+    image = pyvips.Image.black(64, 64, bands=3).copy(interpretation="srgb")
     for name in WRITTEN:
         traits = TRAITS[name]
-        data = picture.write_to_buffer(f".{traits.extension}")
+        data = image.write_to_buffer(f".{traits.extension}")
         loaded = getattr(pyvips.Image, f"{_LOADERS[name]}_buffer")(data)
         loaded.resize(0.5).icc_transform("srgb", input_profile="srgb").copy_memory()
-    picture.smartcrop(32, 32, interesting="attention").copy_memory()
+    image.smartcrop(32, 32, interesting="attention").copy_memory()
     draw_svg('<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>').copy_memory()
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An original whose header was read and whose pixels were not; see `readers.family.Opened`."""
+    """A source image whose header was read and whose pixels were not; see `readers.family.Opened`."""
 
     source: Any
     facts: ImageHeader
@@ -196,7 +196,7 @@ def turn_to(opened: Opened, page: int) -> Opened:
 def load(opened: Opened, *, shrink: float, first: int, count: int, sequential: bool) -> Image:
     """Set up decoding of `count` frames from `first`, shrunk by what the type's decoder does itself.
 
-    Warnings pass; truncation and errors fail, so half a picture is never taken for a whole one, unless
+    Warnings pass; truncation and errors fail, so half an image is never taken for a whole one, unless
     `opened` is lenient.
     """
     facts = opened.facts
@@ -274,7 +274,7 @@ def _count_frames(image: Image, first: int, count: int) -> None:
 
 
 def plain(colour: Colour, width: int, height: int) -> Image:
-    """A picture of one colour, with alpha where it has any."""
+    """An image of one colour, with alpha where it has any."""
     parts = colour.rgb if colour.alpha == 255 else colour.rgba
     pixel = pyvips.Image.black(1, 1, bands=len(parts)) + parts
     return pixel.cast("uchar").copy(interpretation="srgb").embed(0, 0, width, height, extend="copy")
@@ -305,7 +305,7 @@ def from_memory(
     """
     depth = depth or ("ushort" if interpretation == "grey16" else "uchar")
     if len(data) != width * height * bands * _BYTES[depth]:
-        raise BrokenImage("the original is damaged: its header and its pixels are of different sizes")
+        raise BrokenImage("the source image is damaged: its header and its pixels are of different sizes")
     image = pyvips.Image.new_from_memory(data, width, height, bands, depth)
     image = image.copy(interpretation=interpretation)
     if profile:
@@ -325,7 +325,7 @@ def draw_svg(text: str) -> Image:
 
 
 def bare(image: Image) -> Image:
-    """The pixels alone, computed: nothing else of a further picture's file shall get into a result."""
+    """The pixels alone, computed: nothing else of a further image's file shall get into a result."""
     pixels = pyvips.Image.new_from_memory(
         image.write_to_memory(), image.width, image.height, image.bands, image.format
     )
@@ -356,12 +356,12 @@ def translate(error: pyvips.Error, fault: str = "its pixels cannot be decoded") 
     """What a libvips error means to whoever asked; `fault` is what a damaged original is said to have."""
     text = str(error).lower()
     if "killed" in text:
-        return DeadlinePassed("the picture took too long to make")
+        return DeadlinePassed("the image took too long to make")
     if _SCARCE.search(text):
-        return ImageTooLarge("the picture needs more memory than is allowed")
+        return ImageTooLarge("the image needs more memory than is allowed")
     if "vips_" in text and "no such operation" in text:
-        return EngineFailed("the picture could not be made")
-    return BrokenImage(f"the original is damaged: {fault}")
+        return EngineFailed("the image could not be made")
+    return BrokenImage(f"the source image is damaged: {fault}")
 
 
 INT = pyvips.GValue.gint_type

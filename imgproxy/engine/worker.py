@@ -1,7 +1,7 @@
-"""A worker process: takes a job with its descriptors, makes the picture, answers; one job at a time.
+"""A worker process: takes a job with its descriptors, makes the image, answers; one job at a time.
 
 Started as a program of its own, with a clean environment and one socket, and locked in before the first
-byte of a stranger's is looked at (`sandbox`). What goes wrong with a picture is answered; a traceback goes
+byte of a stranger's is looked at (`sandbox`). What goes wrong with an image is answered; a traceback goes
 to standard error and never into an answer. When the socket ends, so does the worker.
 """
 
@@ -26,7 +26,7 @@ from imgproxy.engine.worker_protocol import Job, Ready, Rendered
 from imgproxy.errors import DeadlinePassed, EngineFailed, ImageTooLarge, ImgproxyError, TransformFailed
 
 MAX_DESCRIPTORS = 32
-"""With one message: the result, the original, overlays; more than any job has."""
+"""With one message: the result, the source image, overlays; more than any job has."""
 
 
 _CPU_GRACE = 1.0
@@ -34,7 +34,7 @@ _CPU_GRACE = 1.0
 
 
 class Render(Protocol):
-    """Make the picture of a job into `result`; raise an `ImgproxyError`.
+    """Make the image of a job into `result`; raise an `ImgproxyError`.
 
     `stop` is to be told of every image under way, so that the watchdog can end it.
     """
@@ -133,7 +133,7 @@ def serve(channel: socket.socket, *, render: Render, watchdog: Watchdog) -> None
 
 
 def _answer(message: bytes, descriptors: Sequence[int], render: Render, watchdog: Watchdog) -> bytes:
-    """Make one picture and say how it went, in no more than a message holds."""
+    """Make one image and say how it went, in no more than a message holds."""
     try:
         answer = worker_protocol.dump_answer(
             _render(worker_protocol.load_job(message), descriptors, render, watchdog)
@@ -141,16 +141,16 @@ def _answer(message: bytes, descriptors: Sequence[int], render: Render, watchdog
         if len(answer) <= worker_protocol.MESSAGE_BYTES:
             return answer
         return worker_protocol.dump_answer(
-            TransformFailed("the original says more about itself than can be shown")
+            TransformFailed("the source image says more about itself than can be shown")
         )
     except MemoryError:
-        return worker_protocol.dump_answer(ImageTooLarge("the picture needs more memory than is allowed"))
+        return worker_protocol.dump_answer(ImageTooLarge("the image needs more memory than is allowed"))
     except Exception as error:
         if isinstance(error, ImgproxyError) and not isinstance(error, EngineFailed):
             return worker_protocol.dump_answer(error)
         with contextlib.suppress(OSError):  # nobody may be reading
             traceback.print_exc()
-        return worker_protocol.dump_answer(EngineFailed("the picture could not be made"))
+        return worker_protocol.dump_answer(EngineFailed("the image could not be made"))
 
 
 def _render(job: Job, descriptors: Sequence[int], render: Render, watchdog: Watchdog) -> Rendered:
@@ -158,7 +158,7 @@ def _render(job: Job, descriptors: Sequence[int], render: Render, watchdog: Watc
     result, *sources = descriptors
     original = None if job.plain is not None else sources.pop(0)
     if len(sources) != len(job.overlays):
-        raise EngineFailed("the picture could not be made")
+        raise EngineFailed("the image could not be made")
     cpu_seconds = job.ceiling.seconds
     watchdog.begin(job.seconds, cpu_seconds)
     if cpu_seconds < math.inf:  # SIGPROF ends a decoder that never looks at `stop`
@@ -206,7 +206,7 @@ def _give_way() -> None:
     """Let the server go before: a hit must not wait for a miss.
 
     Workers calculate for long and nobody waits for their next millisecond, so the kernel may let them run on
-    rather than interrupt each other at every wake-up (3 % more pictures a second on two full cores), and
+    rather than interrupt each other at every wake-up (3 % more images a second on two full cores), and
     interrupt them for everybody else (the slowest hundredth of hits under full load: 17 ms, then 5 to 12).
     """
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

@@ -1,8 +1,8 @@
 """What crosses the border between the server process and a worker, and how it is written.
 
 A job goes over as pickle: the worker trusts the server. An answer comes back as JSON and is checked field
-by field: a worker has touched hostile bytes and is trusted with nothing. Pictures cross as descriptors only:
-first the result's, then the original's and the overlays', in the order of `Job.overlays`.
+by field: a worker has touched hostile bytes and is trusted with nothing. Images cross as descriptors only:
+first the result's, then the source image's and the overlays', in the order of `Job.overlays`.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One picture to make, or to describe."""
+    """One image to make, or to describe."""
 
     transform: Transform
     output: Output
     encoding: Encoding
     ceiling: Ceiling
     plain: Colour | None = None
-    """The original is this colour and no descriptor of one is sent."""
+    """The source image is this colour and no descriptor of one is sent."""
     overlays: tuple[str, ...] = ()
-    """The names of further images, whose descriptors follow the original's."""
+    """The names of further images, whose descriptors follow the source image's."""
     meta: bool = False
     """Describe the result instead of writing it."""
     strip: bool = False
-    """Write the original without its personal metadata instead; nothing is decoded."""
+    """Write the source image without its personal metadata instead; nothing is decoded."""
     show_damaged: bool = False
     """Show what decodes of a damaged original, instead of failing."""
     seconds: float = 15
@@ -81,11 +81,11 @@ class Rendered:
     decode_seconds: float
     """Until the encoder begins."""
     encode_seconds: float
-    """Until its last byte; a picture that streams is decoded meanwhile."""
+    """Until its last byte; an image that streams is decoded meanwhile."""
     info: dict[str, Any] = field(default_factory=dict)
     """For `Job.meta`: the facts, in imagor's names."""
     damaged: bool = False
-    """Whether a part of the original did not decode; only with `Job.show_damaged`."""
+    """Whether a part of the source image did not decode; only with `Job.show_damaged`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def load_answer(data: bytes) -> Rendered | Ready | errors.ImgproxyError:
             return Ready(_text(ready["libvips"]), _texts(ready["locks"]), _texts(ready["formats"]))
         return _rendered(answer["rendered"])
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise errors.EngineFailed("the picture could not be made") from error
+        raise errors.EngineFailed("the image could not be made") from error
 
 
 def _rendered(fields: dict[str, Any]) -> Rendered:

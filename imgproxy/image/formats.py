@@ -128,7 +128,7 @@ def parse_format(text: str) -> Format | None:
 
 
 def family(original: Format, *, alpha: bool) -> Format:
-    """What an original of this type is answered as when nobody chose: itself, if we write it."""
+    """What a source image of this type is answered as when nobody chose: itself, if we write it."""
     traits = TRAITS[original]
     if traits.written:
         return original

@@ -36,7 +36,7 @@ def offset(space: int, align: HAlign | VAlign) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part of the original that matters: pixels, or fractions of 1 when all four are at most 1.
+    """A part of the source image that matters: pixels, or fractions of 1 when all four are at most 1.
 
     A point is a region without extent.
     """
@@ -48,7 +48,7 @@ class Region:
 
     @property
     def fractional(self) -> bool:
-        """Whether the numbers are fractions of the original's sides."""
+        """Whether the numbers are fractions of the source image's sides."""
         return self.left < 1 and self.top < 1 and self.right <= 1 and self.bottom <= 1
 
 

@@ -1,4 +1,4 @@
-"""What is known of an original from its header alone, before any pixel is decoded."""
+"""What is known of a source image from its header alone, before any pixel is decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which type a client is answered with: the URL's word, else its Accept header, else the original's own.
+"""Which type a client is answered with: the URL's word, else its Accept header, else the source image's own.
 
 Accept is read with q-values (RFC 9110 §12.5.1). A type is negotiated only when the header names it, never
 because of a wildcard: browsers that cannot show AVIF send `image/*` too. Order among equals is ours.
@@ -18,7 +18,7 @@ _QUALITY = re.compile(r"[01](\.\d{0,3})?")
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The types a request may be answered with, best first; after them comes the original's own family."""
+    """The types a request may be answered with, best first; after them comes the source's own family."""
 
     candidates: tuple[Format, ...] = ()
     refused: tuple[Format, ...] = ()
@@ -32,7 +32,7 @@ class Output:
 
 
 def negotiate(asked: Format | None, accept: str | None, *, automatic: Sequence[Format]) -> Output:
-    """Decide what can be decided without the original; `automatic` is our order of preference."""
+    """Decide what can be decided without the source image; `automatic` is our order of preference."""
     if asked is not None:
         return Output((asked,))
     if not automatic:
@@ -47,7 +47,7 @@ def negotiate(asked: Format | None, accept: str | None, *, automatic: Sequence[F
 
 
 def choose(output: Output, facts: ImageHeader) -> Format:
-    """The type to write, now that the original is known: the first that loses neither frames nor alpha.
+    """The type to write, now that the source image is known: the first that loses neither frames nor alpha.
 
     A type that the URL names is written whatever it loses.
     """

@@ -108,7 +108,7 @@ def frames(transform: Transform, facts: ImageHeader, output: Format) -> tuple[in
     """The first page to load, from 0, and how many; raise `BadArgument` for a page that is not there."""
     first = transform.options.page - 1
     if first >= facts.pages:
-        raise BadArgument(f"page: the original has {facts.pages}, not {first + 1}")
+        raise BadArgument(f"page: the source image has {facts.pages}, not {first + 1}")
     if not (TRAITS[facts.format].animation and TRAITS[output].animation):
         return first, 1
     return first, min(facts.pages - first, transform.options.max_frames or facts.pages)
@@ -120,12 +120,12 @@ def check(facts: ImageHeader, count: int, ceiling: Ceiling, *, factor: float = 1
     `factor` is by how much a drawing is drawn smaller: its own size costs nothing.
     """
     if count > ceiling.frames:
-        raise ImageTooLarge(f"the original has {count} frames, at most {ceiling.frames} are allowed")
+        raise ImageTooLarge(f"the source image has {count} frames, at most {ceiling.frames} are allowed")
     width, height = math.ceil(facts.width / factor), math.ceil(facts.height / factor)
     pixels = width * height * count
     if pixels > ceiling.pixels:
         shown = f"{width}×{height}" + (f"×{count} frames" if count > 1 else "")
-        raise ImageTooLarge(f"the original has {shown} pixels, at most {ceiling.pixels} are allowed")
+        raise ImageTooLarge(f"the source image has {shown} pixels, at most {ceiling.pixels} are allowed")
 
 
 def check_size(size: Size, count: int, ceiling: Ceiling) -> None:
@@ -203,7 +203,7 @@ def make(
     """Plan the whole picture.
 
     `loaded` is one stored frame's size as it came from the loader, which was told to shrink it by `factor`;
-    `trim` is the even border's inside, upright and in the original's pixels, if that was asked for.
+    `trim` is the even border's inside, upright and in the source image's pixels, if that was asked for.
     """
     whole = _whole(facts)
     part = _cut(transform, whole, trim)
@@ -264,7 +264,7 @@ def _scale_onto(length: int, scale: float, target: int) -> float:
 
 
 def _cut(transform: Transform, whole: Size, trim: Box | None) -> Box:
-    """The part of the original that is wanted: the manual crop within the trimmed border, upright.
+    """The part of the source image that is wanted: the manual crop within the trimmed border, upright.
 
     A side of 0 reaches to the edge. As in imagor the far edges stop one pixel short of the picture's.
     """
@@ -281,7 +281,7 @@ def _cut(transform: Transform, whole: Size, trim: Box | None) -> Box:
         return Box(0, 0, *whole)
     if right <= left or bottom <= top:
         raise BadArgument(
-            f"crop: nothing is left of the original of {whole.width}×{whole.height} pixels within it"
+            f"crop: nothing is left of the source image of {whole.width}×{whole.height} pixels within it"
         )
     return Box(left, top, right - left, bottom - top)
 

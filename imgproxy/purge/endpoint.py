@@ -1,4 +1,4 @@
-"""PURGE /{key}: forget an original and everything that was made of it.
+"""PURGE /{key}: forget a source image and everything that was made of it.
 
 The method is the one that Varnish, nginx's purge module and Fastly have made customary. It costs whoever may
 call it one line, and us a fetch and a decode for each variant, so it wants a secret.

@@ -46,7 +46,7 @@ class Memfd:
 def require_at_most(limit: int, size: int) -> None:
     """Raise `SourceTooLarge` for an object of more than `limit` bytes."""
     if size > limit:
-        raise SourceTooLarge(f"the original has more than {limit} bytes")
+        raise SourceTooLarge(f"the source image has more than {limit} bytes")
 
 
 async def blocks(chunks: AsyncIterator[bytes], *, size: int) -> AsyncGenerator[BytesIO, None]:

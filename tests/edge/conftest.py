@@ -45,7 +45,7 @@ START = 1_800_000_000.0
 
 
 class CountingEngine:
-    """Answers with the original's bytes and the width asked for; counts, and fails or waits when told."""
+    """Answers with the source image's bytes and the width asked for; counts, and fails or waits when told."""
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []

@@ -1,4 +1,4 @@
-"""PURGE /{key}: forget an original and everything that was made of it."""
+"""PURGE /{key}: forget a source image and everything that was made of it."""
 
 from __future__ import annotations
 

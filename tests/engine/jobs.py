@@ -1,4 +1,4 @@
-"""A job for workers that make no pictures: what they are to do is in the original's bytes."""
+"""A job for workers that make no pictures: what they are to do is in the source image's bytes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A worker that makes no pictures: it does what the original says, locked in as every worker is.
+"""A worker that makes no pictures: it does what the source image says, locked in as every worker is.
 
-The original is one line, a word and perhaps a number:
+The source image is one line, a word and perhaps a number:
 
-    echo          write the original into the result
+    echo          write the source image into the result
     sleep S       be in C for so long, as a decoder stuck in one scanline
     spin S        be busy for so long, in Python
     toil          be busy until asked to stop
@@ -16,7 +16,7 @@ The original is one line, a word and perhaps a number:
     babble        send what no worker would
     blab          answer, and answer again
     lie           say that the result is larger than it is
-    write         change the original
+    write         change the source image
     count         say how many descriptors are open
     many N        write so many megabytes
     tell N        say so many letters about the result
@@ -92,8 +92,8 @@ def defect(_: float) -> None:
 
 
 def refuse(_: float) -> None:
-    """Find the original at fault."""
-    raise UnsupportedImage("the original is no picture")
+    """Find the source image at fault."""
+    raise UnsupportedImage("the source image is no picture")
 
 
 ACTS: dict[str, Callable[[float], object]] = {
@@ -113,7 +113,7 @@ ACTS: dict[str, Callable[[float], object]] = {
 def render(
     job: Job, original: int | None, overlays: Sequence[int], result: int, *, stop: Callable[[Any], None]
 ) -> Rendered:
-    """Do what the original says; the result is what was read, and what the overlays say."""
+    """Do what the source image says; the result is what was read, and what the overlays say."""
     assert original is not None
     said = b"".join(os.read(each, 1000) for each in (original, *overlays))
     word, _, number = said.decode().partition(" ")

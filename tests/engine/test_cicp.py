@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgproxy.engine import cicp, raster
+from imgproxy.engine import cicp, colour_management
 from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.image.filters.base import Image
 from imgproxy.image.formats import Format
@@ -149,7 +149,9 @@ def test_kept_metadata_does_not_keep_code_points_that_no_encoder_writes() -> Non
 
 def test_a_profile_wins_over_code_points() -> None:
     wide = plain(40, 40, (200, 100, 50)).icc_transform("p3", input_profile="srgb", intent="relative")
-    assert array(raster.to_srgb(wide, nclx=(BT2020, PQ)))[20, 20] == pytest.approx((200, 100, 50), abs=3)
+    assert array(colour_management.to_srgb(wide, nclx=(BT2020, PQ)))[20, 20] == pytest.approx(
+        (200, 100, 50), abs=3
+    )
 
 
 def test_a_watermark_by_code_points_is_converted() -> None:

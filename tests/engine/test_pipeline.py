@@ -61,10 +61,10 @@ from tests.pictures import (
 def test_header_and_limits_come_before_pixels_and_effects_after_the_picture_is_small() -> None:
     order = [step.__name__ for step in pipeline.STEPS]
     for sooner, later in [
-        ("probe", "limit"),
-        ("limit", "load"),
-        ("layout", "extract"),
-        ("settle", "effects"),
+        ("probe", "check_limits"),
+        ("check_limits", "load"),
+        ("make_plan", "extract"),
+        ("compute_upright", "apply_filters"),
     ]:
         assert order.index(sooner) < order.index(later)
     assert pipeline.STEPS[-1] is steps.write

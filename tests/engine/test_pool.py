@@ -127,7 +127,7 @@ async def test_it_says_what_its_workers_are() -> None:
 
 async def test_an_error_for_the_asker_reaches_the_asker() -> None:
     async with running() as pool:
-        with pytest.raises(errors.UnsupportedImage, match="the original is no picture"):
+        with pytest.raises(errors.UnsupportedImage, match="the source image is no picture"):
             await ask(pool, "refuse")
         assert not pool.ends
 

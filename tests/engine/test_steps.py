@@ -303,7 +303,7 @@ def test_a_quarter_turn_swaps_what_fill_knows() -> None:
     work = _work(
         encoded(plain(4, 4, RED)), asked("fill(red)", width=30, height=20, padding=Padding(1, 2, 3, 4))
     )
-    for step in (steps.limit, steps.load, steps.layout):
+    for step in (steps.check_limits, steps.load, steps.make_plan):
         step(work)
     turned = named("rotate").resizes(steps._Stage(work).extent, "90")
     assert turned.box == (20, 30)

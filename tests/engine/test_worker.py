@@ -95,12 +95,12 @@ def test_overlay_follow_the_original_in_their_order(worker: Conversation) -> Non
 
 def test_an_error_for_the_asker_is_answered(worker: Conversation) -> None:
     answer, _ = worker.ask("refuse")
-    assert (type(answer), str(answer)) == (errors.UnsupportedImage, "the original is no picture")
+    assert (type(answer), str(answer)) == (errors.UnsupportedImage, "the source image is no picture")
 
 
 def test_a_defect_is_answered_without_its_words_which_are_for_the_log(worker: Conversation) -> None:
     answer, _ = worker.ask("defect")
-    assert (type(answer), str(answer)) == (errors.EngineFailed, "the picture could not be made")
+    assert (type(answer), str(answer)) == (errors.EngineFailed, "the image could not be made")
     said = os.read(worker.stderr, 65_536).decode()
     assert "a secret that only the log may know" in said
     assert "Traceback" in said
@@ -111,7 +111,7 @@ def test_memory_beyond_the_limit_is_more_than_may_be_asked(worker: Conversation)
     answer, _ = worker.ask("take 650")
     assert (type(answer), str(answer)) == (
         errors.ImageTooLarge,
-        "the picture needs more memory than is allowed",
+        "the image needs more memory than is allowed",
     )
 
 

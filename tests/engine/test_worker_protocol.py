@@ -99,7 +99,7 @@ def test_an_errors_words_are_few_and_can_be_printed() -> None:
     ids=lambda data: data[:60].decode(errors="replace"),
 )
 def test_what_no_sound_worker_writes_is_a_defect(data: bytes) -> None:
-    with pytest.raises(errors.EngineFailed, match="the picture could not be made"):
+    with pytest.raises(errors.EngineFailed, match="the image could not be made"):
         worker_protocol.load_answer(data)
 
 

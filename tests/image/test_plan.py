@@ -356,7 +356,7 @@ def test_as_many_frames_are_loaded_as_can_be_shown(
 
 
 def test_a_page_that_is_not_there_is_refused() -> None:
-    with pytest.raises(BadArgument, match="page: the original has 1, not 2"):
+    with pytest.raises(BadArgument, match="page: the source image has 1, not 2"):
         frames(Transform(options=Options(page=2)), ImageHeader(Format.PNG, 9, 9), Format.PNG)
 
 
@@ -391,7 +391,7 @@ def test_a_crop_is_taken_within_the_trimmed_border() -> None:
 
 @pytest.mark.parametrize("crop", [Region(100, 0, 0, 0), Region(50, 50, 50, 60), Region(0.5, 0.5, 0.25, 0.75)])
 def test_a_crop_that_leaves_nothing_is_refused(crop: Region) -> None:
-    with pytest.raises(BadArgument, match="crop: nothing is left of the original of 100×100"):
+    with pytest.raises(BadArgument, match="crop: nothing is left of the source image of 100×100"):
         planned(Transform(crop=crop), ImageHeader(Format.PNG, 100, 100))
 
 

@@ -36,11 +36,11 @@ def open_image(descriptor: int, *, dpi: float = 72, without: Collection[str] = (
     """
     source = Source(descriptor)
     if os.fstat(descriptor).st_size == 0:
-        raise BrokenImage("the original is empty: it has no bytes")
+        raise BrokenImage("the source image is empty: it has no bytes")
     able = [reader for reader in ALL if reader.name not in without]
     for reader in able:
         format_ = reader.claims(source.first)
         if format_ is not None:
             return reader.open(source, format_, dpi)
     names = ", ".join(name for reader in able for name in reader.formats)
-    raise UnsupportedImage(f"the original is not of a type we read: {names}")
+    raise UnsupportedImage(f"the source image is not of a type we read: {names}")

@@ -38,9 +38,9 @@ def _open(source: Source, format_: Format, _dpi: float) -> Opened:
         file = pi_heif.open_heif(BytesIO(source.data), convert_hdr_to_8bit=True)
         image = file[file.primary_index]
         width, height = image.size
-        mode, info = image.mode.removesuffix(";16"), image.header
+        mode, info = image.mode.removesuffix(";16"), image.info
     if mode not in _BANDS or min(width, height) < 1:
-        raise BrokenImage("the original is damaged: its header cannot be read")
+        raise BrokenImage("the source image is damaged: its header cannot be read")
     nclx = info.get("nclx_profile") or {}
     facts = ImageHeader(
         format_,

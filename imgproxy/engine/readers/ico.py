@@ -23,17 +23,17 @@ def _open(source: Source, format_: Format, _dpi: float) -> Opened:
     with pillow.translated():
         icon = pillow.IcoFile(BytesIO(source.data.replace(b"\0\0\2\0", b"\0\0\1\0", 1)))
         if not icon.entry:
-            raise BrokenImage("the original is damaged: the icon holds no image")
+            raise BrokenImage("the source image is damaged: the icon holds no image")
         best = max(range(len(icon.entry)), key=lambda at: (icon.entry[at].square, icon.entry[at].color_depth))
         width, height = _sides(source.data, icon.entry[best].offset)
     if min(width, height) < 1:
-        raise BrokenImage("the original is damaged: its header cannot be read")
+        raise BrokenImage("the source image is damaged: its header cannot be read")
 
     def decode() -> Image:
         with pillow.translated():
             frame = icon.frame(best)
         if frame.size != (width, height):  # a second IHDR, which Pillow heeds: the limits saw the first
-            raise BrokenImage("the original is damaged: its pixels cannot be decoded")
+            raise BrokenImage("the source image is damaged: its pixels cannot be decoded")
         return pillow.pixels(frame)
 
     return Still(ImageHeader(format_, width, height, alpha=True), decode)

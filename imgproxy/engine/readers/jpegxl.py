@@ -36,7 +36,7 @@ class _Bits:
     def take(self, count: int) -> int:
         """The next number of `count` bits; raise `BrokenImage` past the end."""
         if count > self._left:
-            raise BrokenImage("the original is damaged: its header cannot be read")
+            raise BrokenImage("the source image is damaged: its header cannot be read")
         value = self._bits & ((1 << count) - 1)
         self._bits >>= count
         self._left -= count
@@ -125,7 +125,7 @@ def _codestream(data: bytes) -> bytes:
         if length < 8:
             break
         at += length
-    raise BrokenImage("the original is damaged: its header cannot be read")
+    raise BrokenImage("the source image is damaged: its header cannot be read")
 
 
 def _open(source: Source, format_: Format, _dpi: float) -> Opened:

@@ -66,10 +66,10 @@ def _at(document: Any, dpi: float, number: int) -> _Document:
     with _translated():
         pages = len(document)
         if pages < 1:
-            raise BrokenImage("the original is damaged: it has no pages")
+            raise BrokenImage("the source image is damaged: it has no pages")
         width, height = (side * dpi / _POINTS for side in document[number].get_size())
     if not (width > 0 and height > 0):
-        raise BrokenImage("the original is damaged: its page has no size")
+        raise BrokenImage("the source image is damaged: its page has no size")
     facts = ImageHeader(
         Format.PDF, max(1, round(width)), max(1, round(height)), pages=pages, exact=(width, height)
     )
@@ -83,7 +83,9 @@ def _translated() -> Iterator[None]:
             yield
     except BrokenImage as error:
         if "password" in str(error.__cause__).lower():
-            raise UnsupportedImage("the original is a PDF with a password, which we do not read") from None
+            raise UnsupportedImage(
+                "the source image is a PDF with a password, which we do not read"
+            ) from None
         raise
 
 

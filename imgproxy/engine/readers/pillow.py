@@ -39,17 +39,17 @@ def translated() -> Iterator[None]:
     try:
         yield
     except MemoryError:
-        raise ImageTooLarge("the picture needs more memory than is allowed") from None
+        raise ImageTooLarge("the image needs more memory than is allowed") from None
     except (
         ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError,
         ValueError, struct.error,
     ) as error:  # fmt: skip
-        raise BrokenImage("the original is damaged: its pixels cannot be decoded") from error
+        raise BrokenImage("the source image is damaged: its pixels cannot be decoded") from error
 
 
 def has_alpha(image: Any) -> bool:
     """Whether pixels of an opened file may be transparent."""
-    return image.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.header
+    return image.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.info
 
 
 def pixels(image: Any) -> Image:
@@ -58,11 +58,11 @@ def pixels(image: Any) -> Image:
         image.load()
         if image.mode == "I;16":
             return vips.from_memory(
-                image.tobytes(), image.width, image.height, 1, "grey16", image.header.get("icc_profile")
+                image.tobytes(), image.width, image.height, 1, "grey16", image.info.get("icc_profile")
             )
         if image.mode not in _INTERPRETATIONS:
             image = image.convert("RGBA" if has_alpha(image) else "L" if image.mode == "1" else "RGB")
         bands, interpretation = _INTERPRETATIONS[image.mode]
         return vips.from_memory(
-            image.tobytes(), image.width, image.height, bands, interpretation, image.header.get("icc_profile")
+            image.tobytes(), image.width, image.height, bands, interpretation, image.info.get("icc_profile")
         )

@@ -72,7 +72,7 @@ class Filter:
     idle: Callable[..., bool] = lambda *_: False
     """Whether these values leave every picture as it is; such a call is in no cache key."""
     keys: Callable[..., tuple[str, ...]] = lambda *_: ()
-    """The other objects these values name; fetched and allowed like the original."""
+    """The other objects these values name; fetched and allowed like the source image."""
     resizes: Callable[..., Extent] = lambda extent, *_: extent
     """The size that an effect makes of a size, known before any pixel is computed."""
     nanoseconds: Callable[..., float] = lambda *_: 0.0

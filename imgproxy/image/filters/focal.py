@@ -1,6 +1,6 @@
 """focal(AxB:CxD) or focal(X,Y): what must stay in view when the picture is cropped.
 
-Pixels of the original, or fractions of 1. `x`, `:` and `,` all separate, as in imagor; given several times,
+Pixels of the source, or fractions of 1. `x`, `:` and `,` all separate, as in imagor; given several times,
 the centres are averaged by area.
 """
 

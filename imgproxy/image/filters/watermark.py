@@ -18,7 +18,7 @@ _LONGEST = 8192
 
 
 class _Name(Argument):
-    """A key, percent-encoded or `b64:`; whether it can be one is checked with the original's key."""
+    """A key, percent-encoded or `b64:`; whether it can be one is checked with the source image's key."""
 
     def parse(self, text: str, what: str) -> str:
         name = decode_name(text)[0]

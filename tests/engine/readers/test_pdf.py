@@ -27,7 +27,7 @@ def test_pdf_shows_the_page_that_is_asked_for() -> None:
 
 
 def test_pdf_page_that_is_not_there_is_refused() -> None:
-    with pytest.raises(BadArgument, match="page: the original has 2, not 3"):
+    with pytest.raises(BadArgument, match="page: the source image has 2, not 3"):
         made(pdf(200, 100, _LEFT_RED, _BLUE), "page(3)")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgproxy.engine.raster import each_frame
+from imgproxy.engine.geometry import each_frame
 from imgproxy.engine.vips import join_frames
 from imgproxy.image.colour import TRANSPARENT, WHITE, Colour
 from imgproxy.image.filters.canvas import mean_colour, place

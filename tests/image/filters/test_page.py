@@ -34,9 +34,9 @@ def test_a_page_of_a_tiff_has_its_own_size() -> None:
 
 
 def test_a_page_that_is_not_there_is_refused() -> None:
-    with pytest.raises(BadArgument, match="page: the original has 3, not 4"):
+    with pytest.raises(BadArgument, match="page: the source image has 3, not 4"):
         made(film(RED, GREEN, BLUE), "page(4)")
-    with pytest.raises(BadArgument, match="page: the original has 1, not 2"):
+    with pytest.raises(BadArgument, match="page: the source image has 1, not 2"):
         made(plain(4, 4, RED), "page(2)")
 
 

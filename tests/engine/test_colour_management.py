@@ -1,4 +1,4 @@
-"""Frames, sizes, orientation and colours of pixels, wherever they come from."""
+"""Conversion of colours to sRGB and grey."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ import numpy as np
 import pytest
 import pyvips
 
-from imgproxy.engine import raster, vips
+from imgproxy.engine import colour_management
 from tests.pictures import (
     BLUE,
-    CORNERS,
     GREEN,
     RED,
     WHITE,
-    Pixels,
     array,
-    corners,
     deep,
     distance,
     encoded,
     gradient,
     image,
-    oriented,
     plain,
     quadrants,
     tagged,
@@ -39,63 +35,26 @@ def _distance_seen(one: Any, other: Any) -> float:
     return float(one.colourspace("lab").dE00(other.colourspace("lab")).max())
 
 
-def test_frames_change_by_themselves() -> None:
-    strip = vips.join_frames([quadrants(4, 4), quadrants(4, 4)])
-    flipped = array(raster.each_frame(strip, 2, lambda frame: frame.flipver()))
-    assert [corners(part) for part in np.split(flipped, 2)] == [(BLUE, (255, 255, 0), RED, GREEN)] * 2
-
-
-@pytest.mark.parametrize("scale", [0.5, 0.31, 2])
-def test_see_through_colours_do_not_bleed_into_the_rest(scale: float) -> None:
-    hidden = quadrants(20, 20, [(*RED, 255), (*BLUE, 0)] * 2)
-    pixels: Pixels = array(raster.resized(hidden, scale, scale))
-    seen = pixels[pixels[..., 3] > 8]
-    assert seen[:, 0].min() > 220
-    assert seen[:, 2].max() < 35
-
-
-def test_depth_stays_while_resizing() -> None:
-    solid = deep(20, 20).bandjoin(65535).copy(interpretation="rgb16")
-    half = raster.resized(solid, 0.5, 0.5)
-    assert half.format == "ushort"
-    assert distance(array(half)[..., :3] // 257, array(gradient(20, 20).resize(0.5))) <= 2
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_is_set_upright_and_its_mark_is_gone(orientation: int) -> None:
-    stored = pyvips.Image.new_from_buffer(oriented(orientation), "")
-    upright = raster.upright(stored, orientation)
-    assert (upright.width, upright.height) == (40, 20)
-    assert corners(array(upright)) == CORNERS
-    assert orientation == 1 or not upright.get_typeof("orientation") or upright.get("orientation") == 1
-
-
-def test_the_orientation_that_was_checked_counts_and_not_the_files() -> None:
-    marked = tagged(quadrants(40, 20), orientation=6)
-    assert corners(array(raster.upright(marked, 1))) == CORNERS
-
-
-# -- colours -----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("colour", [RED, GREEN, BLUE, (200, 120, 40), WHITE], ids=str)
 def test_colours_of_srgb_survive_a_stay_in_p3(colour: tuple[int, int, int]) -> None:
     wide = plain(16, 16, colour).icc_transform("p3", input_profile="srgb", intent="relative")
     stored = _reopened(wide, ".png")
     assert wide(0, 0)[:3] != list(colour) or colour == WHITE
-    assert _distance_seen(raster.to_srgb(stored), plain(16, 16, colour)) < 1.5
+    assert _distance_seen(colour_management.to_srgb(stored), plain(16, 16, colour)) < 1.5
 
 
 @pytest.mark.parametrize("colour", [RED, GREEN], ids=str)
 def test_what_only_p3_has_becomes_the_strongest_of_srgb(colour: tuple[int, int, int]) -> None:
     strongest = plain(16, 16, colour).icc_transform("p3", input_profile="p3")
-    assert array(raster.to_srgb(_reopened(strongest, ".png")))[8, 8] == pytest.approx(colour, abs=1)
+    assert array(colour_management.to_srgb(_reopened(strongest, ".png")))[8, 8] == pytest.approx(
+        colour, abs=1
+    )
 
 
 def test_what_says_srgb_is_left_alone() -> None:
     profile = bytes(pyvips.Image.profile_load("srgb"))
     marked = tagged(gradient(32, 32), icc_profile_data=profile)
-    assert distance(array(raster.to_srgb(marked)), array(gradient(32, 32))) == 0
+    assert distance(array(colour_management.to_srgb(marked)), array(gradient(32, 32))) == 0
 
 
 @pytest.mark.parametrize("version", [2, 4])
@@ -103,9 +62,9 @@ def test_a_profile_is_not_srgb_for_mentioning_it(version: int) -> None:
     wide = plain(8, 8, (0, 200, 0)).icc_transform("p3", input_profile="srgb")
     profile = _described(bytes(wide.get("icc-profile-data")), "Display P3 Gamut with sRGB Transfer", version)
     marked = tagged(plain(8, 8, wide(0, 0)[:3]), icc_profile_data=profile)
-    assert _distance_seen(raster.to_srgb(marked), plain(8, 8, (0, 200, 0))) < 1.5
+    assert _distance_seen(colour_management.to_srgb(marked), plain(8, 8, (0, 200, 0))) < 1.5
     named = tagged(marked, icc_profile_data=_described(profile, "sRGB IEC61966-2.1", version))
-    assert distance(array(raster.to_srgb(named)), array(marked)) == 0
+    assert distance(array(colour_management.to_srgb(named)), array(marked)) == 0
 
 
 def _described(profile: bytes, text: str, version: int) -> bytes:
@@ -129,8 +88,10 @@ def test_cmyk_comes_out_as_it_looks_with_and_without_its_profile(keep: str) -> N
     ink = colours.icc_transform("cmyk", input_profile="srgb", intent="relative")
     stored = _reopened(ink, ".jpg", Q=100, keep=keep)
     assert stored.interpretation == "cmyk"
-    assert _distance_seen(raster.to_srgb(stored).crop(2, 2, 12, 12), colours.crop(2, 2, 12, 12)) < 6
-    assert raster.to_srgb(stored).bands == 3
+    assert (
+        _distance_seen(colour_management.to_srgb(stored).crop(2, 2, 12, 12), colours.crop(2, 2, 12, 12)) < 6
+    )
+    assert colour_management.to_srgb(stored).bands == 3
 
 
 @pytest.mark.parametrize("profile", [b"broken", bytes(2000), b"\xff" * 300], ids=len)
@@ -141,7 +102,7 @@ def test_a_profile_that_cannot_be_used_counts_as_none(profile: bytes, ink: bool)
         picture = picture.icc_transform("cmyk", input_profile="srgb").copy()
         picture.remove("icc-profile-data")
     marked = tagged(picture, icc_profile_data=profile)
-    assert distance(array(raster.to_srgb(marked)), array(raster.to_srgb(picture))) <= 1
+    assert distance(array(colour_management.to_srgb(marked)), array(colour_management.to_srgb(picture))) <= 1
 
 
 def _described_ink() -> bytes:
@@ -154,11 +115,11 @@ def test_to_srgb_cmyk_black_is_black_by_black_point_compensation(embedded: bool)
     inks = quadrants(16, 16, [(0, 0, 0, 0), (255, 255, 255, 255), (0, 255, 255, 0), (0, 0, 0, 255)])
     inks = inks.copy(interpretation="cmyk")
     stored = tagged(inks, icc_profile_data=_described_ink()) if embedded else inks
-    white, darkest, red, _ = (array(raster.to_srgb(stored))[place] for place in _MIDDLES)
+    white, darkest, red, _ = (array(colour_management.to_srgb(stored))[place] for place in _MIDDLES)
     assert white.min() >= 254
     assert darkest[:2].max() <= 2
     assert (red[0] > 220, red[1] < 12, red[2] < 25) == (True, True, True)
-    as_imagor = array(raster.to_srgb(stored, black_point=False))
+    as_imagor = array(colour_management.to_srgb(stored, black_point=False))
     assert as_imagor[_MIDDLES[1]].sum() > darkest.sum() + 20
     assert as_imagor[_MIDDLES[2]][1] > 25
 
@@ -194,7 +155,7 @@ def test_to_srgb_grey_profile_is_honoured_and_stays_grey(depth: int, alpha: bool
     if depth == 16:
         pixels = pixels.astype(np.uint16) * 257
     stored = image(pixels, "b-w" if depth == 8 else "grey16")
-    shown = raster.to_srgb(tagged(stored, icc_profile_data=_grey_profile(1.0)))
+    shown = colour_management.to_srgb(tagged(stored, icc_profile_data=_grey_profile(1.0)))
     assert (shown.bands, shown.interpretation) == (1 + alpha, "b-w")
     assert array(shown)[0, :, 0] == pytest.approx(np.array(expected) * 255, abs=1)
     assert not alpha or set(array(shown)[..., 1].flat) == {77}
@@ -202,7 +163,7 @@ def test_to_srgb_grey_profile_is_honoured_and_stays_grey(depth: int, alpha: bool
 
 def test_the_profile_of_another_kind_of_picture_counts_as_none() -> None:
     marked = tagged(gradient(32, 32), icc_profile_data=bytes(pyvips.Image.profile_load("cmyk")))
-    assert distance(array(raster.to_srgb(marked)), array(gradient(32, 32))) <= 1
+    assert distance(array(colour_management.to_srgb(marked)), array(gradient(32, 32))) <= 1
 
 
 @pytest.mark.parametrize("alpha", [False, True])
@@ -210,17 +171,17 @@ def test_sixteen_bits_become_eight(alpha: bool) -> None:
     picture = deep(32, 32)
     if alpha:
         picture = picture.bandjoin(0x8080).copy(interpretation="rgb16")
-    pixels = array(raster.to_srgb(picture))
+    pixels = array(colour_management.to_srgb(picture))
     assert distance(pixels[..., :3], array(gradient(32, 32))) == 0
     assert not alpha or set(pixels[..., 3].flat) == {0x80}
 
 
 def test_deep_grey_becomes_grey() -> None:
-    pixels = array(raster.to_srgb(image(np.full((4, 4, 1), 0x8080, np.uint16), "grey16")))
+    pixels = array(colour_management.to_srgb(image(np.full((4, 4, 1), 0x8080, np.uint16), "grey16")))
     assert set(pixels.flat) == {0x80}
 
 
 @pytest.mark.parametrize("interpretation", ["lab", "scrgb", "xyz"])
 def test_other_spaces_are_brought_home(interpretation: str) -> None:
     there = gradient(32, 32).colourspace(interpretation)
-    assert distance(array(raster.to_srgb(there)), array(gradient(32, 32))) <= 3
+    assert distance(array(colour_management.to_srgb(there)), array(gradient(32, 32))) <= 3
