@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from http.client import HTTPException
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -22,7 +27,10 @@ from tests.soak.server import Server
 
 _KEY = parse_key("photo.jpg")
 _TARGET = "/300x200/photo.jpg"
+_COLOUR = "/20x20/filters:format(png)/colour.png"
 _SECRET = {"Authorization": "Bearer secret"}
+_LONG_SECRET = "a-long-enough-secret"  # a real server takes no short one
+_LONG = {"Authorization": f"Bearer {_LONG_SECRET}"}
 _PLACES = ("head", "before the fetch", "after the fetch", "engine")
 
 
@@ -144,7 +152,7 @@ def _width(png: bytes) -> int:
 def test_a_purge_while_a_real_fetch_is_held_leaves_nothing_old(tmp_path: Path, tell: Tell) -> None:
     times, target = 100, "/filters:format(png)/photo.png"
     with slow_bucket() as bucket, ThreadPoolExecutor(2) as clients:
-        server = Server(tmp_path, IMGPROXY_PURGE_SECRET="a-long-enough-secret", **bucket.settings)
+        server = Server(tmp_path, IMGPROXY_PURGE_SECRET=_LONG_SECRET, **bucket.settings)
         bucket.body = _picture(10)
         try:
             server.start()
@@ -153,12 +161,88 @@ def test_a_purge_while_a_real_fetch_is_held_leaves_nothing_old(tmp_path: Path, t
                 before = clients.submit(server.client.get, target)
                 assert bucket.reached.wait(60)
                 bucket.body = _picture(width)
-                assert server.client.ask("PURGE", "/photo.png", **_SECRET).status == 200
+                assert server.client.ask("PURGE", "/photo.png", **_LONG).status == 200
                 after = clients.submit(server.client.get, target)
                 bucket.go_on.set()
                 answers = [before.result(), after.result(), server.client.get(target)]
                 assert [_width(each.body) for each in answers] == [width] * 3
-                server.client.ask("PURGE", "/photo.png", **_SECRET)
+                server.client.ask("PURGE", "/photo.png", **_LONG)
         finally:
             server.kill()
     tell(f"{times} purges over HTTP")
+
+
+class Readers:
+    """Clients that keep asking on kept connections, and note which version was the newest when they asked."""
+
+    def __init__(self, server: Server) -> None:
+        self.newest = 0
+        """Version whose purge was acknowledged last."""
+        self.seen: list[tuple[int, bytes]] = []
+        self.stop = Event()
+        self._server = server
+
+    def read(self) -> None:
+        while not self.stop.is_set():
+            with suppress(OSError, HTTPException), closing(self._server.client.connect()) as connection:
+                while not self.stop.is_set():
+                    newest = self.newest
+                    connection.request("GET", _COLOUR)
+                    response = connection.getresponse()
+                    body = response.read()
+                    if response.status == 200:
+                        self.seen.append((newest, body))
+
+
+def _overwrite(path: Path, version: int) -> None:
+    """Write another colour in place, so that only a purge reveals it: inode, length and time stay."""
+    body = pictures.encoded(pictures.plain(64, 48, (version % 256, version // 256, 7)), ".png", compression=0)
+    path.touch()
+    was = path.stat()
+    with path.open("r+b") as file:
+        file.write(body)
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+
+
+def _purge(server: Server) -> None:
+    """Purge through whichever process accepts, again if that is killed before it responds."""
+    while True:
+        with suppress(OSError, HTTPException):
+            assert server.client.ask("PURGE", "/colour.png", **_LONG).status == 200
+            return
+
+
+def _fetch(server: Server) -> bytes:
+    while True:
+        with suppress(OSError, HTTPException):
+            answer = server.client.get(_COLOUR)
+            assert answer.status == 200
+            return answer.body
+
+
+@pytest.mark.soak
+def test_a_purge_is_over_in_every_process_while_processes_are_killed(tmp_path: Path, tell: Tell) -> None:
+    times, kills, lots = 400, 0, random.Random(3)  # noqa: S311
+    server = Server(tmp_path, edges=3, IMGPROXY_PURGE_SECRET=_LONG_SECRET, IMGPROXY_STALE="1h")
+    readers, versions = Readers(server), dict[bytes, int]()
+    with ThreadPoolExecutor(8) as clients:
+        try:
+            server.start()
+            running = [clients.submit(readers.read) for _ in range(8)]
+            for version in range(1, times + 1):
+                _overwrite(server.objects / "colour.png", version)
+                if lots.random() < 0.1:
+                    os.kill(lots.choice(server.edges()), signal.SIGKILL)
+                    kills += 1
+                _purge(server)
+                readers.newest = version
+                for _ in range(3):
+                    assert versions.setdefault(_fetch(server), version) == version
+        finally:
+            readers.stop.set()
+            server.kill()
+    for each in running:
+        each.result()
+    old = [(newest, versions[body]) for newest, body in readers.seen if versions.get(body, newest) < newest]
+    tell(f"{times} purges, {kills} kills, {len(readers.seen)} responses")
+    assert old == []
