@@ -18,6 +18,7 @@ from imgproxy.api.get_object import Files
 from imgproxy.api.object_gateway import ObjectGateway
 from imgproxy.cache.disk import DiskTier
 from imgproxy.cache.memory import MemoryTier
+from imgproxy.cache.purge_epochs import PurgeEpochs
 from imgproxy.cache.tiers import Tiers
 from imgproxy.edge.client_concurrency import ClientConcurrency
 from imgproxy.edge.health import Health, checks, metrics_route
@@ -92,7 +93,8 @@ async def assemble_edge(
     metrics = make_metrics(pool)
     url_signer = UrlSigner(settings.key_for("tickets"), clock=time.time)
     storage = await settings.storage.connect(url_signer, settings.hidden_prefixes)
-    disk = make_disk(settings, metrics)
+    epochs = PurgeEpochs(settings.cache_dir if settings.cache_bytes else None)
+    disk = make_disk(settings, epochs, metrics)
     sources = SourceCache(
         storage,
         limit=settings.max_source_bytes,
@@ -104,6 +106,7 @@ async def assemble_edge(
     )
     purge = PurgeEndpoint(
         partial(broadcast.send, "purge"),
+        record=epochs.record,
         secret=settings.purge_secret,
         clients=Clients(settings.trusted_proxies),
         wrong=WrongCredentials(settings.wrong_credentials),
@@ -124,7 +127,7 @@ async def assemble_edge(
             open_access(filing) as access,
             open_url_purger(filing.front, answered) as url_purger,
             open_renderer(
-                settings, access, storage, sources, disk, pool, broadcast, metrics, url_purger.spawn
+                settings, access, storage, epochs, sources, disk, pool, broadcast, metrics, url_purger.spawn
             ) as renderer,
         ):
             told = answered if filing.front.forgets_by_url else None
@@ -180,6 +183,7 @@ async def open_renderer(
     settings: Settings,
     access: DatabaseAccess,
     storage: Storage,
+    epochs: PurgeEpochs,
     sources: SourceCache,
     disk: DiskTier | None,
     pool: Pool,
@@ -192,6 +196,7 @@ async def open_renderer(
         source_access=SourceAccess(
             access,
             storage,
+            epochs,
             unregistered=settings.unregistered == "public",
             ttl=settings.source_ttl,
             timer=time.monotonic,
@@ -205,13 +210,9 @@ async def open_renderer(
         metrics=metrics,
     )
 
-    def review(key: Key) -> None:
-        renderer.review(key)
-        forget(key)
-
     async def changed(key: Key, _number: int) -> None:
         access.changed(key)
-        review(key)
+        forget(key)
 
     async def purged(key: Key, number: int) -> None:
         await renderer.purge(key, number)
@@ -219,7 +220,7 @@ async def open_renderer(
 
     broadcast.subscribe("purge", purged)
     broadcast.subscribe("change", changed)
-    access.when_changed(review)
+    access.when_changed(forget)
     try:
         yield renderer
     finally:
@@ -319,11 +320,13 @@ def make_metrics(pool: Pool) -> Metrics:
     return metrics
 
 
-def make_disk(settings: Settings, metrics: Metrics) -> DiskTier | None:
+def make_disk(settings: Settings, epochs: PurgeEpochs, metrics: Metrics) -> DiskTier | None:
     """The tier on disk, if there is to be one, with its metrics."""
     if not settings.cache_bytes:
         return None
-    disk = DiskTier(settings.cache_dir, size=settings.cache_bytes, files=_CACHED_FILES, free=_FREE_BYTES)
+    disk = DiskTier(
+        settings.cache_dir, epochs, size=settings.cache_bytes, files=_CACHED_FILES, free=_FREE_BYTES
+    )
     gauge = metrics.gauge
     gauge("imgproxy_cache_disk_bytes", "Bytes of results on disk.", lambda: disk.stats().bytes, shared=True)
     gauge("imgproxy_cache_disk_files", "Results on disk.", lambda: disk.stats().files, shared=True)

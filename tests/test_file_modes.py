@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from imgproxy import file_modes
-from imgproxy.cache.folder import Folder
 from imgproxy.cache.key import SourceVersion, result_key
+from imgproxy.cache.layout import ResultFolder
+from imgproxy.cache.purge_epochs import PurgeEpochs
 from imgproxy.cache.tiers import Entry
 from imgproxy.files.database.sqlite import SqliteDatabase
 from imgproxy.image.source import Key
@@ -64,11 +65,11 @@ async def test_sqlite_database_is_its_owners_with_its_wal(tmp_path: Path) -> Non
 
 
 def test_cache_folder_is_its_owners_with_its_files(tmp_path: Path) -> None:
-    folder = Folder(tmp_path / "data" / "cache")
+    root = tmp_path / "data" / "cache"
     key = result_key([SourceVersion(Key("a"), "1")], transform="", output="", answer="image", encoder="")
-    folder.write(key, Entry(b"x", "image/png", None, (Key("a"), Key("b"))), begun=0)
-    folder.drop("c")
-    assert [each for each in tmp_path.rglob("*") if each.is_file()]
+    PurgeEpochs(root).record("a")
+    ResultFolder(root).write(key, Entry(b"x", "image/png", None, (Key("a"),)))
+    assert len([each for each in tmp_path.rglob("*") if each.is_file()]) == 3
     assert readable_by_others(tmp_path) == []
 
 

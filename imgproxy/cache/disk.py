@@ -1,15 +1,9 @@
-"""Results on disk, bounded by bytes, by files, and by what must stay free on the disk.
+"""Disk tier: results on disk, bounded by bytes, by files, and by what must stay free.
 
-A request waits for a read, and briefly: what the disk does not give in time is a miss. Nobody waits for
-a write but who puts. Three threads read and drop; one writes, makes room, and looks after the folder, so
-a disk too slow for what is put costs results, which are counted, and never memory beyond `queue` bytes.
+A request waits briefly for a read; a disk that is slow or fails is a miss. Only a put waits for a write. One
+thread writes, evicts and maintains the index, so a slow disk costs results and no more memory than `queue`.
 
-Several processes may share the folder. Each keeps its own account of it and visits the 256 parts of it in
-turn, once a minute while it writes, so together they may be above `size` and `files` by what the others
-wrote within that minute. What a drop promises, to all of them, is argued for in `folder`.
-
-A drop does not know of pictures that are still being made of the old original. Whoever puts must see that
-its permits hold, right before; whatever was put before the drop, even if not yet written, is gone by it.
+Several processes may share the folder. Each counts its files, and those of others within a minute of writes.
 """
 
 from __future__ import annotations
@@ -25,42 +19,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from imgproxy.cache.folder import Folder, name_of
-from imgproxy.cache.keeper import Keeper
+from imgproxy.cache.evictor import Evictor
 from imgproxy.cache.key import ResultKey
-from imgproxy.cache.ledger import Ledger
+from imgproxy.cache.layout import ResultFolder
+from imgproxy.cache.lru_index import LruIndex
+from imgproxy.cache.purge_epochs import PurgeEpochs
 from imgproxy.cache.tiers import Entry
 
 _log = logging.getLogger(__name__)
 
 _READERS = 3
-_WAITING = 4096  # reads; a disk that leaves more undone has stopped, and is not asked
-_SILENCE = 60.0  # seconds between two lines in the log
+_WAITING = 4096  # reads; a disk that leaves more undone has stopped
+_SILENCE = 60.0  # seconds between two warnings
 _OVERHEAD = 1_000  # bytes of a file beside the body, roughly
 
 
 @dataclass(frozen=True, slots=True)
 class DiskStats:
-    """What a tier has done and holds."""
+    """Counters and sizes of a disk tier."""
 
     bytes: int
     files: int
     evictions: int
     dropped: int
-    """Puts that were not kept: too much waited to be written, or the disk was full or failed."""
+    """Puts that were not stored: the queue was too long, or the disk was full or failed."""
 
 
 class DiskTier:
-    """A tier of about `size` bytes and `files` results that leaves `free` bytes of the disk to others.
-
-    An entry larger than a quarter of `size` is not kept.
-    """
+    """A tier of `size` bytes and `files` results; an entry larger than a quarter of `size` is not stored."""
 
     name = "disk"
 
     def __init__(
         self,
         folder: Path,
+        epochs: PurgeEpochs,
         *,
         size: int,
         files: int,
@@ -71,133 +64,107 @@ class DiskTier:
         timer: Callable[[], float] = time.monotonic,
         statvfs: Callable[[Path], os.statvfs_result] = os.statvfs,
     ) -> None:
-        """Begin to read what the folder holds; it can be asked meanwhile, and what is put waits.
+        """Begin to load the index; reads work at once, and writes wait for it.
 
-        `queue` is in bytes that wait to be written, `patience` in seconds for one read. `clock` tells
-        nanoseconds since 1970, `timer` seconds.
+        `free` is in bytes of the disk, `queue` in bytes that wait to be written, `patience` in seconds for a
+        read. `clock` returns nanoseconds since 1970, `timer` seconds.
         """
-        self._folder = Folder(folder, clock=clock, statvfs=statvfs)
-        self._ledger = Ledger()
-        self._keeper = Keeper(self._folder, self._ledger, size=size, files=files, free=free, timer=timer)
+        self._epochs = epochs
+        self._folder = ResultFolder(folder, clock=clock, statvfs=statvfs)
+        self._index = LruIndex()
+        self._evictor = Evictor(self._folder, self._index, size=size, files=files, free=free, timer=timer)
         self._largest, self._queue, self._patience = size // 4, queue, patience
         self._clock, self._timer = clock, timer
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="cache-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="cache-write")
-        self._reading = self._drops = 0
-        self._undropped: set[str] = set()
-        self._closed = False
         self._lock = Lock()
-        self._queued = self._dropped = 0
-        self._complained = timer() - _SILENCE
-        self._later(self._keeper.load)
+        self._reading = self._queued = self._dropped = 0
+        self._closed = False
+        self._warned = timer() - _SILENCE
+        self._maintain(self._evictor.load)
 
-    async def get(self, key: ResultKey, source: str) -> Entry | None:
-        """The entry, or None; also when the disk is slow or fails."""
-        if self._closed or source in self._undropped or self._reading >= _WAITING:
+    async def get(self, key: ResultKey) -> Entry | None:
+        """Return the entry, or None; also if the disk is slow or fails."""
+        if self._closed or self._reading >= _WAITING:
             return None
+        with self._lock:
+            self._reading += 1
+        job = self._readers.submit(self._read, key)
         try:
             async with asyncio.timeout(self._patience):
-                return await self._read(key, source)
+                # Shielded, so that a read without a reader is still counted while it is in the queue.
+                return await asyncio.shield(asyncio.wrap_future(job))
         except OSError as error:  # a `TimeoutError` is one, too
-            self._complain(error)
+            self._warn(error)
             return None
 
     async def put(self, key: ResultKey, entry: Entry) -> None:
-        """Keep an entry; return when it is written, or will not be."""
+        """Store an entry; return when it is written, or will not be."""
         size = len(entry.body) + _OVERHEAD
-        if self._closed or not self.fits(entry) or not self._undropped.isdisjoint(entry.sources):
+        if self._closed or not self.fits(entry):
             return
         with self._lock:
             if self._queued + size > self._queue:
                 self._dropped += 1
                 return
             self._queued += size
-        job = self._writer.submit(self._write, key, entry, size, self._clock())
+        job = self._writer.submit(self._write, key, entry, size)
         await asyncio.shield(asyncio.wrap_future(job))
 
-    async def drop(self, source: str) -> None:
-        """Forget what this original is part of, in every process that shares the folder.
-
-        Raise `OSError` if the disk does not let us; then at least this process does not ask for it any more.
-        """
-        try:
-            loop = asyncio.get_running_loop()
-            trash = await loop.run_in_executor(self._readers, self._folder.drop, source)
-        except OSError:
-            self._undropped.add(source)
-            raise
-        finally:
-            self._drops += 1
-        self._undropped.discard(source)
-        if trash is not None:
-            self._later(self._keeper.clear, trash)
-
     def fits(self, entry: Entry) -> bool:
-        """Whether an entry is small enough to be kept here."""
+        """Return whether an entry is small enough to be stored."""
         return len(entry.body) + _OVERHEAD <= self._largest
 
     async def close(self) -> None:
-        """Wait for what is being written."""
-        self._closed = self._keeper.leaving = True
+        """Wait for the writes under way."""
+        self._closed = self._evictor.closing = True
         await asyncio.to_thread(self._writer.shutdown)
         self._readers.shutdown(wait=False)  # one may be stuck
 
     def stats(self) -> DiskStats:
-        """Numbers for metrics, at once."""
-        return DiskStats(self._ledger.bytes, self._ledger.files, self._keeper.evictions, self._dropped)
+        """Return counters and sizes without waiting."""
+        return DiskStats(self._index.bytes, len(self._index), self._evictor.evictions, self._dropped)
 
-    async def _read(self, key: ResultKey, source: str) -> Entry | None:
-        while True:
-            drops = self._drops
-            with self._lock:
-                self._reading += 1
-            job = self._readers.submit(self._read_file, key, source)
-            # Shielded, so that what nobody waits for any more is still counted while it is in the queue.
-            entry = await asyncio.shield(asyncio.wrap_future(job))
-            if entry is None or not self._undropped.isdisjoint(entry.sources):
-                return None
-            if self._drops == drops:
-                return entry
-            # A drop has returned meanwhile, perhaps of what we hold in our hands.
-
-    def _read_file(self, key: ResultKey, source: str) -> Entry | None:
+    def _read(self, key: ResultKey) -> Entry | None:
         try:
-            entry = self._folder.read(key, source)
+            entry = self._folder.read(key)
+            if entry is None or not self._epochs.are_current(entry.sources):
+                return None
         finally:
             with self._lock:
                 self._reading -= 1
-        if entry is not None:
-            self._ledger.touch(name_of(key, source), now=self._clock())
+        self._index.touch(key, now=self._clock())
         return entry
 
-    def _write(self, key: ResultKey, entry: Entry, size: int, begun: int) -> None:
-        kept = False
+    def _write(self, key: ResultKey, entry: Entry, size: int) -> None:
+        stored = False
         try:
-            kept = self._keeper.write(key, entry, size=size, begun=begun)
+            self._epochs.prepare()
+            stored = self._evictor.write(key, entry, size=size, now=self._clock())
         except OSError as error:
-            self._complain(error)
+            self._warn(error)
         finally:
             with self._lock:
                 self._queued -= size
-                self._dropped += not kept
-        self._later(self._keeper.visit)
+                self._dropped += not stored
+        self._maintain(self._evictor.visit)
 
-    def _later(self, work: Callable[..., None], *arguments: object) -> None:
-        """Have something done by the thread that writes."""
-        with suppress(RuntimeError):  # it is leaving
-            self._writer.submit(self._guarded, work, *arguments)
+    def _maintain(self, work: Callable[[], None]) -> None:
+        """Run maintenance in the thread that writes."""
+        with suppress(RuntimeError):  # it is shutting down
+            self._writer.submit(self._logged, work)
 
-    def _guarded(self, work: Callable[..., None], *arguments: object) -> None:
+    def _logged(self, work: Callable[[], None]) -> None:
         try:
-            work(*arguments)
+            work()
         except OSError as error:
-            self._complain(error)
+            self._warn(error)
         except Exception:
-            _log.exception("the disk cache is not looked after")
+            _log.exception("disk cache: maintenance failed")
 
-    def _complain(self, error: OSError) -> None:
+    def _warn(self, error: OSError) -> None:
         with self._lock:
-            if self._timer() - self._complained < _SILENCE:
+            if self._timer() - self._warned < _SILENCE:
                 return
-            self._complained = self._timer()
-        _log.warning("the disk cache does without its disk: %s", str(error) or "it is too slow")
+            self._warned = self._timer()
+        _log.warning("disk cache: skipped while the disk fails: %s", str(error) or "it is too slow")

@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -28,7 +27,7 @@ from imgproxy.edge.source_cache import SourceCache, SourceChanged, SourceRequest
 from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.pool import Result
 from imgproxy.engine.worker_protocol import Encoding, Job
-from imgproxy.errors import ImgproxyError, NotFound, OurError, SourceError, StorageFailed, Unavailable
+from imgproxy.errors import ImgproxyError, OurError, StorageFailed
 from imgproxy.image.formats import TRAITS
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling
@@ -122,7 +121,7 @@ class Renderer:
         self._flights: Singleflight[tuple[Entry, bool]] = Singleflight()
         self._tasks = BackgroundTasks()
         self._puts: set[asyncio.Task[None]] = set()
-        self._unkept: dict[Hashable, Entry] = {}
+        self._storing: dict[ResultKey, Entry] = {}
 
     async def prepare(self, request: ImageRequest, output: Output, *, old: bool = False) -> Prepared:
         """Ask who may see it and name the result; raise `NotFound` for what is not public.
@@ -145,7 +144,7 @@ class Renderer:
 
     async def cached(self, prepared: Prepared) -> Hit | None:
         """The answer, if a cache has it and nothing has changed while it was looked for."""
-        found = await self._tiers.get(prepared.key, prepared.grants[0].key if prepared.grants else "")
+        found = await self._tiers.get(prepared.key)
         if found is None or not await self._still_permitted(prepared, old=True):
             return None
         return Hit(prepared, found, prepared.old)
@@ -157,7 +156,7 @@ class Renderer:
         """
         for grants in self._source_access.before(prepared.grants):
             before = self._named(prepared.request, prepared.output, grants)
-            found = await self._tiers.get(before.key, grants[0].key)
+            found = await self._tiers.get(before.key)
             if found is not None:
                 break
         else:
@@ -193,7 +192,7 @@ class Renderer:
         for _ in range(_TRIES):
             try:
                 (entry, found), joined = await self._flights.run(
-                    _flight(prepared), partial(self._find_or_make, prepared, waiters), waiters
+                    prepared.key, partial(self._find_or_make, prepared, waiters), waiters
                 )
             except SourceChanged:
                 for grant in prepared.grants:
@@ -204,22 +203,11 @@ class Renderer:
             prepared = await self.prepare(prepared.request, prepared.output)
         raise StorageFailed("the source image keeps changing while it is read")
 
-    async def purge(self, key: Key, number: int | None = None) -> None:
-        """Drop a source image and all that was made of it; when this returns, nothing of it is served again.
-
-        What is under way is made anew from storage before it is answered, for its grant is void. What was
-        being kept meanwhile is waited for, and dropped too.
-        """
+    async def purge(self, key: Key, number: int = 0) -> None:
+        """Make all results and cached bytes of a source unreachable; work under way is done anew."""
         place = self._source_access.place(key)
-        self._source_access.purge(key, number)
-        await self._drop(key, place)
-
-    def review(self, key: Key) -> None:
-        """Have a file's bytes let go of soon, if it may not be served any more; nobody waits for that.
-
-        That it is not served is no matter of this: its record says so, at once.
-        """
-        self._tasks.spawn(("review", key), partial(self._review, key))
+        await self._source_access.purge(key, number)
+        self._sources.purge(place)
 
     async def close(self) -> None:
         """Wait for what is being kept; give up what nobody waits for."""
@@ -228,23 +216,9 @@ class Renderer:
         await asyncio.gather(*self._puts, return_exceptions=True)
         self._sources.close()
 
-    async def _review(self, key: Key) -> None:
-        try:
-            await self._source_access.authorize(key, old=True)
-        except NotFound:
-            await self._drop(key, self._source_access.place(key))
-
-    async def _drop(self, key: Key, place: Key) -> None:
-        """Forget a source image and what was made of it, and what is being kept of it now."""
-        self._sources.purge(place)
-        await self._tiers.drop(key)
-        if self._puts:
-            await asyncio.gather(*self._puts, return_exceptions=True)
-            await self._tiers.drop(key)
-
     def _named(self, request: ImageRequest, output: Output, grants: tuple[SourceGrant, ...]) -> Prepared:
         key = result_key(
-            [SourceVersion(grant.key, f"{grant.generation}:{grant.version}") for grant in grants],
+            [SourceVersion(each.key, f"{each.generation}.{each.epoch}:{each.version}") for each in grants],
             transform=f"{request.params.image if not grants else ''};{request.transform.canonical()}",
             output=output.canonical(),
             answer=request.answer,
@@ -255,7 +229,7 @@ class Renderer:
     def _refused(self, prepared: Prepared) -> bool:
         """Whether it is known that the bytes of the source image are at fault."""
         try:
-            self._negative_cache.check(source=_blamed(prepared), job=_name(prepared))
+            self._negative_cache.check(source=_blamed(prepared), job=prepared.key)
         except OurError:
             return False
         except ImgproxyError:
@@ -268,7 +242,7 @@ class Renderer:
         A request may read the disk cache while another flight lands. Its miss is then out of date: the entry
         is in memory, or about to be put there. A herd of 500 was decoded twice in one of three tries.
         """
-        entry = self._unkept.get(_flight(prepared))
+        entry = self._storing.get(prepared.key)
         if entry is not None:
             return entry, True
         found = self._tiers.at_hand(prepared.key)
@@ -278,19 +252,19 @@ class Renderer:
 
     async def _make(self, prepared: Prepared, waiters: Waiters) -> Entry:
         source = _blamed(prepared)
-        self._negative_cache.check(source=source, job=_name(prepared))
+        self._negative_cache.check(source=source, job=prepared.key)
         try:
             result = await self._fetch_and_run(prepared, waiters)
         except ImgproxyError as error:
-            self._negative_cache.add(error, source=source, job=_name(prepared))
+            self._negative_cache.add(error, source=source, job=prepared.key)
             raise
         entry = _entry(prepared, result, self._expiry(result))
-        self._keep(prepared, entry)
+        self._store(prepared.key, entry)
         return entry
 
     async def _fetch_and_run(self, prepared: Prepared, waiters: Waiters) -> Result:
         begun = perf_counter()
-        wanted = [SourceRequest(grant.place, grant.version, grant.size) for grant in prepared.grants]
+        wanted = [SourceRequest(each.place, each.version, each.size, each.epoch) for each in prepared.grants]
         async with self._sources.borrow(wanted, waiters) as borrowed:
             _require_versions(prepared.grants, borrowed)
             self._metrics.fetched(perf_counter() - begun, sum(each.head.size for each in borrowed))
@@ -327,40 +301,23 @@ class Renderer:
         grants = tuple([await self._source_access.authorize(each.key, old=old) for each in prepared.grants])
         return grants == prepared.grants and not any(map(self._source_access.voided, grants))
 
-    def _keep(self, prepared: Prepared, entry: Entry) -> None:
-        """Put into the caches what may still be served, without making anybody wait for it."""
-
-        async def put() -> None:
-            with suppress(
-                NotFound, SourceError, Unavailable
-            ):  # it may not be served any more, so it is not kept
-                if await self._still_permitted(prepared):
-                    await self._tiers.put(prepared.key, entry)
+    def _store(self, key: ResultKey, entry: Entry) -> None:
+        """Put a result into the caches in the background; its key names the state that it was made from."""
 
         def end(task: asyncio.Task[None]) -> None:
             self._puts.discard(task)
-            self._unkept.pop(_flight(prepared), None)
+            self._storing.pop(key, None)
 
-        self._unkept[_flight(prepared)] = entry
-        task = asyncio.create_task(put())
+        self._storing[key] = entry
+        task = asyncio.create_task(self._tiers.put(key, entry))
         self._puts.add(task)
         task.add_done_callback(end)
 
 
-def _flight(prepared: Prepared) -> Hashable:
-    """Name a flight by its grants as well as its key, because a purge voids grants and keeps keys."""
-    return prepared.key, prepared.grants
-
-
 def _blamed(prepared: Prepared) -> str:
-    """What a failure is remembered of, until a purge: which of several originals is at fault is not known."""
+    """Return the source that a failure is remembered of, until a purge; of several it is unknown which."""
     alone = prepared.grants[0] if len(prepared.grants) == 1 else None
-    return f"{alone.key}@{alone.version}@{alone.purges}" if alone else _name(prepared)
-
-
-def _name(prepared: Prepared) -> str:
-    """What a job is called in every process: its picture, and after which purges it was begun."""
-    return f"{prepared.key}@{'.'.join(str(grant.purges) for grant in prepared.grants)}"
+    return f"{alone.key}@{alone.version}@{alone.epoch}" if alone else prepared.key
 
 
 def _require_versions(grants: Sequence[SourceGrant], borrowed: Sequence[OpenObject]) -> None:

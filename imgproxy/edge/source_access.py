@@ -9,18 +9,23 @@ and deleted are one answer, `NotFound`.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from cachetools import LRUCache, TTLCache
+from cachetools import TTLCache
 
 from imgproxy.background_tasks import BackgroundTasks
+from imgproxy.cache.purge_epochs import PurgeEpochs
 from imgproxy.cache.singleflight import Singleflight
 from imgproxy.errors import NotFound, SourceError
 from imgproxy.files.access import UNREGISTERED, Access, Record
 from imgproxy.files.recent import Recent
 from imgproxy.image.source import Key
 from imgproxy.storage import OWN_PREFIXES, Storage
+
+_log = logging.getLogger(__name__)
 
 _ENTRIES = 65_536
 _OVERWRITTEN = 8_192  # objects whose version before is remembered; some 0.5 KB each
@@ -37,8 +42,8 @@ class SourceGrant:
     modified: float
     """Seconds since 1970."""
     tenant: str = ""
-    purges: int = 0
-    """Which purge of the key was the last; what was made before it is not served."""
+    epoch: int = 0
+    """Purge epoch of the key; what was made under an older one is not served."""
     object_key: Key | None = None
     """Where a file's bytes lie, which is nobody's business; an object without a record lies at its key."""
     size: int | None = field(default=None, compare=False)
@@ -63,6 +68,7 @@ class SourceAccess:
         self,
         access: Access,
         storage: Storage,
+        epochs: PurgeEpochs,
         *,
         unregistered: bool,
         ttl: float,
@@ -75,16 +81,16 @@ class SourceAccess:
         """
         self._access = access
         self._storage = storage
+        self._epochs = epochs
         self._unregistered = unregistered
         self._known: TTLCache[Key, SourceGrant] = TTLCache(_ENTRIES, ttl, timer)
-        self._absent: TTLCache[Key, bool] = TTLCache(_ENTRIES, min(ttl, _ABSENT_SECONDS), timer)
+        self._absent: TTLCache[Key, int] = TTLCache(_ENTRIES, min(ttl, _ABSENT_SECONDS), timer)
         self._last: TTLCache[Key, SourceGrant] = TTLCache(_ENTRIES, stale, timer)
         self._before: TTLCache[Key, SourceGrant] = TTLCache(_OVERWRITTEN, stale, timer)
         self._lenient = ttl > 0
         self._tasks = BackgroundTasks()
         self._flights: Singleflight[SourceGrant] = Singleflight()
         self._granted: Recent[Key, tuple[Record, SourceGrant]] = Recent(_ENTRIES)
-        self._purges: LRUCache[Key, int] = LRUCache(_ENTRIES)
 
     async def authorize(self, key: Key, *, old: bool = False) -> SourceGrant:
         """Leave to serve a key now; raise `NotFound`, or a `SourceError` or `Unavailable` if nobody can tell.
@@ -97,16 +103,17 @@ class SourceAccess:
             if not record.public:
                 raise _absent()
             return self._grant(record)
-        if not self._unregistered or key.startswith(OWN_PREFIXES) or key in self._absent:
+        epoch = self._epochs.of(key)
+        if not self._unregistered or key.startswith(OWN_PREFIXES) or self._absent.get(key) == epoch:
             raise _absent()
-        known = self._known.get(key) or (self._old(key) if old else None)
-        return known if known is not None else await self._join(key, self._purges.get(key, 0))
+        known = self._current(self._known, key) or (self._old(key) if old else None)
+        return known if known is not None else await self._join(key, epoch)
 
     def at_hand(self, key: Key) -> SourceGrant | None:
         """Return the grant that memory knows, perhaps an old one; None if `authorize` must be awaited."""
         word = self._access.at_hand(key)
         if word is UNREGISTERED:
-            return (self._known.get(key) or self._old(key)) if self._unregistered else None
+            return (self._current(self._known, key) or self._old(key)) if self._unregistered else None
         return self._grant(word) if word is not None and word.public else None
 
     def place(self, key: Key) -> Key:
@@ -114,19 +121,16 @@ class SourceAccess:
         granted = self._granted.get(key)
         return granted[1].place if granted is not None else key
 
-    def purge(self, key: Key, number: int | None = None) -> None:
-        """Void every grant for a key that was given until now, and ask storage anew.
-
-        `number` is the purge's where several processes purge alike: larger than all before, of whatever key.
-        """
-        before = self._purges.get(key, 0)
-        self._purges[key] = before + 1 if number is None else max(before, number)
-        self._granted.pop(key)
-        self._forget_storage(key)
+    async def purge(self, key: Key, number: int = 0) -> None:
+        """Void every grant of a key, and ask storage anew; see `PurgeEpochs.apply`."""
+        try:
+            await asyncio.to_thread(self._epochs.apply, key, number)
+        except OSError as error:
+            _log.warning("purge of '%s' holds in this process until it ends: %s", key, error)
 
     def _grant(self, record: Record) -> SourceGrant:
-        granted = self._granted.get(record.key)
-        if granted is not None and granted[0] is record:
+        granted, epoch = self._granted.get(record.key), self._epochs.of(record.key)
+        if granted is not None and granted[0] is record and granted[1].epoch == epoch:
             return granted[1]
         grant = SourceGrant(
             key=record.key,
@@ -134,7 +138,7 @@ class SourceAccess:
             generation=record.generation,
             modified=record.modified,
             tenant=record.tenant,
-            purges=self._purges.get(record.key, 0),
+            epoch=epoch,
             object_key=record.object_key,
             size=record.size,
         )
@@ -160,8 +164,8 @@ class SourceAccess:
         return [tuple([step.get(grant, grant) for grant in grants]) for step in steps]
 
     def voided(self, grant: SourceGrant) -> bool:
-        """Whether its key was purged since it was given."""
-        return self._purges.get(grant.key, 0) != grant.purges
+        """Return whether its key was purged since it was given."""
+        return self._epochs.of(grant.key) != grant.epoch
 
     async def close(self) -> None:
         """Ask no more."""
@@ -169,9 +173,13 @@ class SourceAccess:
 
     def _version_before(self, grant: SourceGrant) -> SourceGrant | None:
         before = self._before.get(grant.key)
-        if before is None or (before.generation, before.purges) != (grant.generation, grant.purges):
+        if before is None or (before.generation, before.epoch) != (grant.generation, grant.epoch):
             return None
         return before if before.version != grant.version else None
+
+    def _current(self, words: TTLCache[Key, SourceGrant], key: Key) -> SourceGrant | None:
+        grant = words.get(key)
+        return grant if grant is not None and grant.epoch == self._epochs.of(key) else None
 
     def _forget_storage(self, key: Key) -> None:
         for words in (self._known, self._absent, self._last, self._before):
@@ -179,35 +187,32 @@ class SourceAccess:
 
     def _old(self, key: Key) -> SourceGrant | None:
         """Leave by storage's last word; storage is asked for a new one meanwhile."""
-        last = self._last.get(key) if self._lenient else None
+        last = self._current(self._last, key) if self._lenient else None
         if last is None:
             return None
-        purges = self._purges.get(key, 0)
-        self._tasks.spawn((key, purges), lambda: self._join(key, purges))
+        self._tasks.spawn((key, last.epoch), lambda: self._join(key, last.epoch))
         return replace(last, old=True)
 
-    async def _join(self, key: Key, purges: int) -> SourceGrant:
-        grant, _ = await self._flights.run((key, purges), lambda: self._ask(key, purges))
+    async def _join(self, key: Key, epoch: int) -> SourceGrant:
+        grant, _ = await self._flights.run((key, epoch), lambda: self._ask(key, epoch))
         return grant
 
-    async def _ask(self, key: Key, purges: int) -> SourceGrant:
-        """Storage's word; it is not remembered if the key was purged since it was asked for."""
+    async def _ask(self, key: Key, epoch: int) -> SourceGrant:
+        """Return storage's word; it is remembered with the epoch of the question, for a purge to void it."""
         try:
             head = await self._storage.head(key)
         except NotFound:
-            if self._purges.get(key, 0) == purges:
-                self._forget_storage(key)
-                self._absent[key] = True
+            self._forget_storage(key)
+            self._absent[key] = epoch
             raise _absent() from None
         except SourceError:
-            last = self._last.get(key)
+            last = self._current(self._last, key)
             if last is None:
                 raise
             self._known[key] = last
             return last
-        grant = SourceGrant(key, head.version, 0, head.modified, purges=purges, size=head.size)
-        if self._purges.get(key, 0) == purges:
-            self._note(grant)
+        grant = SourceGrant(key, head.version, 0, head.modified, epoch=epoch, size=head.size)
+        self._note(grant)
         return grant
 
     def _note(self, grant: SourceGrant) -> None:

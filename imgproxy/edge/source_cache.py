@@ -29,7 +29,7 @@ from imgproxy.waiters import Waiters
 _DESCRIPTORS = 256
 _PATIENCE = 10.0  # seconds: a few images are made meanwhile, and a client is still there
 _MOST_WAITING = 1_024  # requests; each holds a connection and some KB
-_Name = tuple[Key, str]
+_Name = tuple[Key, str, int]
 
 
 class SourceRequest(NamedTuple):
@@ -40,6 +40,8 @@ class SourceRequest(NamedTuple):
     """Says which fetches may be shared."""
     size: int | None = None
     """Bytes, if known; as many as one source may have are reserved if not."""
+    epoch: int = 0
+    """Purge epoch; a purge may change the bytes of a version."""
 
 
 class SourceChanged(Exception):
@@ -186,11 +188,11 @@ class SourceCache:
     def _sizes(self, wanted: Iterable[SourceRequest], *, but: Iterable[_Name]) -> Mapping[_Name, int]:
         """Return the bytes to reserve for each source that is not among some; raise `SourceTooLarge`."""
         sizes = {}
-        for key, version, size in wanted:
+        for key, version, size, epoch in wanted:
             if size is not None and size > self._limit:
                 raise SourceTooLarge(f"the source image has more than {self._limit} bytes")
-            if (key, version) not in but:
-                sizes[key, version] = self._limit if size is None else size
+            if (key, version, epoch) not in but:
+                sizes[key, version, epoch] = self._limit if size is None else size
         return sizes
 
     def _fits(self, wanted: Sequence[SourceRequest], *, first: bool = False) -> bool:
@@ -206,7 +208,7 @@ class SourceCache:
             self._lent += self._loans[name].reserved
         while self._shelf and self.held > self._budget:
             self._shelf.drop_oldest()
-        loans = [self._loans[key, version] for key, version, _ in wanted]
+        loans = [self._loans[key, version, epoch] for key, version, _, epoch in wanted]
         for loan in loans:
             loan.borrowers += 1
         return loans

@@ -19,15 +19,15 @@ def name(number: int) -> ResultKey:
 async def test_what_was_put_is_got() -> None:
     tier = MemoryTier(100_000)
     await tier.put(name(1), entry(10, "a"))
-    assert await tier.get(name(1), "a") == entry(10, "a")
-    assert await tier.get(name(2), "a") is None
+    assert await tier.get(name(1)) == entry(10, "a")
+    assert await tier.get(name(2)) is None
 
 
 async def test_the_bodies_never_exceed_the_bound() -> None:
     tier = MemoryTier(100_000)
     for number in range(100):
         await tier.put(name(number), entry(9_000, "a"))
-    kept = [found for number in range(100) if (found := await tier.get(name(number), "a"))]
+    kept = [found for number in range(100) if (found := await tier.get(name(number)))]
     assert 5 <= len(kept) <= 10
 
 
@@ -35,40 +35,24 @@ async def test_the_least_recently_used_goes_first() -> None:
     tier = MemoryTier(40_000)
     for number in range(4):
         await tier.put(name(number), entry(8_000))
-    await tier.get(name(0), "a")
+    await tier.get(name(0))
     await tier.put(name(9), entry(8_000))
-    assert await tier.get(name(0), "a") is not None
-    assert await tier.get(name(1), "a") is None
+    assert await tier.get(name(0)) is not None
+    assert await tier.get(name(1)) is None
 
 
 async def test_one_large_entry_does_not_drive_out_all_others() -> None:
     tier = MemoryTier(40_000)
     await tier.put(name(1), entry(100))
     await tier.put(name(2), entry(20_000))
-    assert await tier.get(name(2), "a") is None
-    assert await tier.get(name(1), "a") is not None
-
-
-async def test_dropping_a_source_drops_every_result_it_is_part_of() -> None:
-    tier = MemoryTier(100_000)
-    await tier.put(name(1), entry(10, "a"))
-    await tier.put(name(2), entry(10, "b", "a"))
-    await tier.put(name(3), entry(10, "b"))
-    await tier.drop("a")
-    assert [await tier.get(name(number), "a") is not None for number in (1, 2, 3)] == [False, False, True]
-
-
-async def test_the_index_of_sources_does_not_outgrow_the_entries() -> None:
-    tier = MemoryTier(20_000)
-    for number in range(500):
-        await tier.put(name(number), entry(1_000, f"source {number}"))
-    assert len(tier._entries.by_source) == len(tier._entries)
+    assert await tier.get(name(2)) is None
+    assert await tier.get(name(1)) is not None
 
 
 async def test_putting_again_replaces() -> None:
     tier = MemoryTier(100_000)
     await tier.put(name(1), entry(10, "a"))
     await tier.put(name(1), entry(20, "a"))
-    found = await tier.get(name(1), "a")
+    found = await tier.get(name(1))
     assert found is not None
     assert len(found.body) == 20

@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestClient
 from yarl import URL
 
 from imgproxy.cache.memory import MemoryTier
+from imgproxy.cache.purge_epochs import PurgeEpochs
 from imgproxy.cache.tiers import Tiers
 from imgproxy.dialects import Grammar
 from imgproxy.dialects.signature import Signer
@@ -149,6 +150,7 @@ async def make_edge(aiohttp_client: Any) -> MakeEdge:
         source_access = SourceAccess(
             access,
             storage,
+            PurgeEpochs(),
             unregistered=choices.unregistered,
             ttl=60,
             timer=clock,

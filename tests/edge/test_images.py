@@ -552,9 +552,9 @@ async def test_a_miss_reads_the_cache_once(edge: Edge, monkeypatch: pytest.Monke
     read: list[str] = []
     get = MemoryTier.get
 
-    async def counted(self: MemoryTier, key: ResultKey, source: str) -> Entry | None:
+    async def counted(self: MemoryTier, key: ResultKey) -> Entry | None:
         read.append(key)
-        return await get(self, key, source)
+        return await get(self, key)
 
     monkeypatch.setattr(MemoryTier, "get", counted)
     for headers in ({}, {"If_None_Match": '"another"'}):

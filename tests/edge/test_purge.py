@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
-from imgproxy.image.source import parse_key
-from imgproxy.purge.endpoint import path_of
+from imgproxy.errors import Unavailable
+from imgproxy.image.source import Key, parse_key
+from imgproxy.purge.endpoint import PurgeEndpoint, path_of
 from tests.edge.conftest import Edge, MakeEdge
 
 SECRET = {"Authorization": "Bearer secret"}
@@ -89,3 +91,27 @@ async def test_a_key_that_cannot_be_is_named(edge: Edge) -> None:
 async def test_the_path_of_a_key_purges_that_key(edge: Edge, name: str) -> None:
     answer = await edge.get(path_of(parse_key(name)), method="PURGE", **SECRET)
     assert await answer.json() == {"purged": name}
+
+
+async def test_purge_that_cannot_be_recorded_holds_now_and_is_503() -> None:
+    def fail(_: Key) -> None:
+        raise OSError("Read-only file system")
+
+    applied: list[Key] = []
+
+    async def broadcast(key: Key) -> None:
+        applied.append(key)
+
+    endpoint = PurgeEndpoint(broadcast, record=fail, secret="secret")
+    request = make_mocked_request("PURGE", "/photo.jpg", headers=SECRET)
+    with pytest.raises(Unavailable, match="would not outlast a restart"):
+        await endpoint.handle(request)
+    assert applied == ["photo.jpg"]
+
+
+async def test_purge_changes_the_etag(edge: Edge) -> None:
+    """A storage may replace bytes under one version; who has the old ones must not be answered 304."""
+    before = (await edge.get("/1x1/photo.jpg")).headers["ETag"]
+    await edge.get("/photo.jpg", method="PURGE", **SECRET)
+    answer = await edge.get("/1x1/photo.jpg", If_None_Match=before)
+    assert (answer.status, answer.headers["ETag"] != before) == (200, True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from imgproxy.cache.memory import MemoryTier
+from imgproxy.cache.purge_epochs import PurgeEpochs
 from imgproxy.cache.tiers import Tiers
 from imgproxy.dialects import Grammar
 from imgproxy.edge.render import Recipe, Renderer
@@ -81,8 +82,8 @@ class HeldEngine(CountingEngine):
 class HeldTier(MemoryTier):
     gate: Gate
 
-    async def get(self, key, source):  # type: ignore[no-untyped-def]
-        found = await super().get(key, source)
+    async def get(self, key):  # type: ignore[no-untyped-def]
+        found = await super().get(key)
         await self.gate.hold("after a look into the cache")
         return found
 
@@ -95,7 +96,7 @@ class Scene:
         self.storage, self.engine, self.tier = HeldStorage(), HeldEngine(), HeldTier(1_000_000)
         self.storage.gate = self.engine.gate = self.tier.gate = self.gate
         source_access = SourceAccess(
-            access, self.storage, unregistered=True, ttl=60, timer=lambda: 0.0, stale=3600
+            access, self.storage, PurgeEpochs(), unregistered=True, ttl=60, timer=lambda: 0.0, stale=3600
         )
         self.renderer = Renderer(
             source_access=source_access,
@@ -106,7 +107,6 @@ class Scene:
             recipe=Recipe(Encoding(), Ceiling(1_000_000, 10, 8192), "test"),
             metrics=Metrics(),
         )
-        access.when_changed(self.renderer.review)
         self.file: File = file()
 
     async def put(self, number: int) -> dict[str, object]:

@@ -9,6 +9,7 @@ import pytest
 
 from imgproxy.cache.key import ResultKey
 from imgproxy.cache.memory import MemoryTier
+from imgproxy.cache.purge_epochs import PurgeEpochs
 from imgproxy.cache.tiers import Entry, Tiers
 from imgproxy.dialects import Grammar
 from imgproxy.edge.render import Prepared, Recipe, Renderer
@@ -67,8 +68,8 @@ class HeldLook(MemoryTier):
         self.reached, self.go_on = asyncio.Event(), asyncio.Event()
         self.go_on.set()
 
-    async def get(self, key: ResultKey, source: str) -> Entry | None:
-        found = await super().get(key, source)
+    async def get(self, key: ResultKey) -> Entry | None:
+        found = await super().get(key)
         self.reached.set()
         await self.go_on.wait()
         return found
@@ -101,7 +102,13 @@ class Kitchen:
         self.storage, self.access = storage or MemoryStorage(), MemoryAccess()
         self.engine = CountingEngine()
         self.source_access = SourceAccess(
-            self.access, self.storage, unregistered=True, ttl=60, timer=clock or Clock(), stale=3600
+            self.access,
+            self.storage,
+            PurgeEpochs(),
+            unregistered=True,
+            ttl=60,
+            timer=clock or Clock(),
+            stale=3600,
         )
         self.renderer = Renderer(
             source_access=self.source_access,
@@ -353,7 +360,7 @@ async def test_make_while_a_result_is_still_being_put_decodes_nothing() -> None:
     for _ in range(2):
         assert await kitchen.body("/1x1/photo.jpg") == b"photo at 1"
     assert len(kitchen.engine.jobs) == 1
-    kitchen.source_access.purge(PHOTO)
+    await kitchen.source_access.purge(PHOTO)
     await kitchen.body("/1x1/photo.jpg")
     assert len(kitchen.engine.jobs) == 2  # a purge voids what is being put
     tier.go_on.set()
@@ -367,9 +374,9 @@ class Counted(MemoryTier):
         super().__init__(1_000_000)
         self.reads = 0
 
-    async def get(self, key: ResultKey, source: str) -> Entry | None:
+    async def get(self, key: ResultKey) -> Entry | None:
         self.reads += 1
-        return await super().get(key, source)
+        return await super().get(key)
 
 
 async def test_look_with_a_stale_version_that_still_holds_reads_the_tiers_once() -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from imgproxy.cache.purge_epochs import PurgeEpochs
 from imgproxy.edge.source_access import SourceAccess
 from imgproxy.errors import NotFound, StorageFailed
 from imgproxy.files.access import MemoryAccess
@@ -53,6 +54,7 @@ def source_access(
     return SourceAccess(
         access or MemoryAccess(),
         storage,
+        PurgeEpochs(),
         unregistered=open_,
         ttl=60,
         timer=clock or Clock(),
@@ -174,7 +176,7 @@ async def test_a_purge_takes_the_last_word_too() -> None:
     await storage.put(KEY, bytes_of(b"x"))
     asked = source_access(storage)
     await asked.authorize(KEY)
-    asked.purge(KEY)
+    await asked.purge(KEY)
     storage.error = StorageFailed("down")
     with pytest.raises(StorageFailed):
         await asked.authorize(KEY)
@@ -202,7 +204,7 @@ async def test_what_was_asked_before_a_purge_is_not_believed_after_it() -> None:
     asked = source_access(storage)
     before = asyncio.create_task(asked.authorize(KEY))
     await storage.reached.wait()
-    asked.purge(KEY)
+    await asked.purge(KEY)
     await storage.put(KEY, bytes_of(b"other"))
     storage.go_on.set()
     grant = await before
@@ -215,7 +217,7 @@ async def test_nobody_is_found_gone_by_what_was_asked_before_a_purge() -> None:
     asked = source_access(storage)
     before = asyncio.create_task(asked.authorize(KEY))
     await storage.reached.wait()
-    asked.purge(KEY)
+    await asked.purge(KEY)
     await storage.put(KEY, bytes_of(b"x"))
     storage.go_on.set()
     with pytest.raises(NotFound):
@@ -239,7 +241,9 @@ async def test_who_can_do_with_an_old_word_does_not_wait_for_a_new_one() -> None
 async def test_where_storage_is_asked_each_time_nothing_old_is_given() -> None:
     storage = Watched()
     await storage.put(KEY, bytes_of(b"x"))
-    asked = SourceAccess(MemoryAccess(), storage, unregistered=True, ttl=0, timer=Clock(), stale=3600)
+    asked = SourceAccess(
+        MemoryAccess(), storage, PurgeEpochs(), unregistered=True, ttl=0, timer=Clock(), stale=3600
+    )
     grants = [await asked.authorize(KEY, old=True) for _ in range(3)]
     assert (storage.asked, asked.at_hand(KEY), grants[0].old) == (3, None, False)
 
@@ -256,7 +260,7 @@ async def test_the_versions_before_are_told_one_by_one_and_then_together() -> No
     (photo, logo), now = versions
     assert asked.before(now) == [(photo, now[1]), (now[0], logo), (photo, logo)]
     assert asked.before(now[:1]) == [(photo,)]
-    asked.purge(KEY)
+    await asked.purge(KEY)
     assert asked.before([await asked.authorize(KEY), now[1]]) == [(await asked.authorize(KEY), logo)]
 
 
@@ -287,10 +291,10 @@ async def test_a_purge_that_is_told_again_or_late_voids_nothing_newer() -> None:
     access, storage = MemoryAccess(), MemoryStorage()
     access.register(KEY, Visibility.PUBLIC, version="v1", modified=5)
     asked = source_access(storage, access)
-    asked.purge(KEY, 7)
+    await asked.purge(KEY, 7)
     grant = await asked.authorize(KEY)
     for number in (3, 7):
-        asked.purge(KEY, number)
-    assert (await asked.authorize(KEY), grant.purges) == (grant, 7)
-    asked.purge(KEY, 8)
+        await asked.purge(KEY, number)
+    assert (await asked.authorize(KEY), grant.epoch) == (grant, 7)
+    await asked.purge(KEY, 8)
     assert await asked.authorize(KEY) != grant

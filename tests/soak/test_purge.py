@@ -109,7 +109,7 @@ async def _campaign(edge: Edge, bucket: Bucket, times: int, seed: int) -> Counte
     await _put(bucket, b"number -1")
     for number in range(times):
         place, new = lots.choice(_PLACES), b"number %d" % number
-        edge.source_access.purge(_KEY)  # so that storage is asked, and the way goes past every place
+        await edge.source_access.purge(_KEY)  # so that storage is asked, and the way goes past every place
         bodies = await _purge_under_way(edge, bucket, place, new=new, ask_at_once=lots.random() < 0.5)
         bucket.release()
         edge.engine.hold = None

@@ -22,6 +22,7 @@ from yarl import URL
 from imgproxy.api.get_object import Files
 from imgproxy.api.object_gateway import ObjectGateway
 from imgproxy.cache.memory import MemoryTier
+from imgproxy.cache.purge_epochs import PurgeEpochs
 from imgproxy.cache.tiers import Tiers
 from imgproxy.dialects import Grammar
 from imgproxy.edge.images import Images, Policy
@@ -202,7 +203,13 @@ class World:
     def _renderer(self) -> Renderer:
         return Renderer(
             source_access=SourceAccess(
-                self.access, self.storage, unregistered=True, ttl=60, timer=self.clock.seconds, stale=0
+                self.access,
+                self.storage,
+                PurgeEpochs(),
+                unregistered=True,
+                ttl=60,
+                timer=self.clock.seconds,
+                stale=0,
             ),
             sources=SourceCache(self.storage, limit=_LARGEST, keep=_LARGEST),
             tiers=Tiers([MemoryTier(_LARGEST)]),
