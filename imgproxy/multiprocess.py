@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Self
 
 import imgproxy
@@ -31,7 +30,7 @@ _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from imgproxy.cli impo
 COMMAND = (sys.executable, "-c", _BOOT, str(Path(imgproxy.__path__[0]).parent))
 """`imgproxy` of the code that the supervisor runs, independent of the working directory."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _PROVEN_SECONDS = 10.0
 """A process that was ready and ran for so long is replaced without a pause."""
 _START_TRIES = 3
@@ -41,7 +40,6 @@ _POLL_SECONDS = 5.0
 _PING_SECONDS = 5.0
 _SILENT_SECONDS = 60.0
 """Longest time without an answer; a start on a busy machine takes some of it."""
-_LONGEST_LINE = 1024 * 1024
 
 Kind = Literal["purge", "change"]
 """A purge of a key, or a change of the file at a key."""
@@ -74,13 +72,11 @@ class Link:
         self._answers: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        reader, self._writer = await asyncio.open_unix_connection(sock=self._end, limit=_LONGEST_LINE)
+        reader, self._writer = await asyncio.open_unix_connection(sock=self._end)
         self._reading = asyncio.create_task(self._read(reader))
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await asyncio.gather(*self._answers)
         self._writer.close()
         await self._reading
@@ -226,8 +222,10 @@ class Supervisor:
         """
         number = next(self._numbers)
         for _ in range(2):
-            message = (_ACKNOWLEDGE_SECONDS, "apply", kind, key, number)
-            await asyncio.gather(*(edge.acknowledges(*message) for edge in self._ready))
+            calls = [
+                edge.acknowledges(_ACKNOWLEDGE_SECONDS, "apply", kind, key, number) for edge in self._ready
+            ]
+            await asyncio.gather(*calls)
 
     async def poll(self, name: str) -> list[Any]:
         """Return the answers of ready processes to a call without arguments; silent ones are left out."""
@@ -242,30 +240,27 @@ class Supervisor:
 
     async def drain(self, seconds: float) -> None:
         """Have every process finish its requests and end, within a limit."""
-        self._signal_all(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
         await asyncio.wait(self._keepers, timeout=seconds)
 
-    def kill(self) -> None:
-        """End every process at once."""
-        self._signal_all(signal.SIGKILL)
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to every process, and replace none from now on."""
+        self._closing.set()
+        for edge in self._edges.values():
+            edge.signal(number)
 
     async def close(self) -> None:
         """Leave no process or descriptor behind."""
-        self.kill()
+        self.signal(signal.SIGKILL)
         await asyncio.gather(*self._keepers)
 
     @property
     def _ready(self) -> list[_Edge]:
         return [edge for edge in self._edges.values() if edge.ready]
 
-    def _signal_all(self, number: signal.Signals) -> None:
-        self._closing.set()
-        for edge in self._edges.values():
-            edge.signal(number)
-
     async def _keep(self, index: int) -> None:
         """Replace the process at an index whenever it ends, after a pause that grows if it ends early."""
-        failures = 0
+        pause = 0.0
         while not self._closing.is_set():
             started = time.monotonic()
             was_ready = await self._run(index)
@@ -274,8 +269,8 @@ class Supervisor:
             if not self._closing.is_set():
                 self._ended(index)
                 proven = was_ready and time.monotonic() - started > _PROVEN_SECONDS
-                failures = 0 if proven else failures + 1
-                await self._pause(_pause_after(failures))
+                pause = 0 if proven else min(2 * pause + _FIRST_PAUSE, _LONGEST_PAUSE)
+                await self._pause(pause)
 
     async def _run(self, index: int) -> bool:
         """Run one process to its end; return whether it was ready."""
@@ -321,8 +316,3 @@ async def _ping(edge: _Edge) -> None:
     """Kill a process that stops answering, or that closes its link and continues."""
     while await edge.acknowledges(_SILENT_SECONDS, "ping"):  # noqa: ASYNC110  nothing sets an event
         await asyncio.sleep(_PING_SECONDS)
-
-
-def _pause_after(failures: int) -> float:
-    """Return the seconds to wait after so many processes in a row that ended early."""
-    return min(_FIRST_PAUSE * 2**failures, _LONGEST_PAUSE) if failures > 1 else 0

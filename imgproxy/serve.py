@@ -105,7 +105,7 @@ async def run_edges(
         return [*COMMAND, "edge", *own.as_list(), *arguments]
 
     def end() -> None:
-        supervisor.kill()
+        supervisor.signal(signal.SIGKILL)
         folder.cleanup()
 
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What operators see: Prometheus metrics, and one line of JSON for each request, written off the hot path."""
+"""Prometheus metrics, the access log, and the program's log in lines of JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _numbers = random.Random()  # noqa: S311  ids tell requests apart, and a system 
 
 
 def request_id(headers: Mapping[str, str]) -> str:
-    """The id that a proxy in front gave in `X-Request-Id`, if it is one, or a new one."""
+    """Return the `X-Request-Id` of a proxy if it is valid, or a new one."""
     given = headers.get("X-Request-Id")
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given
@@ -72,7 +72,7 @@ class Metrics:
         """Count one image made of a damaged source."""
         self._damaged.inc()
 
-    def answered(self, status: int, cache: str, sent: int, seconds: float) -> None:
+    def responded(self, status: int, cache: str, sent: int, seconds: float) -> None:
         """Count a response; `cache` is `hit`, `miss` or `none`."""
         slot = self._responses.get((status, cache))
         if slot is None:  # seconds in all, then responses in each bucket
@@ -170,8 +170,8 @@ class JoinedMetrics:
         return generate_latest(self._registry)
 
 
-class Line(NamedTuple):
-    """What the access log says of a request."""
+class AccessLine(NamedTuple):
+    """One request in the access log."""
 
     time: float
     id: str
@@ -192,7 +192,7 @@ class Line(NamedTuple):
 
 
 def _shown(target: str) -> str:
-    """A target as JSON; the end of a very long one is left out."""
+    """Return a target as JSON; the end of a very long one is left out."""
     shown = quoted(target)
     return shown if len(shown) <= _LONGEST_TARGET else quoted(f"{target[: _LONGEST_TARGET // 13]}…")
 
@@ -201,28 +201,26 @@ class AccessLog:
     """One line of JSON a request. Handlers only append; a task formats and writes a few times a second.
 
     Several processes may write into one pipe: each write is of whole lines, and small enough to stay whole.
-
-    When more than `most` lines wait, because whoever reads them has stopped, new ones are counted and
-    dropped: a log must not hold up pictures.
+    When more than `most` lines wait because their reader has stopped, new ones are counted and dropped.
     """
 
     def __init__(self, stream: TextIO | None = None, *, most: int = 100_000, every: float = 0.2) -> None:
         self._stream = stream
-        self._lines: deque[Line] = deque()
+        self._lines: deque[AccessLine] = deque()
         self._most = most
         self._every = every
         self._dropped = 0
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, line: Line) -> None:
-        """Remember a line to write."""
+    def add(self, line: AccessLine) -> None:
+        """Append a line to write."""
         if len(self._lines) < self._most:
             self._lines.append(line)
         else:
             self._dropped += 1
 
     def start(self) -> None:
-        """Begin to write, in the running loop."""
+        """Start to write, in the running loop."""
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -239,15 +237,15 @@ class AccessLog:
             if lines:
                 await asyncio.to_thread(self._write, lines)
 
-    def _take(self) -> list[Line | str]:
-        lines: list[Line | str] = list(self._lines)
+    def _take(self) -> list[AccessLine | str]:
+        lines: list[AccessLine | str] = list(self._lines)
         self._lines.clear()
         if self._dropped:
             lines.append(f'{{"dropped":{self._dropped}}}')
             self._dropped = 0
         return lines
 
-    def _write(self, lines: list[Line | str]) -> None:
+    def _write(self, lines: list[AccessLine | str]) -> None:
         stream = self._stream or sys.stdout
         for piece in _pieces(f"{line}\n" for line in lines):
             stream.write(piece)
@@ -255,7 +253,7 @@ class AccessLog:
 
 
 def _pieces(lines: Iterable[str]) -> Iterator[str]:
-    """The same lines, as many at a time as a pipe takes whole; they are ASCII."""
+    """Yield the lines, as many at a time as a pipe takes whole; they are ASCII."""
     piece = ""
     for line in lines:
         if len(piece) + len(line) > _PIPE_BUF:
@@ -267,7 +265,7 @@ def _pieces(lines: Iterable[str]) -> Iterator[str]:
 
 
 class JsonFormatter(logging.Formatter):
-    """What the program itself has to say, as lines of JSON beside the access log."""
+    """Formatter of the program's own log: lines of JSON beside the access log."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -299,17 +297,17 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     logging.raiseExceptions = False  # a log that cannot be written to is no reason to print a trace into it
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
-    sys.unraisablehook = lambda told: _log_uncaught(told.exc_type, told.exc_value, told.exc_traceback)
-    threading.excepthook = lambda told: _log_uncaught(told.exc_type, told.exc_value, told.exc_traceback)
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each look at the schema
+    sys.unraisablehook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+    threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it logs each look at the schema
 
 
 def _log_uncaught(
     kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
 ) -> None:
-    """Log an exception that nothing has caught, as one line."""
-    found = error or kind()
-    if isinstance(found, KeyboardInterrupt):
-        sys.__excepthook__(kind, found, trace)
+    """Log an uncaught exception as one line."""
+    error = error or kind()
+    if isinstance(error, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
         return
-    logging.getLogger(__name__).critical("uncaught: %s", kind.__name__, exc_info=(kind, found, trace))
+    logging.getLogger(__name__).critical("uncaught: %s", kind.__name__, exc_info=(kind, error, trace))

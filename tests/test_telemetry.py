@@ -13,11 +13,11 @@ from collections import Counter
 
 import pytest
 
-from imgproxy.telemetry import AccessLog, JsonFormatter, Line, Metrics, request_id
+from imgproxy.telemetry import AccessLine, AccessLog, JsonFormatter, Metrics, request_id
 
 
-def line(status: int, target: str = "/photo.jpg") -> Line:
-    return Line(1_800_000_000.0, "id", "127.0.0.1", "GET", target, status, 10, "hit", 0.0015)
+def line(status: int, target: str = "/photo.jpg") -> AccessLine:
+    return AccessLine(1_800_000_000.0, "id", "127.0.0.1", "GET", target, status, 10, "hit", 0.0015)
 
 
 def test_a_line_is_json_whatever_the_target() -> None:
@@ -101,7 +101,7 @@ async def test_a_flood_is_counted_and_not_kept() -> None:
 
 def test_metrics_show_what_they_are_told_and_what_others_keep() -> None:
     metrics, ends = Metrics(), Counter({"crash": 2})
-    metrics.answered(200, "hit", 1000, 0.001)
+    metrics.responded(200, "hit", 1000, 0.001)
     metrics.fetched(0.01, 500)
     metrics.rendered(wait=0.0, decode=0.01, encode=0.002)
     metrics.damaged()
@@ -124,7 +124,7 @@ def test_metrics_show_what_they_are_told_and_what_others_keep() -> None:
 
 def test_two_servers_in_one_process_do_not_share_their_counts() -> None:
     one, other = Metrics(), Metrics()
-    one.answered(200, "hit", 1, 0.1)
+    one.responded(200, "hit", 1, 0.1)
     assert b'status="200"' not in other.text()
 
 
@@ -141,7 +141,7 @@ def test_the_programs_own_log_is_json_with_its_exceptions() -> None:
 
 @pytest.mark.parametrize("text", ['","admin":"yes', "a\r\nb", "\udcff\ud800", "\0", "\u2028", "é" * 10_000])
 def test_access_line_is_json_whatever_its_fields_hold(text: str) -> None:
-    written = str(Line(1.0, text[:64], text[:64], text[:64], text, 200, 1, text[:64], 0.1))
+    written = str(AccessLine(1.0, text[:64], text[:64], text[:64], text, 200, 1, text[:64], 0.1))
     assert written.isascii()
     assert "\n" not in written
     told = json.loads(written)

@@ -25,7 +25,7 @@ from imgproxy.http.client_address import DIRECT, Clients
 from imgproxy.http.cors import Cors
 from imgproxy.image.source import Key
 from imgproxy.storage.signed_url import PREFIX, UrlSigner
-from imgproxy.telemetry import AccessLog, Line, request_id
+from imgproxy.telemetry import AccessLine, AccessLog, request_id
 
 _log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class ObjectGateway:
         sent = (response.content_length or 0) if http.method == "GET" else 0
         status = response.status
         client = self._clients.address(http)
-        line = Line(self._clock(), id_, client, http.method, target, status, sent, "none", seconds)
+        line = AccessLine(self._clock(), id_, client, http.method, target, status, sent, "none", seconds)
         self._access_log.add(line)
 
 

@@ -32,7 +32,7 @@ from imgproxy.files.principal import Kind
 from imgproxy.http.client_address import DIRECT, Clients
 from imgproxy.http.cors import Cors
 from imgproxy.http.rate_limits import Allowance, Rate, WrongCredentials
-from imgproxy.telemetry import AccessLog, Line, Metrics, request_id
+from imgproxy.telemetry import AccessLine, AccessLog, Metrics, request_id
 
 _log = logging.getLogger(__name__)
 
@@ -222,9 +222,9 @@ class _Path:
         body = response.body
         sent = len(body) if isinstance(body, bytes) and http.method != "HEAD" else 0
         seconds = perf_counter() - asked.begun
-        self._door.metrics.answered(response.status, "api", sent, seconds)
+        self._door.metrics.responded(response.status, "api", sent, seconds)
         self._door.access_log.add(
-            Line(
+            AccessLine(
                 self._door.clock(),
                 asked.id,
                 self._door.clients.address(http),

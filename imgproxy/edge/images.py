@@ -36,7 +36,7 @@ from imgproxy.image.options import Options
 from imgproxy.image.source import Key
 from imgproxy.purge.endpoint import PurgeEndpoint
 from imgproxy.purge.urls import ServedUrls
-from imgproxy.telemetry import AccessLog, Line, Metrics, request_id
+from imgproxy.telemetry import AccessLine, AccessLog, Metrics, request_id
 
 _log = logging.getLogger(__name__)
 
@@ -325,9 +325,9 @@ class Images:
     def _tell(self, asked: _Asked, status: int, sent: int) -> None:
         seconds = perf_counter() - asked.begun
         http = asked.http
-        self._metrics.answered(status, asked.cache, sent, seconds)
+        self._metrics.responded(status, asked.cache, sent, seconds)
         self._access_log.add(
-            Line(
+            AccessLine(
                 self._clock(),
                 asked.id,
                 self._clients.address(http),
