@@ -21,11 +21,11 @@ from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import LineTooLong
 
 from imgproxy import ports
-from imgproxy.api import problems as api_problems
-from imgproxy.api.problems import NO_EXPECTATION, NO_MEDIA, TABLE, Told
-from imgproxy.edge import problems
 from imgproxy.errors import BodyTooLarge
+from imgproxy.http import problems
 from imgproxy.http.connection_limits import Bounds, Connections, unsent_in_kernel
+from imgproxy.http.headers import IMAGE_HEADERS, SERVER
+from imgproxy.http.problems import NO_EXPECTATION, NO_MEDIA, TABLE, ErrorCode
 from imgproxy.ports import CannotListen
 from imgproxy.telemetry import request_id
 
@@ -301,7 +301,7 @@ def bind(host: str, port: int, *, edges: int) -> list[list[socket.socket]]:
         raise _cannot_listen(host, port, error) from error
 
 
-def _refused(request: web.BaseRequest) -> tuple[Told, str] | None:
+def _refused(request: web.BaseRequest) -> tuple[ErrorCode, str] | None:
     """Return what is wrong with a request by its head alone."""
     if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         return NO_MEDIA, _CODED
@@ -314,14 +314,14 @@ def _refused(request: web.BaseRequest) -> tuple[Told, str] | None:
 
 async def _refuse(request: web.BaseRequest) -> web.StreamResponse:
     """Refuse a request, in the words of the part of the server that is asked."""
-    told, detail = _refused(request) or (NO_MEDIA, _CODED)
+    code, detail = _refused(request) or (NO_MEDIA, _CODED)
     id_ = request_id(request.headers)
     _log.info("%s refused: %s", id_, detail)
     if not request.raw_path.startswith(_API):
-        return problems.problem(told.status, detail, request_id=id_)
+        return _image_problem(code, detail, id_)
     accept = request.headers.get("Accept", "")
-    response = api_problems.problem(told, detail, request_id=id_, accept=accept)
-    response.headers.update({"Server": "imgproxy", "X-Request-Id": id_})
+    response = problems.problem(code, detail, request_id=id_, accept=accept)
+    response.headers.update(SERVER)
     return response
 
 
@@ -336,7 +336,13 @@ async def _discard(content: StreamReader, most: int) -> bool:
 
 def _problem(request: web.BaseRequest, status: int, detail: str | None) -> web.Response:
     known = detail or _DETAILS.get(status, _DEFECT)
-    return problems.problem(status, known, request_id=request_id(request.headers))
+    return _image_problem(problems.code_of_status(status), known, request_id(request.headers))
+
+
+def _image_problem(code: ErrorCode, detail: str, id_: str) -> web.Response:
+    response = problems.cacheable(problems.problem(code, detail, request_id=id_))
+    response.headers.update(IMAGE_HEADERS)
+    return response
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> CannotListen:

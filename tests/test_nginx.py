@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from imgproxy.dialects.signature import Signer
-from imgproxy.edge import problems, response_headers
+from imgproxy.edge import response_headers
 from imgproxy.edge.source_access import SourceGrant
+from imgproxy.http import problems
 from imgproxy.image.source import parse_key
 from tests import pictures
 from tests.services import _free_ports
@@ -383,7 +384,8 @@ def test_a_clients_error_is_kept_for_moments(site: Site, target: str, status: in
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_our_errors_are_kept_nowhere(played: tuple[Client, Puppet], status: int) -> None:
     web, behind = played
-    told = problems.problem(status, "why", request_id="r")
+    code = problems.code_of_status(status)
+    told = problems.cacheable(problems.problem(code, "why", request_id="r"))
     body = told.body
     assert isinstance(body, bytes)
     behind.say(status, body, **{name.replace("-", "_"): value for name, value in told.headers.items()})

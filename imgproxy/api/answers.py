@@ -226,9 +226,10 @@ class Problem(BaseModel):
 
     success: Literal[False]
     error: ErrorTold
-    type: str = Field(examples=["/v1/docs#file-not-found"])
+    type: str = Field(examples=["/v1/docs/errors/file/not-found"])
     title: str = Field(examples=["Not Found"])
     status: int = Field(examples=[404])
+    code: str = Field(examples=["file/not-found"])
     detail: str
     message: str
     request_id: str

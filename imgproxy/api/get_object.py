@@ -21,6 +21,7 @@ from aiohttp import web
 
 from imgproxy.errors import ImgproxyError, NotSigned
 from imgproxy.files.access import Access
+from imgproxy.http.headers import SANDBOX
 from imgproxy.http.ranges import OutOfRange, Span, requested
 from imgproxy.image.source import Key
 from imgproxy.storage import Head, Storage
@@ -31,11 +32,9 @@ _log = logging.getLogger(__name__)
 _ANY = "application/octet-stream"
 _PIECE = 1024 * 1024
 _SAFE = {
+    **SANDBOX,
     "Cache-Control": "private, no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",
-    "Cross-Origin-Resource-Policy": "cross-origin",
     "Referrer-Policy": "no-referrer",  # the URL is a credential
-    "X-Content-Type-Options": "nosniff",
 }
 
 

@@ -9,29 +9,25 @@ away. What is refused is refused before the body is asked for, where a client wa
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 from aiohttp import web
 
-from imgproxy.api import problems
 from imgproxy.api.get_object import Files, get_object
-from imgproxy.api.problems import Told
-from imgproxy.api.put_object import DENIED, PutStorage, Refusal, check, put_object
-from imgproxy.errors import ImgproxyError, NotSigned
+from imgproxy.api.put_object import PutStorage, check, put_object
+from imgproxy.errors import NotSigned
+from imgproxy.http import problems
 from imgproxy.http.client_address import DIRECT, Clients
 from imgproxy.http.cors import Cors
+from imgproxy.http.problems import NO_EXPECTATION, NO_METHOD, Refusal
 from imgproxy.image.source import Key
 from imgproxy.storage.signed_url import PREFIX, UrlSigner
 from imgproxy.telemetry import AccessLine, AccessLog, request_id
 
-_log = logging.getLogger(__name__)
-
 _EXPOSED = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Location, X-Request-Id"
 _NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1024}")
-_DEFECT = "the request could not be answered"
 
 
 class ObjectGateway:
@@ -85,7 +81,7 @@ class ObjectGateway:
         """Ask for the body of a PUT that will be taken, and refuse any other without it."""
         try:
             if http.headers["Expect"].lower() != "100-continue":
-                raise Refusal(problems.NO_EXPECTATION, "100-continue is all that can be expected")
+                raise Refusal(NO_EXPECTATION, "100-continue is all that can be expected")
             signed = self._url_signer.read(http.method, http.raw_path)
             check(signed, http)
         except (Refusal, NotSigned) as error:
@@ -99,9 +95,7 @@ class ObjectGateway:
             return web.Response(status=204, headers={**common, **_preflight(http, self._methods)})
         sink = self._sink if http.method == "PUT" else None
         if sink is None and http.method not in ("GET", "HEAD"):
-            response = _problem(problems.NO_METHOD, f"{self._methods} are served here", http, common)
-            response.headers["Allow"] = self._methods
-            return response
+            raise Refusal(NO_METHOD, f"{self._methods} are served here", Allow=self._methods)
         signed = self._url_signer.read(http.method, http.raw_path)
         if sink is not None:
             etag = await put_object(sink, signed, http, patience=self._patience)
@@ -140,21 +134,12 @@ def _preflight(http: web.Request, methods: str) -> dict[str, str]:
 
 
 def _refused(error: Exception, http: web.Request, common: dict[str, str]) -> web.Response:
-    """The answer to what went wrong."""
-    if isinstance(error, Refusal):
-        return _problem(error.told, str(error), http, common)
-    if isinstance(error, NotSigned):
-        return _problem(DENIED, str(error), http, common)
-    if isinstance(error, ImgproxyError):
-        if problems.told(error).status >= 500:
-            _log.warning("%s %s: %s", common["X-Request-Id"], type(error).__name__, error.__cause__ or error)
-        return _problem(problems.told(error), str(error), http, common)
-    _log.error("%s a defect", common["X-Request-Id"], exc_info=error)
-    return _problem(problems.DEFECT, _DEFECT, http, common)
-
-
-def _problem(told: Told, detail: str, http: web.Request, common: dict[str, str]) -> web.Response:
-    accept = http.headers.get("Accept", "")
-    response = problems.problem(told, detail, request_id=common["X-Request-Id"], accept=accept)
+    """Return the response to an error; the signed URL is not logged."""
+    response = problems.response_to(
+        problems.files_error(error),
+        request_id=common["X-Request-Id"],
+        target=http.raw_path.partition("?")[0],
+        accept=http.headers.get("Accept", ""),
+    )
     response.headers.update(common)
     return response

@@ -12,12 +12,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from imgproxy import errors
-from imgproxy.api import problems
 from imgproxy.api.answers import Problem
 from imgproxy.api.endpoints import FORM, JSON, Endpoint, Group
 from imgproxy.api.examples import example
-from imgproxy.api.problems import TABLE, Told
 from imgproxy.api.prose import HEADERS, INTRODUCTION, PARAMETERS, SECURITY, SECURITY_SCHEMES
+from imgproxy.http import problems
+from imgproxy.http.problems import TABLE, ErrorCode
 
 Groups = Sequence[Group[Any]]
 
@@ -206,7 +206,7 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[str, Any]:
     return {str(status): _refusal(status, codes) for status, codes in sorted(by_status.items())}
 
 
-def refusals_of(endpoint: Endpoint[Any]) -> list[tuple[Told, str]]:
+def refusals_of(endpoint: Endpoint[Any]) -> list[tuple[ErrorCode, str]]:
     """What may go wrong at an endpoint, and what that means."""
     kinds: list[type[errors.ImgproxyError]] = [errors.AuthenticationRequired, *endpoint.refuses]
     sends = endpoint.takes is not None and not endpoint.asks_in_query
@@ -233,7 +233,7 @@ def _refusal(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
         "examples": {
             code: {
                 "summary": meaning,
-                "value": problems.body(Told(code, status), meaning, _REQUEST_ID),
+                "value": problems.body(ErrorCode(code, status), meaning, _REQUEST_ID),
             }
             for code, meaning in codes.items()
         },

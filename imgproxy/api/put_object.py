@@ -16,8 +16,8 @@ from typing import Protocol
 
 from aiohttp import web
 
-from imgproxy.api.problems import Told
 from imgproxy.errors import FileTooLarge
+from imgproxy.http.problems import BAD_REQUEST, DENIED, NO_LENGTH, NO_MEDIA, TIMEOUT, TOO_LARGE, Refusal
 from imgproxy.image.source import Key
 from imgproxy.storage import Multipart, Part, Storage
 from imgproxy.storage.signed_url import SignedUrl
@@ -25,21 +25,6 @@ from imgproxy.storage.signed_url import SignedUrl
 MAX_BYTES = 5 * 1024**3  # of one PUT: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 SLOWEST = 1024
 """Lowest rate of a body in bytes a second, on the average: slower ones hold a place for days."""
-
-DENIED = Told("file/access-denied", 403)
-_MALFORMED = Told("common/invalid-request", 400)
-_TIMEOUT = Told("common/request-timeout", 408)
-_NO_LENGTH = Told("common/length-required", 411)
-_TOO_LARGE = Told("file/file-too-large", 413)
-_CODED = Told("common/unsupported-media-type", 415)
-
-
-class Refusal(Exception):
-    """The request is not answered with what it asks for."""
-
-    def __init__(self, told: Told, detail: str) -> None:
-        super().__init__(detail)
-        self.told = told
 
 
 class PartReceiver(Multipart, Protocol):
@@ -80,7 +65,7 @@ async def put_object(storage: PutStorage, signed: SignedUrl, http: web.Request, 
                 limit=signed.limit,
             )
         except FileTooLarge as error:
-            raise Refusal(_TOO_LARGE, str(error)) from None
+            raise Refusal(TOO_LARGE, str(error)) from None
         return part.etag
     head = await storage.put(signed.key, chunks, content_type=http.headers.get("Content-Type"))
     return f'"{head.version}"'
@@ -92,15 +77,15 @@ def check(signed: SignedUrl, http: web.Request) -> int:
     if signed.content_type is not None and headers.get("Content-Type") != signed.content_type:
         raise Refusal(DENIED, f"the URL is for a PUT with Content-Type: {signed.content_type}")
     if headers.get("Content-Encoding", "identity") != "identity":
-        raise Refusal(_CODED, "a body without Content-Encoding is expected")
+        raise Refusal(NO_MEDIA, "a body without Content-Encoding is expected")
     if http.content_length is None:
-        raise Refusal(_NO_LENGTH, "a body with Content-Length is expected")
+        raise Refusal(NO_LENGTH, "a body with Content-Length is expected")
     if signed.content_length not in (None, http.content_length):
         raise Refusal(DENIED, f"the URL is for a PUT of {signed.content_length} bytes")
     if signed.limit is not None and http.content_length > signed.limit:
-        raise Refusal(_TOO_LARGE, f"the URL is for at most {signed.limit} bytes, got {http.content_length}")
+        raise Refusal(TOO_LARGE, f"the URL is for at most {signed.limit} bytes, got {http.content_length}")
     if http.content_length > MAX_BYTES:
-        raise Refusal(_TOO_LARGE, f"one PUT has at most {MAX_BYTES} bytes: send more in parts")
+        raise Refusal(TOO_LARGE, f"one PUT has at most {MAX_BYTES} bytes: send more in parts")
     _digest(headers.get("Content-MD5"))
     return http.content_length
 
@@ -114,14 +99,14 @@ async def _body(http: web.Request, length: int, patience: float) -> AsyncIterato
     while chunk := await _next(http, patience, begun + patience + received / SLOWEST):
         received += len(chunk)
         if received > length:
-            raise Refusal(_TOO_LARGE, f"the body has more than the {length} bytes it announced")
+            raise Refusal(TOO_LARGE, f"the body has more than the {length} bytes it announced")
         if expected is not None:
             md5.update(chunk)  # 0.1 ms for what arrives at once
         yield chunk
     if received < length:
-        raise Refusal(_MALFORMED, f"the body ended after {received} of {length} bytes")
+        raise Refusal(BAD_REQUEST, f"the body ended after {received} of {length} bytes")
     if expected is not None and not hmac.compare_digest(md5.digest(), expected):
-        raise Refusal(_MALFORMED, "the body is not what its Content-MD5 says")
+        raise Refusal(BAD_REQUEST, "the body is not what its Content-MD5 says")
 
 
 async def _next(http: web.Request, patience: float, end: float) -> bytes:
@@ -130,9 +115,9 @@ async def _next(http: web.Request, patience: float, end: float) -> bytes:
         async with asyncio.timeout(min(patience, left)):
             return await http.content.readany()
     except TimeoutError:
-        raise Refusal(_TIMEOUT, "the body came too slowly") from None
+        raise Refusal(TIMEOUT, "the body came too slowly") from None
     except (OSError, web.RequestPayloadError) as error:
-        raise Refusal(_MALFORMED, "the body broke off") from error
+        raise Refusal(BAD_REQUEST, "the body broke off") from error
 
 
 def _digest(header: str | None) -> bytes | None:
@@ -144,5 +129,5 @@ def _digest(header: str | None) -> bytes | None:
     except (ValueError, binascii.Error):
         digest = b""
     if len(digest) != hashlib.md5(usedforsecurity=False).digest_size:
-        raise Refusal(_MALFORMED, "a Content-MD5 of 16 bytes in base64 is expected")
+        raise Refusal(BAD_REQUEST, "a Content-MD5 of 16 bytes in base64 is expected")
     return digest

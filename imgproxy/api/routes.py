@@ -10,7 +10,6 @@ finished even if the client has left: half a change would be found by nobody.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,7 +18,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from imgproxy.api import form, idempotency, problems
+from imgproxy.api import form, idempotency
 from imgproxy.api.auth import Authenticator, Caller, require
 from imgproxy.api.endpoints import FORM, JSON, MAX_BODY_BYTES, Bound, Call
 from imgproxy.api.fingerprint import Fingerprint
@@ -27,21 +26,16 @@ from imgproxy.api.idempotency import Once, Repeatable
 from imgproxy.api.limits import read_body
 from imgproxy.api.reply import Reply, reply, written
 from imgproxy.api.validation import read_json, read_query
-from imgproxy.errors import ImgproxyError, RateLimited, WrongCredential
+from imgproxy.errors import RateLimited, WrongCredential
 from imgproxy.files.principal import Kind
+from imgproxy.http import problems
 from imgproxy.http.client_address import DIRECT, Clients
 from imgproxy.http.cors import Cors
+from imgproxy.http.headers import API_HEADERS
+from imgproxy.http.problems import NO_ENDPOINT, NO_MEDIA, NO_METHOD, Refusal
 from imgproxy.http.rate_limits import Allowance, Rate, WrongCredentials
 from imgproxy.telemetry import AccessLine, AccessLog, Metrics, request_id
 
-_log = logging.getLogger(__name__)
-
-_SAFE_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Server": "imgproxy",
-}
 _CHANGES = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -53,15 +47,6 @@ class _Asked:
     id: str
     begun: float = field(default_factory=perf_counter)
     allowance: Allowance | None = None
-
-
-class _Refusal(Exception):
-    """What is no endpoint's business: nothing is here, not by this method, not in this type."""
-
-    def __init__(self, found: problems.Told, detail: str, **headers: str) -> None:
-        super().__init__(detail)
-        self.found = found
-        self.headers = headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,20 +107,15 @@ class _Path:
     async def handle(self, http: web.Request) -> web.StreamResponse:
         """Answer any request for this path."""
         asked = _Asked(http, request_id(http.headers))
-        accept = http.headers.get("Accept", "")
         try:
             response = await self._respond(asked)
-        except ImgproxyError as error:
-            response = problems.answer_to(error, request_id=asked.id, accept=accept)
-            if response.status >= 500:
-                _log.warning("%s %s: %s", asked.id, type(error).__name__, error.__cause__ or error)
-        except _Refusal as refusal:
-            response = problems.problem(refusal.found, str(refusal), request_id=asked.id, accept=accept)
-            response.headers.update(refusal.headers)
-        except Exception:
-            _log.exception("%s a defect", asked.id)
-            detail = "the request could not be answered"
-            response = problems.problem(problems.DEFECT, detail, request_id=asked.id, accept=accept)
+        except Exception as error:
+            response = problems.response_to(
+                problems.files_error(error),
+                request_id=asked.id,
+                target=http.raw_path.partition("?")[0],
+                accept=http.headers.get("Accept", ""),
+            )
         self._dress(asked, response)
         self._tell(asked, response)
         return response
@@ -161,11 +141,11 @@ class _Path:
 
     def _choose(self, http: web.Request) -> Bound:
         if not self._by_method:
-            raise _Refusal(problems.NO_ENDPOINT, "there is nothing here; /v1/docs says what there is")
+            raise Refusal(NO_ENDPOINT, "there is nothing here; /v1/docs says what there is")
         offered = self._by_method.get(http.method)
         if offered is None:
             allow = ", ".join(sorted({*self._by_method, "OPTIONS"}))
-            raise _Refusal(problems.NO_METHOD, f"{allow} can be asked for here", Allow=allow)
+            raise Refusal(NO_METHOD, f"{allow} can be asked for here", Allow=allow)
         kind = http.content_type if hdrs.CONTENT_TYPE in http.headers else JSON
         streamed = next((each for each in offered if each.endpoint.media == kind == FORM), None)
         return streamed or next((each for each in offered if each.endpoint.media == JSON), offered[0])
@@ -210,7 +190,7 @@ class _Path:
 
     def _dress(self, asked: _Asked, response: web.Response) -> None:
         headers = response.headers
-        headers.update(_SAFE_HEADERS)
+        headers.update(API_HEADERS)
         headers["X-Request-Id"] = asked.id
         for name, value in self._door.cors.headers(asked.http.headers.get("Origin")).items():
             headers[name] = value
@@ -245,7 +225,7 @@ async def _json_body(http: web.Request, bound: Bound) -> bytes:
     raw = await read_body(http, limit=bound.endpoint.body_bytes)
     kind = http.content_type
     if raw and hdrs.CONTENT_TYPE in http.headers and kind != JSON and not kind.endswith("+json"):
-        raise _Refusal(problems.NO_MEDIA, f"Content-Type: {JSON} is expected", Accept=JSON)
+        raise Refusal(NO_MEDIA, f"Content-Type: {JSON} is expected", Accept=JSON)
     return raw
 
 

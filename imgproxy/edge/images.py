@@ -5,7 +5,6 @@ Every answer has a request id; every error becomes a problem here and nowhere el
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -16,7 +15,7 @@ from aiohttp import HttpVersion11, web
 from imgproxy.cache.tiers import Entry
 from imgproxy.dialects import Grammar, ImageRequest
 from imgproxy.dialects.signature import Signer
-from imgproxy.edge import problems, response_headers
+from imgproxy.edge import response_headers
 from imgproxy.edge.client_concurrency import ClientConcurrency
 from imgproxy.edge.render import Hit, Prepared, Renderer
 from imgproxy.edge.response_cache import (
@@ -28,8 +27,11 @@ from imgproxy.edge.response_cache import (
     overridden,
 )
 from imgproxy.edge.response_headers import Freshness
-from imgproxy.errors import AskerError, BadUrl, ImgproxyError, NotFound, NotSigned
+from imgproxy.errors import AskerError, BadUrl, NotFound, NotSigned
+from imgproxy.http import problems
 from imgproxy.http.client_address import DIRECT, Clients
+from imgproxy.http.headers import IMAGE_HEADERS
+from imgproxy.http.problems import NO_METHOD, Refusal
 from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output, negotiate
 from imgproxy.image.options import Options
@@ -38,16 +40,12 @@ from imgproxy.purge.endpoint import PurgeEndpoint
 from imgproxy.purge.urls import ServedUrls
 from imgproxy.telemetry import AccessLine, AccessLog, Metrics, request_id
 
-_log = logging.getLogger(__name__)
-
 RESERVED = frozenset(
     {"v1", "s3", "-", "console", "healthz", "readyz", "metrics", "favicon.ico", "robots.txt"}
 )
 """First segments that are no images; `params` is one too, and the grammar's own. `s3` is where Uppy asks."""
 
 _TARGETS = 8_192  # URLs whose reading is remembered; some 2 KB each
-
-_LOGGED_TARGET = 2_000  # characters of a target beside an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +112,12 @@ class Images:
                 self._tell(asked, written.status, len(written.body))
                 return as_response(written)
             response = await self._answer(asked)
-        except ImgproxyError as error:
-            response = problems.answer_to(error, request_id=asked.id, vary=asked.negotiated)
-            if response.status >= 500:
-                cause = error.__cause__ or error
-                _log.warning("%s %s: %s; %s", asked.id, type(error).__name__, cause, _shown(http))
-        except Exception:
-            _log.exception("%s a defect; %s", asked.id, _shown(http))
-            response = problems.problem(500, "the request could not be answered", request_id=asked.id)
+        except Exception as error:
+            response = problems.response_to(error, request_id=asked.id, target=http.raw_path)
+            problems.cacheable(response)
+            response.headers.update(IMAGE_HEADERS)
+            if asked.negotiated:
+                response.headers["Vary"] = "Accept"
         response.headers["X-Request-Id"] = asked.id
         body = response.body
         sent = len(body) if isinstance(body, bytes) and http.method == "GET" else 0
@@ -161,18 +157,16 @@ class Images:
         http = asked.http
         if http.method == "PURGE" and self._purge is not None:
             response = await self._purge.handle(http)
-            response.headers.update(problems.SAFE_HEADERS)
+            response.headers.update(IMAGE_HEADERS)
             return response
         if http.method not in ("GET", "HEAD"):
-            response = problems.problem(405, "only GET and HEAD are served here", request_id=asked.id)
-            response.headers["Allow"] = "GET, HEAD"
-            return response
+            raise Refusal(NO_METHOD, "only GET and HEAD are served here", Allow="GET, HEAD")
         target = http.raw_path
         request = self._read(target) if len(target) <= LONGEST else self._read_once(target)
         if isinstance(request, str):
             return self._redirect(request)
         if request.answer == "params":
-            return web.json_response(request.params.as_json(), headers=problems.SAFE_HEADERS)
+            return web.json_response(request.params.as_json(), headers=IMAGE_HEADERS)
         output = self._negotiate(request, http.headers.get("Accept"))
         asked.negotiated = output.negotiated
         return await self._serve(asked, request, output)
@@ -268,7 +262,7 @@ class Images:
         """Redirect to the spelling that is answered with an image, on this host (RFC 9110 §15.4.9)."""
         freshness = self._policy.freshness
         headers = {
-            **problems.SAFE_HEADERS,
+            **IMAGE_HEADERS,
             "Location": location,
             "Cache-Control": response_headers.cache_control(
                 Options(), replace(freshness, stale=0), self._clock()
@@ -339,11 +333,6 @@ class Images:
                 seconds,
             )
         )
-
-
-def _shown(http: web.BaseRequest) -> str:
-    """Return the request's target for a log, so that a failed operation can be tried again."""
-    return http.raw_path[:_LOGGED_TARGET]
 
 
 def _picture(entry: Entry, headers: dict[str, str], prepared: Prepared, cache_status: str) -> web.Response:

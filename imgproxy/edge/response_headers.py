@@ -13,10 +13,10 @@ from pathlib import PurePosixPath
 from typing import Literal
 from urllib.parse import quote
 
-from imgproxy.edge.problems import SAFE_HEADERS
 from imgproxy.edge.render import Prepared
 from imgproxy.edge.source_access import SourceGrant
 from imgproxy.errors import NotFound
+from imgproxy.http.headers import IMAGE_HEADERS
 from imgproxy.image.formats import TRAITS, Format
 from imgproxy.image.options import Options
 from imgproxy.image.source import Key
@@ -55,7 +55,7 @@ def headers(prepared: Prepared, freshness: Freshness, *, now: float, cache_statu
         "X-Accel-Expires": str(nginx_seconds(options, freshness)),
         "Cache-Status": f"imgproxy; {cache_status}",
         "Cache-Tag": ",".join(tags(prepared.grants)),
-        **SAFE_HEADERS,
+        **IMAGE_HEADERS,
     }
     if prepared.grants:
         answer["Last-Modified"] = formatdate(_modified(prepared.grants), usegmt=True)

@@ -44,7 +44,7 @@ async def test_what_is_not_whole_is_not_stored(
     storage = MemoryStorage()
     with pytest.raises(Refusal, match=says) as refused:
         await put_object(storage, SignedUrl("PUT", KEY, 0), request(5, *chunks, fault=fault), patience=30)
-    assert refused.value.told.status == status
+    assert refused.value.code.status == status
     assert await keys(storage) == []
 
 
@@ -59,7 +59,7 @@ async def test_a_body_that_drips_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.wait([taking], timeout=0.02)
     with pytest.raises(Refusal) as refused:
         taking.result()
-    assert refused.value.told.status == 408
+    assert refused.value.code.status == 408
 
 
 async def test_what_is_whole_is_stored() -> None:

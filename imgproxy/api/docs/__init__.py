@@ -13,10 +13,9 @@ from html import escape
 from importlib import resources
 from typing import Any
 
-from imgproxy.api import problems
 from imgproxy.api.docs.article import article, examples
 from imgproxy.api.docs.markup import Document, coloured, figure, inline, method_badge, prose
-from imgproxy.api.problems import anchor
+from imgproxy.http import problems
 
 
 def page(document: Document) -> str:
@@ -137,7 +136,7 @@ def _errors(document: Document) -> str:
     """Every code that there is, once: problems name their place here as their type."""
     ordered = sorted(problems.meanings().items(), key=lambda each: (each[0].status, each[0].code))
     rows = "".join(
-        f'<tr id="{anchor(found.code)}"><td>{found.status}</td><td><code>{found.code}</code></td>'
+        f'<tr id="{found.code.replace("/", "-")}"><td>{found.status}</td><td><code>{found.code}</code></td>'
         f"<td>{inline(meaning)}</td></tr>"
         for found, meaning in ordered
     )

@@ -17,7 +17,7 @@ from imgproxy.api.docs.markup import (
     path_marked,
     resolved,
 )
-from imgproxy.api.problems import anchor
+from imgproxy.http.problems import type_url
 
 _NEEDS = {
     '[{"ApiKey": []}]': "A secret key",
@@ -78,7 +78,7 @@ def _row(name: str, kind: str, told: str, required: object) -> str:
 
 def _codes(operation: Mapping[str, Any], usual: Collection[str]) -> str:
     links = "".join(
-        f'<li><a href="#{anchor(code)}">{status} {escape(code)}</a></li>'
+        f'<li><a href="{type_url(code)}">{status} {escape(code)}</a></li>'
         for status, response in operation["responses"].items()
         for code in examples(response)
         if code not in usual

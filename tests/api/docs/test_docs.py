@@ -69,13 +69,6 @@ def test_every_operation_has_its_place_and_a_call_to_copy() -> None:
             assert f'curl -X {method.upper()} "$HOST{place}"' in PAGE
 
 
-def test_every_code_is_explained_where_problems_say_it_is() -> None:
-    ids = set(read().ids)
-    types = set(re.findall(r'"type": "/v1/docs#([^"]+)"', str(DOCUMENT).replace("'", '"')))
-    assert types
-    assert types <= ids
-
-
 def test_the_browser_lets_in_the_page_s_own_style_and_nothing_else() -> None:
     policy = headers()["Content-Security-Policy"]
     style = re.search(r"<style>(.*?)</style>", PAGE, re.DOTALL)
