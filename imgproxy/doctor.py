@@ -19,7 +19,7 @@ from aiohttp import http_parser
 from imgproxy import app, file_modes
 from imgproxy.engine import sandbox
 from imgproxy.engine.worker_protocol import Ready
-from imgproxy.errors import ImgproxyError
+from imgproxy.errors import ImgproxyError, with_cause
 from imgproxy.files import migrations
 from imgproxy.files.database import open_database
 from imgproxy.files.database_url import SqliteUrl
@@ -111,7 +111,7 @@ async def _storage(settings: Settings) -> Finding:
 
 
 async def _database(settings: Settings) -> Finding:
-    """Whether the record of files can be read; a file that is not there yet is not made."""
+    """Return whether the database can be read; a file that does not exist yet is not created."""
     address = settings.database
     if isinstance(address, SqliteUrl) and not address.path.exists():
         return Finding("ok", "database", f"{address.path} will be made at the start")
@@ -119,7 +119,7 @@ async def _database(settings: Settings) -> Finding:
     try:
         newest = await database.read(migrations.is_newest)
     except ImgproxyError as error:
-        return Finding("FAIL", "database", str(error))
+        return Finding("FAIL", "database", with_cause(error))
     finally:
         await database.close()
     if newest:

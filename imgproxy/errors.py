@@ -262,6 +262,12 @@ class Unavailable(OurError):
         self.retry_after = retry_after
 
 
+def with_cause(error: ImgproxyError) -> str:
+    """Return the message with the cause that an operator needs; clients get the message alone."""
+    cause = error.__cause__ if isinstance(error, Unavailable) else None
+    return f"{error}: {cause}" if cause else str(error)
+
+
 class DeadlinePassed(OurError):
     """The transform took longer than it may."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from imgproxy.cli.usage import UsageError
-from imgproxy.errors import AskerError, ImgproxyError
+from imgproxy.errors import AskerError, ImgproxyError, with_cause
 from imgproxy.masking import masked
 from imgproxy.ports import CannotListen
 from imgproxy.settings import SettingsError, seconds, variables
@@ -30,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (AskerError, SettingsError, UsageError) as error:
         print(f"imgproxy: {masked(str(error))}", file=sys.stderr)
         return 2
-    except (ImgproxyError, CannotListen) as error:
+    except ImgproxyError as error:
+        print(f"imgproxy: {masked(with_cause(error))}", file=sys.stderr)
+        return 1
+    except CannotListen as error:
         print(f"imgproxy: {masked(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

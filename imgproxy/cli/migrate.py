@@ -1,4 +1,4 @@
-"""`imgproxy migrate`: the tables of the record, as this version needs them."""
+"""`imgproxy migrate`: bring the tables of the database to this version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imgproxy.settings import read
 
 
 def run(_asked: argparse.Namespace) -> int:
-    """Bring the tables to this version; what is there already stays."""
+    """Bring the tables to this version; existing rows stay."""
     address = read().database
 
     async def migrate() -> None:
@@ -23,5 +23,5 @@ def run(_asked: argparse.Namespace) -> int:
             await database.close()
 
     uvloop.run(migrate())
-    print(f"the record of files is at version {migrations.newest()}")
+    print(f"the database is at version {migrations.newest()}")
     return 0

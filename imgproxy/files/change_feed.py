@@ -1,8 +1,8 @@
-"""Hearing of every change of the record, whoever made it.
+"""Feed of changed files, whichever process changed them.
 
-The record is asked each second what has changed, and that is what may be relied on: for `TRUST_SECONDS`
-after it was last asked and answered, what is remembered of it may be believed, and no longer. A record
-that calls (LISTEN on PostgreSQL) only makes it quicker: whether a notice got lost does not matter.
+It polls the database each second, and only that is relied on: for `TRUST_SECONDS` after a poll began that
+succeeded, cached rows may be trusted, and no longer. Notifications (LISTEN on PostgreSQL) only make it
+quicker: a lost one does not matter.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from imgproxy.errors import ImgproxyError, Unavailable
+from imgproxy.errors import ImgproxyError, Unavailable, with_cause
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.repository.changes import Changes, changes_since, current_mark
 from imgproxy.image.source import Key
@@ -21,15 +21,15 @@ from imgproxy.image.source import Key
 _log = logging.getLogger(__name__)
 
 TRUST_SECONDS = 10.0
-"""A PostgreSQL that restarts is back by then. Longer would be kinder to pictures while the record is away,
-and show for longer what somebody takes private whose record we cannot reach, though he can."""
-_ASK_SECONDS = 1.0
-_PATIENCE = 2.0  # for an answer; after that it counts as away
-_AT_ONCE = 100  # keys between which others have their turn
+"""A PostgreSQL that restarts is back by then. With more, images survive longer outages, and a file that
+another machine takes private stays visible for longer on one that cannot reach the database."""
+_POLL_SECONDS = 1.0
+_POLL_TIMEOUT = 2.0
+_BATCH = 100  # keys between which the event loop serves others
 
 
 class ChangeFeed:
-    """Calls `changed` for each key, or `forget` when more changed than can be told."""
+    """Calls `changed` for each key, or `forget` when more changed than it can report."""
 
     def __init__(
         self,
@@ -39,81 +39,82 @@ class ChangeFeed:
         forget: Callable[[], None],
         timer: Callable[[], float],
     ) -> None:
-        """`timer` tells seconds that only go on."""
+        """Take a monotonic `timer`, in seconds."""
         self._database = database
         self._changed = changed
         self._forget = forget
         self._timer = timer
         self._mark: int | None = None
         self._due = asyncio.Event()
-        self._asking: asyncio.Task[None] | None = None
+        self._polling: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._away = False
+        self._failing = False
         self.until = float("-inf")
-        """On the timer, when what is remembered stops being believed."""
+        """Time on the timer at which cached rows stop being trusted."""
 
     async def start(self) -> None:
-        """Begin; raise `Unavailable` if the record cannot be asked."""
+        """Begin; raise `Unavailable` if the database cannot be read."""
         await self.catch_up()
-        self._tasks = [asyncio.create_task(self._keep_asking())]
+        self._tasks = [asyncio.create_task(self._keep_polling())]
         if self._database.notifies:
             self._tasks.append(asyncio.create_task(self._listen()))
 
     async def catch_up(self) -> None:
-        """Hear of what has changed, with all who wait for that; raise `Unavailable`."""
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._ask())
-            self._asking.add_done_callback(self._asked)
-        await asyncio.shield(self._asking)
+        """Poll once for all callers that wait; raise `Unavailable`."""
+        if self._polling is None:
+            self._polling = asyncio.create_task(self._poll())
+            self._polling.add_done_callback(self._polled)
+        await asyncio.shield(self._polling)
 
     async def close(self) -> None:
-        """Hear no more."""
-        tasks = [*self._tasks, *([self._asking] if self._asking else [])]
+        """Stop."""
+        tasks = [*self._tasks, *([self._polling] if self._polling else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _keep_asking(self) -> None:
+    async def _keep_polling(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), _ASK_SECONDS)
+                await asyncio.wait_for(self._due.wait(), _POLL_SECONDS)
             self._due.clear()
             with suppress(ImgproxyError):
                 await self.catch_up()
 
-    async def _ask(self) -> None:
-        begun = self._timer()
+    async def _poll(self) -> None:
+        began = self._timer()
         try:
-            async with asyncio.timeout(_PATIENCE):
-                told = await self._database.read(partial(_since, mark=self._mark))
+            async with asyncio.timeout(_POLL_TIMEOUT):
+                changes = await self._database.read(partial(_since, mark=self._mark))
         except TimeoutError as error:
-            raise Unavailable("the record of files does not answer") from error
-        self._mark = told.mark
-        if told.complete:
-            await self._pass_on(told.keys)
+            raise Unavailable(f"the database did not respond within {_POLL_TIMEOUT:.0f} s") from error
+        self._mark = changes.mark
+        if changes.complete:
+            await self._report(changes.keys)
         else:
             self._forget()
-        self.until = begun + TRUST_SECONDS
+        self.until = began + TRUST_SECONDS
 
-    async def _pass_on(self, keys: Sequence[Key]) -> None:
+    async def _report(self, keys: Sequence[Key]) -> None:
         for index, key in enumerate(keys):
             self._changed(key)
-            if index % _AT_ONCE == _AT_ONCE - 1:
+            if index % _BATCH == _BATCH - 1:
                 await asyncio.sleep(0)
 
-    def _asked(self, task: asyncio.Task[None]) -> None:
-        self._asking = None
+    def _polled(self, task: asyncio.Task[None]) -> None:
+        self._polling = None
         if task.cancelled():
             return
         error = task.exception()
-        if error is not None and not self._away:
-            _log.error("the record of files cannot be asked: %s", error.__cause__ or error)
-        elif error is None and self._away:
-            _log.info("the record of files answers again")
-        self._away = error is not None
+        if error is not None and not self._failing:
+            text = with_cause(error) if isinstance(error, ImgproxyError) else str(error)
+            _log.error("change feed: cannot poll the database: %s", text)
+        elif error is None and self._failing:
+            _log.info("change feed: the database responds again")
+        self._failing = error is not None
 
     async def _listen(self) -> None:
-        """Hear what is called; what happened in a silence is asked for as soon as it ends."""
+        """Report notified keys; when listening begins or ends, poll at once for what was missed."""
         async for notice in self._database.listen():
             if notice.kind == "key":
                 self._changed(Key(notice.key))
@@ -122,7 +123,6 @@ class ChangeFeed:
 
 
 def _since(connection: Connection, *, mark: int | None) -> Changes:
-    """What has changed since a mark; nothing, if there was none."""
     if mark is None:
         return Changes((), current_mark(connection), complete=True)
     return changes_since(connection, mark)

@@ -1,4 +1,4 @@
-"""Every change of the record is heard of, called or not, and nothing is believed in a silence."""
+"""Tests of `ChangeFeed`: every change is reported, notified or not, and trust ends without polls."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from tests.postgres import Postgres
 _SOON = 30.0  # seconds that nothing here takes, on any machine
 
 
-class Quiet:
-    """A database that calls nobody, whatever its kind; or one that does not answer."""
+class WithoutNotices:
+    """A database without notifications, on each engine; or one that is unavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.notifies = False
         self.away = False
-        self.asked = 0
+        self.polls = 0
 
     async def read(self, work: Callable[[Connection], Any]) -> Any:
-        self.asked += 1
+        self.polls += 1
         if self.away:
             raise Unavailable("away")
         return await self._database.read(work)
@@ -42,8 +42,8 @@ class Quiet:
         return getattr(self._database, name)
 
 
-class Deaf(Quiet):
-    """One that is asked nothing after its first answer, so that only calls are heard."""
+class NoticesOnly(WithoutNotices):
+    """A database whose polls fail after the first, so that only notifications report changes."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -51,7 +51,7 @@ class Deaf(Quiet):
         self.listening = asyncio.Event()
 
     async def read(self, work: Callable[[Connection], Any]) -> Any:
-        if self.asked:
+        if self.polls:
             raise Unavailable("away")
         return await super().read(work)
 
@@ -62,15 +62,15 @@ class Deaf(Quiet):
                 self.listening.set()
 
 
-class Ears:
-    """What was heard, and something to wait by."""
+class Heard:
+    """Keys that a feed reported, and an event to wait for them."""
 
     def __init__(self, database: Any, timer: Callable[[], float] = time.monotonic) -> None:
         self.keys: list[Key] = []
         self._more = asyncio.Event()
-        self.feed = ChangeFeed(database, changed=self._hear, forget=lambda: None, timer=timer)
+        self.feed = ChangeFeed(database, changed=self._note, forget=lambda: None, timer=timer)
 
-    def _hear(self, key: Key) -> None:
+    def _note(self, key: Key) -> None:
         self.keys.append(key)
         self._more.set()
 
@@ -80,7 +80,7 @@ class Ears:
                 self._more.clear()
                 await self._more.wait()
 
-    async def __aenter__(self) -> Ears:
+    async def __aenter__(self) -> Heard:
         await self.feed.start()
         return self
 
@@ -100,84 +100,87 @@ async def change(database: Any, before: File) -> File:
     return changed
 
 
-async def test_a_record_that_calls_nobody_is_asked(database: Database) -> None:
-    async with Ears(Quiet(database)) as ears:
+async def test_change_feed_without_notifications_polls(database: Database) -> None:
+    async with Heard(WithoutNotices(database)) as heard:
         for _ in range(2):
             given = await add(database)
-            await ears.until(given.key)
+            await heard.until(given.key)
 
 
-async def test_what_was_there_before_is_not_told(database: Database) -> None:
+async def test_change_feed_reports_no_earlier_files(database: Database) -> None:
     old = await add(database)
-    async with Ears(Quiet(database)) as ears:
-        await ears.until((await add(database)).key)
-        assert old.key not in ears.keys
+    async with Heard(WithoutNotices(database)) as heard:
+        await heard.until((await add(database)).key)
+        assert old.key not in heard.keys
 
 
-async def test_a_call_is_enough(postgres: Postgres, postgres_record: str) -> None:
+async def test_change_feed_reports_notified_keys(postgres: Postgres, postgres_record: str) -> None:
     database = await open_database(PostgresUrl(postgres.url(postgres_record)))
-    deaf = Deaf(database)
+    notices_only = NoticesOnly(database)
     try:
-        async with Ears(deaf) as ears:
-            await deaf.listening.wait()
+        async with Heard(notices_only) as heard:
+            await notices_only.listening.wait()
             given = await add(database)
-            await ears.until(given.key)
-            ears.keys.clear()
+            await heard.until(given.key)
+            heard.keys.clear()
             await change(database, given)
-            await ears.until(given.key)
+            await heard.until(given.key)
     finally:
         await database.close()
 
 
-async def test_a_change_is_heard_of_though_the_calling_connection_was_lost(
+async def test_change_feed_reports_changes_after_a_lost_listener(
     postgres: Postgres, postgres_record: str
 ) -> None:
     database = await open_database(PostgresUrl(postgres.url(postgres_record)))
     listeners = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
     try:
         given = await add(database)
-        async with Ears(database) as ears:
+        async with Heard(database) as heard:
             for _ in range(3):
                 await asyncio.to_thread(postgres.sql, listeners, name=postgres_record)
-                ears.keys.clear()
+                heard.keys.clear()
                 given = await change(database, given)
-                await ears.until(given.key)
+                await heard.until(given.key)
     finally:
         await database.close()
 
 
-async def test_a_silence_ends_belief_and_an_answer_renews_it(database: Database) -> None:
+async def test_change_feed_trust_ends_without_polls_and_returns_with_one(database: Database) -> None:
     now = [0.0]
-    quiet = Quiet(database)
-    ears = Ears(quiet, timer=lambda: now[0])
-    await ears.feed.catch_up()
-    assert ears.feed.until == TRUST_SECONDS
-    now[0], quiet.away = 5.0, True
+    silent = WithoutNotices(database)
+    heard = Heard(silent, timer=lambda: now[0])
+    await heard.feed.catch_up()
+    assert heard.feed.until == TRUST_SECONDS
+    now[0], silent.away = 5.0, True
     with pytest.raises(Unavailable):
-        await ears.feed.catch_up()
-    assert ears.feed.until == TRUST_SECONDS
-    quiet.away = False
-    await ears.feed.catch_up()
-    assert ears.feed.until == TRUST_SECONDS + 5
-    await ears.feed.close()
+        await heard.feed.catch_up()
+    assert heard.feed.until == TRUST_SECONDS
+    silent.away = False
+    await heard.feed.catch_up()
+    assert heard.feed.until == TRUST_SECONDS + 5
+    await heard.feed.close()
 
 
-async def test_who_catch_up_together_ask_once(database: Database) -> None:
-    quiet = Quiet(database)
-    ears = Ears(quiet)
-    await asyncio.gather(*(ears.feed.catch_up() for _ in range(20)))
-    assert quiet.asked == 1
-    await ears.feed.close()
+async def test_change_feed_catch_up_polls_once_for_all_callers(database: Database) -> None:
+    silent = WithoutNotices(database)
+    heard = Heard(silent)
+    await asyncio.gather(*(heard.feed.catch_up() for _ in range(20)))
+    assert silent.polls == 1
+    await heard.feed.close()
 
 
-async def test_that_the_record_is_away_is_said_once_and_that_it_is_back(
+async def test_change_feed_logs_an_outage_and_its_end_once(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "imgproxy.files.change_feed")
-    quiet = Quiet(database)
-    ears = Ears(quiet)
-    for quiet.away in (False, True, True, False, False):
-        await asyncio.gather(ears.feed.catch_up(), return_exceptions=True)
-    said = [record.message for record in caplog.records if record.name == "imgproxy.files.change_feed"]
-    assert said == ["the record of files cannot be asked: away", "the record of files answers again"]
-    await ears.feed.close()
+    silent = WithoutNotices(database)
+    heard = Heard(silent)
+    for silent.away in (False, True, True, False, False):
+        await asyncio.gather(heard.feed.catch_up(), return_exceptions=True)
+    logged = [record.message for record in caplog.records if record.name == "imgproxy.files.change_feed"]
+    assert logged == [
+        "change feed: cannot poll the database: away",
+        "change feed: the database responds again",
+    ]
+    await heard.feed.close()

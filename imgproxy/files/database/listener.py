@@ -1,6 +1,6 @@
-"""LISTEN on a connection of its own, held for as long as somebody listens (PostgreSQL's NOTIFY).
+"""LISTEN on a connection of its own (PostgreSQL's NOTIFY).
 
-A connection that is half dead says nothing, so after a while of silence it is asked for a sign of life.
+A half-open connection delivers nothing and reports no error, so a silent one is probed.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -15,20 +16,21 @@ import asyncpg
 from imgproxy.files.database import ChangeNotice
 from imgproxy.files.repository.changes import CHANNEL
 
-_PAUSE = 0.25  # seconds between attempts to connect
-_QUIET = 5.0  # seconds of silence after which the connection must show that it lives
+_RETRY_SECONDS = 0.25
+_PROBE_SECONDS = 5.0
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _LOST = ChangeNotice("lost")
+_changed = partial(ChangeNotice, "key")
 
 
 class Listener:
-    """Tells each who asks of every change; `connect` opens a connection that nobody else uses."""
+    """Reporter of changes to each iterator; `connect` opens a connection for it alone."""
 
     def __init__(self, connect: Callable[[], Awaitable[Any]]) -> None:
         self._connect = connect
         self._closed = asyncio.Event()
-        self._listening: set[asyncio.Queue[ChangeNotice]] = set()
+        self._queues: set[asyncio.Queue[ChangeNotice]] = set()
 
     async def listen(self) -> AsyncIterator[ChangeNotice]:
         """Yield `listening`, keys as they change, `lost`, and so on, until closed."""
@@ -36,7 +38,7 @@ class Listener:
             try:
                 connection = await self._connect()
             except _FAILURES:
-                await self._wait(_PAUSE)
+                await self._wait(_RETRY_SECONDS)
                 continue
             try:
                 async for notice in self._notices(connection):
@@ -45,42 +47,36 @@ class Listener:
                 connection.terminate()
 
     async def close(self) -> None:
-        """End every `listen`."""
+        """End every iterator of `listen`."""
         self._closed.set()
-        for came in self._listening:
-            came.put_nowait(_LOST)
+        for queue in self._queues:
+            queue.put_nowait(_LOST)
 
     async def _notices(self, connection: Any) -> AsyncIterator[ChangeNotice]:
-        """What one connection says; it ends with `lost`."""
-        came: asyncio.Queue[ChangeNotice] = asyncio.Queue()
-        self._listening.add(came)
-        try:
-            async for notice in self._heard(connection, came):
-                yield notice
-        finally:
-            self._listening.discard(came)
-
-    async def _heard(self, connection: Any, came: asyncio.Queue[ChangeNotice]) -> AsyncIterator[ChangeNotice]:
-        connection.add_termination_listener(lambda _connection: came.put_nowait(_LOST))
+        """Yield the notices of one connection; the last is `lost`."""
+        queue: asyncio.Queue[ChangeNotice] = asyncio.Queue()
+        self._queues.add(queue)
+        connection.add_termination_listener(lambda _: queue.put_nowait(_LOST))
         try:
             await connection.add_listener(
-                CHANNEL, lambda *said: came.put_nowait(ChangeNotice("key", said[-1]))
+                CHANNEL, lambda *data: queue.put_nowait(ChangeNotice("key", data[-1]))
             )
+            notice = ChangeNotice("listening")
+            yield notice
+            while notice is not _LOST:
+                notice = await self._next(connection, queue)
+                yield notice
         except _FAILURES:
             return
-        yield ChangeNotice("listening")
-        while True:
-            notice = await self._next(connection, came)
-            yield notice
-            if notice is _LOST:
-                return
+        finally:
+            self._queues.discard(queue)
 
-    async def _next(self, connection: Any, came: asyncio.Queue[ChangeNotice]) -> ChangeNotice:
+    async def _next(self, connection: Any, queue: asyncio.Queue[ChangeNotice]) -> ChangeNotice:
         while not self._closed.is_set():
             with suppress(TimeoutError):
-                return await asyncio.wait_for(came.get(), _QUIET)
+                return await asyncio.wait_for(queue.get(), _PROBE_SECONDS)
             try:
-                await connection.execute("SELECT 1", timeout=_QUIET)
+                await connection.execute("SELECT 1", timeout=_PROBE_SECONDS)
             except _FAILURES:
                 return _LOST
         return _LOST

@@ -1,7 +1,7 @@
-"""The tables, one version after another (Alembic); run within a transaction that somebody else began.
+"""Migrations of the tables (Alembic), run within the caller's transaction.
 
-A version may add what older programs do not know, and must leave what they read and write: while a fleet
-is replaced, both run on one record.
+A version may add columns and tables that older programs do not know, and must leave those that they read and
+write: during an upgrade of several servers, both run on one database.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from imgproxy.errors import Unavailable
 
-# Alembic is loaded when it is needed: half a second that a command which asks nothing of the record saves.
+# Alembic is loaded when it is needed: half a second that a command without a database saves.
 if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -24,9 +24,9 @@ _one_at_a_time = threading.Lock()  # Alembic keeps what it works on in its modul
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the tables to this version; raise `Unavailable` if a newer program has made them."""
+    """Bring the tables to this version; raise `Unavailable` if theirs is newer."""
     if current(connection) not in (None, *_known()):
-        raise Unavailable("the record of files was made by a newer version of imgproxy")
+        raise Unavailable("the database was migrated by a newer version of imgproxy")
     from alembic import command
 
     with _one_at_a_time:
@@ -36,16 +36,16 @@ def upgrade(connection: Connection) -> None:
 def expect_newest(connection: Connection) -> None:
     """Raise `Unavailable` unless the tables are of this version."""
     if not is_newest(connection):
-        raise Unavailable("the record of files has not the tables of this version: run `imgproxy migrate`")
+        raise Unavailable("the database has tables of another version: run `imgproxy migrate`")
 
 
 def is_newest(connection: Connection) -> bool:
-    """Whether the tables are of this version."""
+    """Return whether the tables are of this version."""
     return current(connection) == newest()
 
 
 def current(connection: Connection) -> str | None:
-    """The version of the tables; None if there are none."""
+    """Return the version of the tables; None if there are none."""
     from alembic.runtime.migration import MigrationContext
 
     return MigrationContext.configure(connection).get_current_revision()
@@ -53,7 +53,7 @@ def current(connection: Connection) -> str | None:
 
 @cache
 def newest() -> str | None:
-    """The version of this program."""
+    """Return the version of the tables that this program needs."""
     return _scripts().get_current_head()
 
 

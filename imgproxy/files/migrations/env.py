@@ -1,4 +1,4 @@
-"""What Alembic runs: migrations on the connection it is handed, in whatever transaction that is in."""
+"""Alembic's entry: migrations on the connection of the caller, in its transaction."""
 
 from __future__ import annotations
 
