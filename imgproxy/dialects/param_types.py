@@ -1,4 +1,4 @@
-"""Kinds of query parameters: how a value becomes words of `Params`, and the words the value again."""
+"""Types of query params: each turns a value into fields of `Params`, and the fields into the value."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from urllib.parse import quote, unquote
 from imgproxy.dialects.request import Params
 from imgproxy.image.filters import parse_call
 
-ON, OFF = ("", "1", "true"), ("0", "false")  # `?smart` alone says yes
+ON, OFF = ("", "1", "true"), ("0", "false")  # `?smart` alone is on
 
-Said = Mapping[str, str]
-"""The whole query by names: a few values mean something else beside others."""
+QueryValues = Mapping[str, str]
+"""The whole query by names: the meaning of a few values depends on others."""
 
-Words = dict[str, Any]
-"""Fields of `Params`; filters of several parameters are joined in the table's order."""
+ParamFields = dict[str, Any]
+"""Fields of `Params`; filters of several params are joined in the table's order."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueryParam:
-    """One parameter. `read` raises `ValueError` for what is not `expected`."""
+    """One query param. `read` raises `ValueError` for a value that is not `expected`."""
 
     name: str
     expected: str
-    read: Callable[[str, Said], Words]
+    read: Callable[[str, QueryValues], ParamFields]
     write: Callable[[Params], str | None]
-    """The value that says these words, or None when there is nothing to say."""
+    """Return the value that gives these params, or None if none is needed."""
     alias: str = ""
 
 
-def filtered(name: str, arguments: str) -> Words:
-    """One filter; raise `BadArgument` for arguments it does not take."""
-    parse_call(name, arguments)  # refused here, where the parameter's own name is known
+def filtered(name: str, arguments: str) -> ParamFields:
+    """Return one filter; raise `BadArgument` for invalid arguments."""
+    parse_call(name, arguments)  # refused here, where the param's own name is known
     return {"filters": ((name, arguments),)}
 
 
 def argument_text(params: Params, name: str) -> str | None:
-    """The arguments of the first filter of this name, as they stand in the path."""
+    """Return the arguments of the first filter of this name, as they stand in the path."""
     return next((arguments for each, arguments in params.filters if each == name), None)
 
 
 def length(name: str, field: str, alias: str) -> QueryParam:
-    """Set a side of the picture."""
+    """Return a param for a side of the image."""
 
-    def read(value: str, _said: Said) -> Words:
+    def read(value: str, _values: QueryValues) -> ParamFields:
         if not (value.isascii() and value.isdigit() and len(value) < 10):
             raise ValueError
         return {field: int(value)}
@@ -60,19 +60,19 @@ def length(name: str, field: str, alias: str) -> QueryParam:
 
 
 def numbers(name: str, filter_name: str = "", *, alias: str = "") -> QueryParam:
-    """Hand the value to a filter as it stands."""
+    """Return a param whose value is a filter's arguments."""
     target = filter_name or name
     return QueryParam(
         name,
         f"what filters:{target}(…) takes",
-        lambda value, _said: filtered(target, value),
+        lambda value, _values: filtered(target, value),
         lambda params: argument_text(params, target),
         alias,
     )
 
 
 def text(name: str, filter_name: str, *, safe: str = "", bare: tuple[str, ...] = ()) -> QueryParam:
-    """Hand the value to a filter that percent-decodes; `bare` values mean no argument."""
+    """Return a param for a filter that percent-decodes; `bare` values mean no argument."""
 
     def write(params: Params) -> str | None:
         arguments = argument_text(params, filter_name)
@@ -81,15 +81,15 @@ def text(name: str, filter_name: str, *, safe: str = "", bare: tuple[str, ...] =
     return QueryParam(
         name,
         f"what filters:{filter_name}(…) takes",
-        lambda value, _said: filtered(filter_name, "" if value in bare else quote(value, safe=safe)),
+        lambda value, _values: filtered(filter_name, "" if value in bare else quote(value, safe=safe)),
         write,
     )
 
 
 def switch(name: str, on: str, off: str = "") -> QueryParam:
-    """Set or do not set a filter without arguments; `off` is the filter that says no."""
+    """Return a param for a filter without arguments; `off` is the filter of the value 0."""
 
-    def read(value: str, _said: Said) -> Words:
+    def read(value: str, _values: QueryValues) -> ParamFields:
         if value not in ON + OFF:
             raise ValueError
         chosen = on if value in ON else off

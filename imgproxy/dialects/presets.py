@@ -1,7 +1,7 @@
-"""Transforms that the deployment gives names: `card=fit-in/300x200/filters:quality(80);avatar=80x80/smart`.
+"""Named transforms of a deployment: `card=fit-in/300x200/filters:quality(80);avatar=80x80/smart`.
 
-A preset holds options and nothing else: no image, no signature, no other preset. What a URL says beside a
-preset goes on top of it (`params.merge`), as over imagor's BASE_PARAMS.
+A preset holds options alone: no image, no signature, no other preset. Options of a URL override those of its
+preset (`request.merge`), as over imagor's BASE_PARAMS.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NO_PRESETS: Mapping[str, Params] = MappingProxyType({})
 
 
 def parse(text: str, *, limits: Limits) -> Mapping[str, Params]:
-    """Read the setting and try every preset once; raise `ValueError`, one line naming the preset."""
+    """Parse the setting and check every preset; raise `ValueError`, one line naming the preset."""
     presets: dict[str, Params] = {}
     for entry in filter(None, (each.strip() for each in text.split(";"))):
         name, equals, options = (part.strip() for part in entry.partition("="))
@@ -49,7 +49,7 @@ def _preset(options: str, limits: Limits) -> Params:
 
 
 def check_only(params: Params, presets: Mapping[str, Params]) -> None:
-    """Raise `BadArgument` unless the URL is the names of presets and an object's name, and nothing else.
+    """Raise `BadArgument` unless the URL consists of names of presets and an object's name.
 
     Options that change nothing, such as `0x0/` or `?preset=card&fit=cover`, are refused as well: each is one
     more URL for caches to keep. So is `color:red`, an image that its client chooses freely.

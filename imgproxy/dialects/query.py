@@ -1,49 +1,52 @@
-"""The query form, `key?w=300&fit=cover`: the same words as the path's, one parameter each.
+"""The query form, `key?w=300&fit=cover`: the path's options, one query param each.
 
-Parameters take effect in the order of `vocabulary.QUERY_PARAMS`, wherever they stand, so that one picture has
-one name. Values are read as application/x-www-form-urlencoded. What is unknown, said twice or not understood
-is refused by its name: a CDN must not cache a typing mistake for ever.
+Params take effect in the order of `query_params.QUERY_PARAMS`, wherever they stand, so that one image has
+one cache key. Values are application/x-www-form-urlencoded. Unknown, repeated and invalid params are refused
+by name: a CDN must not cache a typing mistake for ever.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import quote, unquote_plus
 
-from imgproxy.dialects.param_types import QueryParam, Said, Words
+from imgproxy.dialects import thumbor
+from imgproxy.dialects.dialect import Dialect
+from imgproxy.dialects.param_types import ParamFields, QueryParam, QueryValues
 from imgproxy.dialects.query_params import BY_NAME, QUERY_PARAMS
 from imgproxy.dialects.request import FilterText, Params
-from imgproxy.errors import BadArgument
+from imgproxy.errors import BadArgument, BadUrl
 
 _PLAIN = ",:/"  # readable in a query without escapes
 
 
 def parse(query: str) -> Params:
-    """Read a query, without its `?`; raise `BadArgument` naming the parameter and what is expected."""
-    return Params(**words(query))
+    """Parse a query, without its `?`; raise `BadArgument` naming the param and what is expected."""
+    return Params(**param_fields(query))
 
 
-def words(query: str) -> Words:
-    """The fields of `Params` that a query sets; raise as `parse` does."""
-    said = _said(query)
-    if said.get("fit") == "pad" or "pad" in said:
-        said.setdefault("bg", "white")
-    if "w" in said or "h" in said:
-        said.setdefault("upscale", "0")  # a srcset of 3840 must not blow up an image 720 wide
-    found: Words = {}
+def param_fields(query: str) -> ParamFields:
+    """Return the fields of `Params` that a query sets; raise as `parse` does."""
+    values = _values(query)
+    if values.get("fit") == "pad" or "pad" in values:
+        values.setdefault("bg", "white")
+    if "w" in values or "h" in values:
+        values.setdefault("upscale", "0")  # a srcset of 3840 must not blow up an image 720 wide
+    fields: ParamFields = {}
     filters: tuple[FilterText, ...] = ()
-    for parameter in QUERY_PARAMS:
-        if parameter.name in said:
-            read = _read(parameter, said)
+    for param in QUERY_PARAMS:
+        if param.name in values:
+            read = _read(param, values)
             filters += read.pop("filters", ())
-            found |= read
-    return {**found, "filters": filters}
+            fields |= read
+    return {**fields, "filters": filters}
 
 
 def generate(params: Params) -> str:
-    """Write the query that says what these params say of the picture, without the `?`.
+    """Return the query with these params of the image, without the `?`.
 
-    Raise `BadArgument` if the query form cannot: it knows no adaptive fit-in, no padding segment, no filter
-    twice and no other order of filters than its own.
+    Raise `BadArgument` if the query form has no equivalent: it lacks an adaptive fit-in, padding segments,
+    repeated filters, and any order of filters but its own.
     """
     written = ((each.name, each.write(params)) for each in QUERY_PARAMS)
     text = "&".join(f"{name}={quote(value, safe=_PLAIN)}" for name, value in written if value is not None)
@@ -52,18 +55,18 @@ def generate(params: Params) -> str:
     return text
 
 
-def _said(query: str) -> dict[str, str]:
-    said: dict[str, str] = {}
+def _values(query: str) -> dict[str, str]:
+    values: dict[str, str] = {}
     for pair in filter(None, query.split("&")):
         name, _, value = (_decoded(part) for part in pair.partition("="))
-        parameter = BY_NAME.get(name)
-        if parameter is None:
+        param = BY_NAME.get(name)
+        if param is None:
             names = ", ".join(each.name for each in QUERY_PARAMS)
             raise BadArgument(f"query: '{name[:64]}' is not a parameter; there are {names}")
-        if parameter.name in said:
-            raise BadArgument(f"query: {parameter.name} is given twice")
-        said[parameter.name] = value
-    return said
+        if param.name in values:
+            raise BadArgument(f"query: {param.name} is given twice")
+        values[param.name] = value
+    return values
 
 
 def _decoded(text: str) -> str:
@@ -77,13 +80,33 @@ def _decoded(text: str) -> str:
     return decoded
 
 
-def _read(parameter: QueryParam, said: Said) -> Words:
-    value = said[parameter.name]
+def _read(param: QueryParam, values: QueryValues) -> ParamFields:
+    value = values[param.name]
     try:
-        return dict(parameter.read(value, said))
+        return dict(param.read(value, values))
     except ValueError:
-        raise BadArgument(f"{parameter.name}: {parameter.expected} is expected, not '{value[:64]}'") from None
+        raise BadArgument(f"{param.name}: {param.expected} is expected, not '{value[:64]}'") from None
     except BadArgument as error:
-        if str(error).startswith(f"{parameter.name}:"):
+        if str(error).startswith(f"{param.name}:"):
             raise
-        raise BadArgument(f"{parameter.name}: {error}") from None
+        raise BadArgument(f"{param.name}: {error}") from None
+
+
+def _parse_target(target: str) -> Params:
+    path, _, query = target.partition("?")
+    params = thumbor.parse(path)
+    if params != params.named:
+        raise BadUrl("the URL has options in its path and in its query: use one of the two")
+    return replace(params, **param_fields(query), path=f"{params.path}?{query}")
+
+
+def _generate_target(params: Params) -> str:
+    return f"{thumbor.generate(params.named)}?{generate(params)}"
+
+
+QUERY = Dialect(
+    "query",
+    matches=lambda target: target.partition("?")[2] != "",
+    parse=_parse_target,
+    generate=_generate_target,
+)

@@ -1,9 +1,9 @@
-"""The parameters of the query form: one row each, in the order in which they take effect.
+"""The query params: one row each, in the order in which they take effect.
 
-A row says how its value becomes words of `Params` and how those become the value again. To add a parameter:
-a line in `QUERY_PARAMS`. Names are those of the field; where peers differ the path's meaning is kept, so that
-`rotate` turns counter-clockwise. Three differ: nothing is enlarged without `upscale`, `sharpen` is a scale
-from 0 to 10, and `fit=min` has no word in the path.
+A row turns its value into fields of `Params`, and back. To add a param: a line in `QUERY_PARAMS`. Names are
+the usual ones of image services; where those differ the path's meaning is kept, so `rotate` turns
+counter-clockwise. Three params differ from the path: nothing is enlarged without `upscale`, `sharpen` is a
+scale from 0 to 10, and `fit=min` has no path form.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from imgproxy.dialects import thumbor
 from imgproxy.dialects.param_types import (
     OFF,
     ON,
+    ParamFields,
     QueryParam,
-    Said,
-    Words,
+    QueryValues,
     argument_text,
     filtered,
     length,
@@ -33,7 +33,7 @@ _TRIM = ("trim", "trim_by", "trim_tolerance")
 _SHARPEN = re.compile(r"[0-9]{1,2}(\.[0-9]{1,3})?")
 _AMOUNT = re.compile(r"-?[0-9]{1,2}(\.[0-9]{1,4})?")
 _SHARPEST = 10  # the largest sigma of libvips; beyond it the filter falls back to the weak default
-_FITS: dict[str, Words] = {
+_FITS: dict[str, ParamFields] = {
     "cover": {},
     "contain": {"fit_in": True},
     "inside": {"fit_in": True},
@@ -46,14 +46,14 @@ _FITS: dict[str, Words] = {
 }
 """None of them enlarges without `upscale=1`, so `contain`, `inside` and `scale-down` are the same."""
 
-_SIDES: dict[str, Words] = {
-    **{word: {"h_align": word} for word in ("left", "center", "right")},
-    **{word: {"v_align": word} for word in ("top", "middle", "bottom")},
+_SIDES: dict[str, ParamFields] = {
+    **{part: {"h_align": part} for part in ("left", "center", "right")},
+    **{part: {"v_align": part} for part in ("top", "middle", "bottom")},
     "smart": {"smart": True},
 }
 
 
-def _read_fit(value: str, _said: Said) -> Words:
+def _read_fit(value: str, _values: QueryValues) -> ParamFields:
     if value not in _FITS:
         raise ValueError
     return _FITS[value]
@@ -69,22 +69,22 @@ def _write_fit(params: Params) -> str | None:
     return "stretch" if params.stretch else None
 
 
-def _path_enlarges(words: Words) -> bool:
-    """Whether the path form enlarges with these words of a fit unless a filter says no."""
-    return not words.get("fit_in") or words.get("full_fit_in", False)
+def _path_enlarges(fields: ParamFields) -> bool:
+    """Return whether the path form enlarges with this fit unless a filter forbids it."""
+    return not fields.get("fit_in") or fields.get("full_fit_in", False)
 
 
-def _read_upscale(value: str, said: Said) -> Words:
-    """Enlarge only when the query says so; a filter is written where the path form's default differs.
+def _read_upscale(value: str, values: QueryValues) -> ParamFields:
+    """Enlarge only on request; a filter is added where the path form's default differs.
 
-    Beside a preset the fit may be the preset's, so the filter is always written.
+    With a preset the fit may be the preset's, so the filter is always added.
     """
     if value not in ON + OFF:
         raise ValueError
     chosen = "upscale" if value in ON else "no_upscale"
-    if "preset" not in said:
-        sized = any(said.get(side, "").strip("0") for side in ("w", "h"))
-        fit = _FITS[said.get("fit", "cover")]
+    if "preset" not in values:
+        sized = any(values.get(side, "").strip("0") for side in ("w", "h"))
+        fit = _FITS[values.get("fit", "cover")]
         if not sized or "fit_min" in fit or _path_enlarges(fit) == (value in ON):
             return {}
     return {"filters": ((chosen, ""),)}
@@ -102,46 +102,46 @@ def _write_upscale(params: Params) -> str | None:
     return "1" if on or (enlarges and not off) else None
 
 
-def _read_gravity(value: str, _said: Said) -> Words:
-    words: Words = {}
-    for word in re.split("[-, ]", value):
-        side = _SIDES.get(word)
-        if side is None or side.keys() & words.keys():
+def _read_gravity(value: str, _values: QueryValues) -> ParamFields:
+    fields: ParamFields = {}
+    for part in re.split("[-, ]", value):
+        side = _SIDES.get(part)
+        if side is None or side.keys() & fields.keys():
             raise ValueError
-        words |= side
-    return words
+        fields |= side
+    return fields
 
 
 def _write_gravity(params: Params) -> str | None:
     return "-".join(filter(None, (params.h_align, params.v_align))) or None
 
 
-def _read_smart(value: str, _said: Said) -> Words:
+def _read_smart(value: str, _values: QueryValues) -> ParamFields:
     if value not in ON + OFF:
         raise ValueError
     return {"smart": True} if value in ON else {}
 
 
-def _segment(segment: str, names: tuple[str, ...]) -> Words:
-    """Read a value that is written as in the path, by the path's own grammar."""
+def _segment(segment: str, names: tuple[str, ...]) -> ParamFields:
+    """Parse a value that is written as in the path, by the path's grammar."""
     parsed = thumbor.parse(segment)
-    words = {name: getattr(parsed, name) for name in names}
-    if parsed != Params(path=segment, **words):
+    fields = {name: getattr(parsed, name) for name in names}
+    if parsed != Params(path=segment, **fields):
         raise ValueError
-    return words
+    return fields
 
 
-def _read_crop(value: str, _said: Said) -> Words:
+def _read_crop(value: str, _values: QueryValues) -> ParamFields:
     return _segment(f"{value}/", _CROP)
 
 
-def _read_trim(value: str, _said: Said) -> Words:
+def _read_trim(value: str, _values: QueryValues) -> ParamFields:
     return _segment("trim/" if value in ("", "true") else f"trim:{value}/", _TRIM)
 
 
 def _segment_text(params: Params, names: tuple[str, ...]) -> str | None:
-    words = {name: getattr(params, name) for name in names}
-    return thumbor.generate(Params(**words)).rstrip("/") or None
+    fields = {name: getattr(params, name) for name in names}
+    return thumbor.generate(Params(**fields)).rstrip("/") or None
 
 
 def _write_trim(params: Params) -> str | None:
@@ -149,7 +149,7 @@ def _write_trim(params: Params) -> str | None:
     return None if segment is None else segment.removeprefix("trim").removeprefix(":")
 
 
-def _read_flip(value: str, _said: Said) -> Words:
+def _read_flip(value: str, _values: QueryValues) -> ParamFields:
     if value not in ("h", "v", "hv", "vh"):
         raise ValueError
     return {"h_flip": "h" in value, "v_flip": "v" in value}
@@ -163,25 +163,25 @@ def _colour(value: str) -> str:
     return quote(value.removeprefix("#"), safe="")
 
 
-def _read_background(value: str, said: Said) -> Words:
-    """The colour of what is empty: the box of `fit=pad`, the border of `pad`, else what is see-through."""
-    if said.get("fit") == "pad":
+def _read_background(value: str, values: QueryValues) -> ParamFields:
+    """Colour the empty area: the box of `fit=pad`, the border of `pad`, else transparent pixels."""
+    if values.get("fit") == "pad":
         return filtered("fill", _colour(value))
-    if "pad" in said:
+    if "pad" in values:
         return {}
     behind = filtered("background_color", _colour(value))
-    return {} if "round" in said else behind  # behind the rounded corners too: `_read_round` writes it
+    return {} if "round" in values else behind  # behind the rounded corners too: `_read_round` adds it
 
 
-def _read_round(value: str, said: Said) -> Words:
-    words = filtered("round_corner", value)
-    if "bg" in said and "pad" not in said and said.get("fit") != "pad":
-        words["filters"] += filtered("background_color", _colour(said["bg"]))["filters"]
-    return words
+def _read_round(value: str, values: QueryValues) -> ParamFields:
+    fields = filtered("round_corner", value)
+    if "bg" in values and "pad" not in values and values.get("fit") != "pad":
+        fields["filters"] += filtered("background_color", _colour(values["bg"]))["filters"]
+    return fields
 
 
-def _read_sharpen(value: str, _said: Said) -> Words:
-    """A scale from 0 = none to 10: the mask's sigma, of which the filter takes half of what is above 1."""
+def _read_sharpen(value: str, _values: QueryValues) -> ParamFields:
+    """Convert a scale from 0 (none) to 10, the mask's sigma, to the filter's (sigma - 1) / 2."""
     if not _SHARPEN.fullmatch(value) or (sigma := Decimal(value)) > _SHARPEST:
         raise ValueError
     return filtered("sharpen", format(((sigma - 1) / 2).normalize(), "f")) if sigma else {}
@@ -202,11 +202,11 @@ def _write_background(params: Params) -> str | None:
     return None if colour is None else unquote(colour)
 
 
-def _read_padding(value: str, said: Said) -> Words:
+def _read_padding(value: str, values: QueryValues) -> ParamFields:
     sides = value.split(",")
     if len(sides) not in (1, 2, 4):
         raise ValueError
-    return filtered("padding", f"{_colour(said['bg'])},{value}")
+    return filtered("padding", f"{_colour(values['bg'])},{value}")
 
 
 def _write_padding(params: Params) -> str | None:
@@ -214,7 +214,7 @@ def _write_padding(params: Params) -> str | None:
     return None if border is None else border.partition(",")[2]
 
 
-def _read_strip(value: str, _said: Said) -> Words:
+def _read_strip(value: str, _values: QueryValues) -> ParamFields:
     named = {"all": "strip_metadata", "exif": "strip_exif", "icc": "strip_icc"}
     chosen = named.get("all" if value in ON else value)
     if chosen is None and value not in OFF:
@@ -228,7 +228,7 @@ def _write_strip(params: Params) -> str | None:
     return "all" if found == "metadata" else found
 
 
-def _read_format(value: str, _said: Said) -> Words:
+def _read_format(value: str, _values: QueryValues) -> ParamFields:
     return {} if value == "auto" else filtered("format", value)
 
 
@@ -236,7 +236,7 @@ QUERY_PARAMS = (
     QueryParam(
         "preset",
         "the name of a preset",
-        lambda value, _said: {"preset": value},
+        lambda value, _values: {"preset": value},
         lambda params: params.preset or None,
     ),
     QueryParam("trim", "a tolerance, a corner or corner:tolerance", _read_trim, _write_trim),

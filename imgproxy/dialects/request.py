@@ -1,7 +1,7 @@
-"""What a URL says, word for word; and what that means.
+"""The params of a URL, and the transform that they mean.
 
-`Params` holds the words of any dialect under imagor's names, before meaning: nothing in it has been judged.
-`transform` is where words become a `Transform`, so two dialects that say the same ask for the same picture.
+`Params` holds the values of any dialect under imagor's names, unchecked. `transform` checks and interprets
+them, so equal params of two dialects are one `Transform`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from imgproxy.image.gravity import HAlign, Region, VAlign
 from imgproxy.image.transform import Fit, Limits, Padding, Transform, Trim, build
 
 HIGHEST = 2**63 - 1
-"""Where a number of too many digits stops, as in imagor; every limit is far below."""
+"""Value of a number with too many digits, as in imagor; every limit is far below."""
 
 _LARGEST_TOLERANCE = 442  # the distance from black to white in RGB
 
@@ -26,13 +26,13 @@ FilterText = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    """The words of one URL, under imagor's names; what is empty, zero or false was not said."""
+    """The values of one URL under imagor's names; empty, zero or false is absent."""
 
     params: bool = False
     hash: str = ""
     unsafe: bool = False
     path: str = ""
-    """What a signature must cover: everything after `HASH/` or `unsafe/`, as received."""
+    """The signed text: everything after `HASH/` or `unsafe/`, as received."""
     meta: bool = False
     preset: str = ""
     trim: bool = False
@@ -47,7 +47,7 @@ class Params:
     full_fit_in: bool = False
     stretch: bool = False
     fit_min: bool = False
-    """Cover without enlarging; the one word that imagor does not have, said by the query form alone."""
+    """Cover without enlarging; imagor has no such option, only the query form has."""
     width: int = 0
     height: int = 0
     h_flip: bool = False
@@ -61,20 +61,20 @@ class Params:
     smart: bool = False
     filters: tuple[FilterText, ...] = ()
     ignored: str = ""
-    """Text between filters that belongs to none; imagor drops it in silence, `transform` does not."""
+    """Text between filters that belongs to none; imagor drops it, `transform` refuses it."""
     base64_image: bool = False
     image: str = ""
 
     @property
     def options(self) -> Params:
-        """What is said of the picture alone: without its name, the signature and the kind of answer."""
+        """The params of the image alone, without name, signature and kind of response."""
         return replace(
             self, params=False, hash="", unsafe=False, path="", meta=False, base64_image=False, image=""
         )
 
     @property
     def named(self) -> Params:
-        """The rest: the name, the signature and the kind of answer, without a word on the picture."""
+        """The other params: name, signature and kind of response."""
         return Params(
             params=self.params,
             hash=self.hash,
@@ -86,11 +86,11 @@ class Params:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The answer to `/params`: imagor's names, nothing that was not said, whole numbers without a dot."""
-        said = {name: value for name in _JSON_NAMES if (value := getattr(self, name))}
+        """Return the body of `/params`: imagor's names, present values alone, whole numbers without a dot."""
+        present = {name: value for name in _JSON_NAMES if (value := getattr(self, name))}
         shown = {
             name: int(value) if isinstance(value, float) and value.is_integer() else value
-            for name, value in said.items()
+            for name, value in present.items()
         }
         if self.filters:
             shown["filters"] = [{"name": name, "args": arguments} for name, arguments in self.filters]
@@ -99,7 +99,7 @@ class Params:
 
 _JSON_NAMES = tuple(each.name for each in fields(Params) if each.name != "ignored")
 
-_TOGETHER = (
+_GROUPS = (
     ("trim", "trim_by", "trim_tolerance"),
     ("crop_left", "crop_top", "crop_right", "crop_bottom"),
     ("fit_in", "adaptive_fit_in", "full_fit_in", "stretch", "fit_min"),
@@ -111,18 +111,18 @@ _TOGETHER = (
     ("h_align",),
     ("v_align",),
 )
-"""Words that are said, and overruled, as one."""
+"""Params that are overridden together."""
 
 
 def merge(base: Params, over: Params) -> Params:
-    """Put `over` on top of `base`: what it says wins, what it does not say stays; base filters come first."""
+    """Override `base` by what is present in `over`; the filters of `base` come first."""
     kept = {
         name: getattr(base, name)
-        for group in _TOGETHER
+        for group in _GROUPS
         if not any(getattr(over, name) for name in group)
         for name in group
     }
-    aligned = over.h_align or over.v_align  # an alignment of one's own overrules a smart base
+    aligned = over.h_align or over.v_align  # an explicit alignment overrides a smart base
     return replace(
         over,
         **kept,
@@ -132,30 +132,32 @@ def merge(base: Params, over: Params) -> Params:
 
 
 def transform(params: Params, *, presets: Mapping[str, Params], limits: Limits) -> Transform:
-    """Say what the words mean; raise `BadArgument` for what cannot be."""
-    said = _opened(params, presets, limits)
-    if said.ignored:
-        raise BadArgument(f"filters: name(arguments) is expected, '{said.ignored[:64]}' belongs to no filter")
-    wish = Transform(
-        trim=_trim(said),
-        crop=_crop(said),
-        fit=_fit(said),
-        adaptive=said.adaptive_fit_in,
-        width=said.width,
-        height=said.height,
-        halign=HAlign(said.h_align or HAlign.CENTER),
-        valign=VAlign(said.v_align or VAlign.MIDDLE),
-        smart=said.smart,
-        flip_h=said.h_flip,
-        flip_v=said.v_flip,
-        padding=Padding(said.padding_left, said.padding_top, said.padding_right, said.padding_bottom),
+    """Return the transform that the params mean; raise `BadArgument` for an invalid value."""
+    params = _with_presets(params, presets, limits)
+    if params.ignored:
+        raise BadArgument(
+            f"filters: name(arguments) is expected, '{params.ignored[:64]}' belongs to no filter"
+        )
+    requested = Transform(
+        trim=_trim(params),
+        crop=_crop(params),
+        fit=_fit(params),
+        adaptive=params.adaptive_fit_in,
+        width=params.width,
+        height=params.height,
+        halign=HAlign(params.h_align or HAlign.CENTER),
+        valign=VAlign(params.v_align or VAlign.MIDDLE),
+        smart=params.smart,
+        flip_h=params.h_flip,
+        flip_v=params.v_flip,
+        padding=Padding(params.padding_left, params.padding_top, params.padding_right, params.padding_bottom),
     )
-    calls = [parse_call(name, arguments) for name, arguments in said.filters]
-    return build(wish, calls, fit_in=said.fit_in, limits=limits)
+    calls = [parse_call(name, arguments) for name, arguments in params.filters]
+    return build(requested, calls, fit_in=params.fit_in, limits=limits)
 
 
-def _opened(params: Params, presets: Mapping[str, Params], limits: Limits) -> Params:
-    """Put the words on top of the presets they name, the last named uppermost."""
+def _with_presets(params: Params, presets: Mapping[str, Params], limits: Limits) -> Params:
+    """Merge the params over the presets that they name, the last one uppermost."""
     named = [arguments for name, arguments in params.filters if name == "preset"]
     if params.preset:
         named.insert(0, params.preset)
@@ -173,27 +175,27 @@ def _opened(params: Params, presets: Mapping[str, Params], limits: Limits) -> Pa
     return merge(base, replace(params, filters=own))
 
 
-def _trim(said: Params) -> Trim | None:
-    if not said.trim:
+def _trim(params: Params) -> Trim | None:
+    if not params.trim:
         return None
-    if said.trim_tolerance > _LARGEST_TOLERANCE:
+    if params.trim_tolerance > _LARGEST_TOLERANCE:
         raise BadArgument(
-            f"trim: a tolerance of at most {_LARGEST_TOLERANCE} is expected, not {said.trim_tolerance}"
+            f"trim: a tolerance of at most {_LARGEST_TOLERANCE} is expected, not {params.trim_tolerance}"
         )
-    return Trim(said.trim_by or "top-left", said.trim_tolerance)
+    return Trim(params.trim_by or "top-left", params.trim_tolerance)
 
 
-def _crop(said: Params) -> Region | None:
-    sides = said.crop_left, said.crop_top, said.crop_right, said.crop_bottom
+def _crop(params: Params) -> Region | None:
+    sides = params.crop_left, params.crop_top, params.crop_right, params.crop_bottom
     return Region(*sides) if any(sides) else None
 
 
-def _fit(said: Params) -> Fit:
+def _fit(params: Params) -> Fit:
     """`fit-in` wins over `stretch`, as in imagor."""
-    if said.fit_min:
+    if params.fit_min:
         return Fit.MIN
-    if said.full_fit_in:
+    if params.full_fit_in:
         return Fit.OUTSIDE
-    if said.fit_in:
+    if params.fit_in:
         return Fit.INSIDE
-    return Fit.STRETCH if said.stretch else Fit.COVER
+    return Fit.STRETCH if params.stretch else Fit.COVER

@@ -3,32 +3,32 @@
     [params/] [unsafe/ | HASH/] [meta/] [preset:NAME/] [trim/] [AxB:CxD/] [fit-in/] [stretch/] [-WxH/]
         [padding/] [halign/] [valign/] [smart/] [filters:.../] image
 
-Every segment may be absent and none may be out of order: what is, begins the image's name. Where imagor and
-thumbor differ this is imagor (imagorpath/parse.go); `preset:` is ours. Parsing takes time linear in the
-path: after each optional segment anything may follow, so no match goes back over an earlier one.
+Every segment may be absent and none may be out of order: text out of order begins the image's name. Where
+imagor and thumbor differ this is imagor (imagorpath/parse.go); `preset:` is an addition. Parsing takes
+linear time: after each optional segment anything may follow, so no match backtracks over an earlier one.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
 from imgproxy.dialects import source_path
+from imgproxy.dialects.dialect import Dialect
 from imgproxy.dialects.request import HIGHEST, FilterText, Params
+from imgproxy.dialects.signature import MIN_HASH
 from imgproxy.dialects.source_path import BREAKS, NO_BREAKS
 from imgproxy.errors import BadArgument, BadUrl
 from imgproxy.image.source import decode_name
 
 MAX_PATH_BYTES = 8190
-"""As long as aiohttp and nginx let a request line be."""
+"""Limit of a request line in aiohttp and nginx."""
 
 PRESET_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-MIN_HASH = 17
-"""Characters; any first segment that long of the base64url alphabet is taken for a signature."""
-
 _HASH = re.compile(rf"(?!adaptive-full-fit-in\Z)[A-Za-z0-9_=-]{{{MIN_HASH},}}")
 _HEAD = re.compile(rf"/*(params/)?(?:(unsafe/)|(?!adaptive-full-fit-in/)([A-Za-z0-9_=-]{{{MIN_HASH},}})/)?")
 _REST = re.compile(
@@ -53,9 +53,9 @@ _UNSAFE_IN_NAME = re.compile(rf"[?(),%+#{BREAKS}\ud800-\udfff]")
 
 
 def parse(path: str) -> Params:
-    """Read a path, still percent-encoded; raise `BadUrl` only for one that is too long or not text.
+    """Parse a path, still percent-encoded; raise `BadUrl` only for one that is too long or not text.
 
-    What is in no segment is the image's name, so every other path says something.
+    Text in no segment is the image's name, so every other path is valid.
     """
     check_length(path)
     path = path.translate(NO_BREAKS)
@@ -106,7 +106,7 @@ def parse(path: str) -> Params:
 
 
 def check_length(target: str) -> None:
-    """Raise `BadUrl` for a URL of more than `MAX_PATH_BYTES`, or one that was never bytes."""
+    """Raise `BadUrl` for a URL of more than `MAX_PATH_BYTES`, or one that cannot be bytes."""
     try:
         size = len(target.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError:
@@ -129,7 +129,7 @@ def _number(text: str | None) -> float:
 
 
 def _scan(text: str) -> tuple[tuple[FilterText, ...], str, str]:
-    """Read filters up to a slash outside parentheses: the filters, what belongs to none, and the image.
+    """Parse filters up to a slash outside parentheses: the filters, stray text, and the image.
 
     Inside parentheses everything is literal, so whole URLs can be arguments; a parenthesis that does not
     close swallows the image. A colon pushes a filter even when it has no name, as in imagor.
@@ -165,10 +165,10 @@ def _scan(text: str) -> tuple[tuple[FilterText, ...], str, str]:
 
 
 def generate(params: Params) -> str:
-    """Write a path that `parse` reads as these params, up to `path` and how the name is spelled.
+    """Return a path that `parse` reads as these params, except for `path` and the name's spelling.
 
     As in imagor the name stays readable, spaces and letters beyond ASCII included, unless it would be
-    taken for something else. Raise `BadArgument` or `BadKey` for what no URL can say.
+    taken for something else. Raise `BadArgument` or `BadKey` if no path has these params.
     """
     if params.fit_min:
         raise BadArgument("fit: the path form has no word for min; the query form has")
@@ -188,7 +188,7 @@ def generate(params: Params) -> str:
 
 
 def options(params: Params) -> str:
-    """Write the segments before the name, each with the slash that ends it; raise as `generate` does."""
+    """Return the segments before the name, each with its slash; raise as `generate` does."""
     return "".join(_segments(params))
 
 
@@ -232,7 +232,7 @@ def _sizes(params: Params) -> Iterator[str]:
 
 
 def plain_number(value: float) -> str:
-    """A number without an exponent, which the grammar does not know."""
+    """Return a number without an exponent, which the grammar lacks."""
     return str(int(value)) if value == int(value) else format(Decimal(repr(value)), "f")
 
 
@@ -248,7 +248,7 @@ def _filter(name: str, arguments: str) -> str:
 
 
 def _name(params: Params) -> str:
-    """The image's name as it is where that reads back the same, else escaped."""
+    """Return the image's name, escaped if it would not parse back."""
     image = params.image
     if params.base64_image or source_path.reads_as_base64(image):
         return source_path.base64_name(image)
@@ -258,6 +258,15 @@ def _name(params: Params) -> str:
 
 
 def _takes(segments: re.Pattern[str], text: str) -> bool:
-    """Whether the text would begin with a segment, or lose its slashes, rather than be a name."""
+    """Return whether the text would begin with a segment, or lose its slashes, rather than be a name."""
     found = segments.match(text)
     return found is not None and found.end() > 0
+
+
+def _parse_target(target: str) -> Params:
+    path, mark, _ = target.partition("?")
+    params = parse(path)
+    return replace(params, path=params.path + mark) if mark else params
+
+
+THUMBOR = Dialect("thumbor", matches=lambda _target: True, parse=_parse_target, generate=generate)

@@ -311,7 +311,7 @@ class Images:
                 raise NotSigned("only signed URLs are served here: the first segment is the signature")
             return None
         signer = self._signer
-        signature = None if signer is None else signer.canonical(request.signature, request.signed)
+        signature = None if signer is None else request.dialect.verify(request.params, signer)
         if signature is None:
             raise NotSigned("the signature does not fit the URL")
         return signature

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from imgproxy.dialects import thumbor
 from imgproxy.dialects.presets import NO_PRESETS
-from imgproxy.dialects.query import generate, parse, words
+from imgproxy.dialects.query import generate, param_fields, parse
 from imgproxy.dialects.request import Params, transform
 from imgproxy.errors import AskerError, BadArgument
 from imgproxy.image.formats import Format
@@ -134,7 +134,7 @@ def test_parse_with_a_preset_and_a_size_always_decides_upscale(said: str, name: 
 
 
 def test_the_words_are_only_those_that_were_said() -> None:
-    assert words("w=3&blur=1&upscale=1") == {"width": 3, "filters": (("blur", "1"),)}
+    assert param_fields("w=3&blur=1&upscale=1") == {"width": 3, "filters": (("blur", "1"),)}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgproxy.dialects.source_path import base64_name, escaped, normalize, reads_as_base64
+from imgproxy.dialects.source_path import base64_name, escaped, reads_as_base64
 from imgproxy.errors import BadKey
 from imgproxy.image.source import decode_name
 
@@ -44,19 +44,3 @@ def test_what_was_never_bytes_has_no_spelling(name: str) -> None:
 )
 def test_names_that_would_be_decoded_again_are_known(name: str, answer: bool) -> None:
     assert reads_as_base64(name) is answer
-
-
-@pytest.mark.parametrize(
-    ("image", "safe", "key"),
-    [
-        ("folder/photo.jpg", "", "folder/photo.jpg"),
-        ("//a//b/./c/../d.jpg/", "", "a/b/d.jpg"),
-        ("my photo+1.jpg", "", "my+photo%2B1.jpg"),
-        ("a\r\nb\u2028.jpg", "", "ab.jpg"),
-        ("https://host/a(1).jpg", "()", "https%3A/host/a(1).jpg"),
-        ("a b(1)+.jpg", "--", "a b(1)+.jpg"),
-        ("日.jpg", "", "%E6%97%A5.jpg"),
-    ],
-)
-def test_storage_keys_are_those_of_imagor(image: str, safe: str, key: str) -> None:
-    assert normalize(image, safe) == key
