@@ -1,1 +1,1 @@
-"""What is asked of an image. Pure: no I/O, no clock, no pyvips."""
+"""Transforms of images as values. Pure: no I/O, no clock, no pyvips."""

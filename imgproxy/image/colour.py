@@ -1,7 +1,7 @@
-"""Colours as they appear in URLs, as RGBA values.
+"""Colours in URLs as RGBA values.
 
-CSS names and hex digits without '#', in lengths 3, 6 and 8, as imagor reads them. Where imagor takes an
-unknown word for black, we refuse it; only the letter O for the digit 0, a common slip, is forgiven.
+CSS names, and 3, 6 or 8 hex digits without '#', as in imagor. imagor reads an unknown name as black; here it
+is refused. Only the letter O for the digit 0, a common slip, is accepted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Colour:
 
     @property
     def rgb(self) -> list[int]:
-        """The three colour parts, as libvips takes a background."""
+        """The three colour parts, as libvips expects a background."""
         return [self.red, self.green, self.blue]
 
     @property

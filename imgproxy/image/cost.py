@@ -1,8 +1,8 @@
-"""The CPU time and the sizes of a transform, known before any pixel is computed. Pure.
+"""CPU time and sizes of a transform before any pixel is computed. Pure.
 
 Filters and types declare nanoseconds per pixel, the least that a soft photo takes on one core
-(`python -m bench costs`). An image of noise may take several times as long: declared costs refuse what is
-certainly too much, and the worker's limit of CPU time ends the rest.
+(`python -m bench costs`). An image of noise may take several times as long: declared costs refuse only what
+is certainly too much, and the worker's limit of CPU time stops the rest.
 """
 
 from __future__ import annotations

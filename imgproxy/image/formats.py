@@ -1,6 +1,6 @@
-"""The image types we read and write, and what each can hold.
+"""Image types, their names and capabilities.
 
-Capabilities are columns of one table, never ifs elsewhere. Which library reads a type is its reader's matter
+Capabilities are columns of one table, never ifs elsewhere. The libraries are known to the readers alone
 (`engine.readers`).
 """
 
@@ -30,7 +30,7 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What a type can hold and how it is named; one row of the table."""
+    """Names and capabilities of a type; one row of the table."""
 
     mime: str
     extension: str
@@ -42,7 +42,7 @@ class Traits:
     vector: bool = False
     """Drawn at any size, so nothing is lost by enlarging, and only what is drawn counts as pixels."""
     photo: bool = False
-    """Answered as JPEG where it is opaque and is not written itself; other types as PNG."""
+    """Responded as JPEG where opaque and not written itself; other types as PNG."""
     decode_ns: int = 5
     """Nanoseconds of CPU time per pixel that is decoded (`image.cost`)."""
     encode_ns: int = 0
@@ -114,21 +114,21 @@ READERS: dict[str, tuple[Format, ...]] = {
     "jpegxl": (Format.JXL,),
     "pdf": (Format.PDF,),
 }
-"""The readers by name, and what each reads; a test holds `engine.readers` to it."""
+"""Types by the name of their reader; a test compares them with `engine.readers`."""
 
 ALIASES = {"jpg": Format.JPEG, "tif": Format.TIFF}
-"""Other words for a type in URLs."""
+"""Other names of a type in URLs."""
 
 WRITTEN = tuple(name for name, traits in TRAITS.items() if traits.written)
 
 
 def parse_format(text: str) -> Format | None:
-    """The type that a word in a URL names, if we write it."""
+    """Return the type of a name in a URL, if it can be written."""
     return ALIASES.get(text) or next((each for each in WRITTEN if each == text), None)
 
 
 def family(original: Format, *, alpha: bool) -> Format:
-    """What a source image of this type is answered as when nobody chose: itself, if we write it."""
+    """Return the type of a response without a choice: the source's own, if it can be written."""
     traits = TRAITS[original]
     if traits.written:
         return original

@@ -1,4 +1,4 @@
-"""Where a box sits in a larger one: alignment words, and the focal point of one or more regions."""
+"""Position of a box in a larger one: alignment, and the focal point of one or more regions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class HAlign(StrEnum):
-    """Which side of a picture that is too wide is kept."""
+    """The side of a too wide image that is kept."""
 
     LEFT = "left"
     CENTER = "center"
@@ -16,7 +16,7 @@ class HAlign(StrEnum):
 
 
 class VAlign(StrEnum):
-    """Which end of a picture that is too high is kept."""
+    """The end of a too high image that is kept."""
 
     TOP = "top"
     MIDDLE = "middle"
@@ -28,7 +28,7 @@ HIGH = frozenset({HAlign.RIGHT, VAlign.BOTTOM})
 
 
 def offset(space: int, align: HAlign | VAlign) -> int:
-    """Where a box begins that leaves `space` pixels free, as vips_smartcrop places it."""
+    """Return the offset of a box that leaves `space` pixels free, as vips_smartcrop places it."""
     if align in LOW:
         return 0
     return space if align in HIGH else space // 2
@@ -36,7 +36,7 @@ def offset(space: int, align: HAlign | VAlign) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part of the source image that matters: pixels, or fractions of 1 when all four are at most 1.
+    """A region of the source image: pixels, or fractions of 1 when all four are at most 1.
 
     A point is a region without extent.
     """
@@ -53,7 +53,7 @@ class Region:
 
 
 def focal_point(regions: Sequence[Region], width: int, height: int) -> tuple[float, float]:
-    """The centre of the regions, weighted by their areas, in pixels of a `width` x `height` original."""
+    """Return the centre of the regions, weighted by area, in pixels of a `width` x `height` image."""
     weights = x = y = 0.0
     for region in regions:
         across, down = (width, height) if region.fractional else (1, 1)

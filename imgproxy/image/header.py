@@ -1,4 +1,4 @@
-"""What is known of a source image from its header alone, before any pixel is decoded."""
+"""Facts of a source image from its header, before any pixel is decoded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from imgproxy.image.formats import Format
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """A header's facts. `width` and `height` are stored pixels of one page, before EXIF orientation."""
+    """A parsed header. `width` and `height` are stored pixels of one page, before EXIF orientation."""
 
     format: Format
     width: int
@@ -25,10 +25,10 @@ class ImageHeader:
 
     @property
     def sideways(self) -> bool:
-        """Whether width and height swap when the picture is set upright."""
+        """Whether width and height swap when the image is set upright."""
         return self.orientation >= 5
 
     @property
     def upright(self) -> tuple[int, int]:
-        """Width and height as a person sees the picture."""
+        """Width and height after EXIF orientation."""
         return (self.height, self.width) if self.sideways else (self.width, self.height)

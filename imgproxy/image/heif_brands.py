@@ -1,4 +1,4 @@
-"""What the first box of an ISO base media file says: whether it is AVIF or HEIC (ISO/IEC 14496-12 §4.3)."""
+"""Detection of AVIF and HEIC by the first box of an ISO base media file (ISO/IEC 14496-12 §4.3)."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ _STILL = frozenset({b"mif1", b"msf1", b"mif2", b"miaf", b"MiHB"})
 
 
 def is_avif(first: bytes) -> bool:
-    """Whether a file is AVIF: any brand says so, or one for any codec does and an item is of AV1."""
-    found = brands(first)
-    if found & _HEIC:
+    """Return whether a file is AVIF: by a brand, or by a brand of any codec and an AV1 item."""
+    declared = brands(first)
+    if declared & _HEIC:
         return False
-    return bool(found & _AVIF) or (bool(found & _STILL) and _has_item(first, b"av01"))
+    return bool(declared & _AVIF) or (bool(declared & _STILL) and _has_item(first, b"av01"))
 
 
 def is_heic(first: bytes) -> bool:
-    """Whether a file is an image of HEVC."""
-    found = brands(first)
-    return bool(found & _HEIC) or (bool(found & _STILL) and not is_avif(first))
+    """Return whether a file is an image of HEVC."""
+    declared = brands(first)
+    return bool(declared & _HEIC) or (bool(declared & _STILL) and not is_avif(first))
 
 
 def brands(first: bytes) -> frozenset[bytes]:
-    """The major and the compatible brands; empty for what is no such file."""
+    """Return the major and the compatible brands; none for other files."""
     if first[4:8] != b"ftyp":
         return frozenset()
     end = min(int.from_bytes(first[:4], "big"), 512)
@@ -31,7 +31,7 @@ def brands(first: bytes) -> frozenset[bytes]:
 
 
 def _has_item(first: bytes, kind: bytes) -> bool:
-    """Whether an item of this type is declared (ISO/IEC 14496-12 §8.11.6, `infe`)."""
+    """Return whether an item of this type is declared (ISO/IEC 14496-12 §8.11.6, `infe`)."""
     at = first.find(b"infe")
     while at >= 0:
         if kind in first[at + 4 : at + 20]:

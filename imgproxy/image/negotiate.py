@@ -1,7 +1,8 @@
-"""Which type a client is answered with: the URL's word, else its Accept header, else the source image's own.
+"""The type of a response: by the URL, else by the Accept header, else the source image's own.
 
 Accept is read with q-values (RFC 9110 §12.5.1). A type is negotiated only when the header names it, never
-because of a wildcard: browsers that cannot show AVIF send `image/*` too. Order among equals is ours.
+because of a wildcard: browsers that cannot show AVIF send `image/*` too. Equal weights keep the
+deployment's order.
 """
 
 from __future__ import annotations
@@ -18,28 +19,28 @@ _QUALITY = re.compile(r"[01](\.\d{0,3})?")
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The types a request may be answered with, best first; after them comes the source's own family."""
+    """The possible types of a response, best first; after them comes the source image's own."""
 
     candidates: tuple[Format, ...] = ()
     refused: tuple[Format, ...] = ()
-    """Types the client expressly does not take (`q=0`)."""
+    """Types that the client refuses (`q=0`)."""
     negotiated: bool = False
-    """Whether Accept had a say, so that the answer carries `Vary`."""
+    """Whether Accept was considered, so that the response has `Vary`."""
 
     def canonical(self) -> str:
-        """A short text for keys: few different Accept headers are left after negotiation."""
+        """Return a short text for cache keys: few different Accept headers are left after negotiation."""
         return ",".join(self.candidates) + "".join(f"!{each}" for each in self.refused)
 
 
-def negotiate(asked: Format | None, accept: str | None, *, automatic: Sequence[Format]) -> Output:
-    """Decide what can be decided without the source image; `automatic` is our order of preference."""
-    if asked is not None:
-        return Output((asked,))
+def negotiate(requested: Format | None, accept: str | None, *, automatic: Sequence[Format]) -> Output:
+    """Return the possible types before the source image is known; `automatic` is the order of preference."""
+    if requested is not None:
+        return Output((requested,))
     if not automatic:
         return Output()
-    wishes = _qualities(accept or "")
-    floor = max(wishes.get("image/*", 0.0), wishes.get("*/*", 0.0))
-    weights = {each: wishes.get(TRAITS[each].mime) for each in automatic}
+    weights_sent = _qualities(accept or "")
+    floor = max(weights_sent.get("image/*", 0.0), weights_sent.get("*/*", 0.0))
+    weights = {each: weights_sent.get(TRAITS[each].mime) for each in automatic}
     named = [each for each in automatic if (weight := weights[each]) and weight >= floor]
     ranked = sorted(named, key=lambda each: -(weights[each] or 0))
     refused = tuple(each for each in automatic if weights[each] == 0)
@@ -47,7 +48,7 @@ def negotiate(asked: Format | None, accept: str | None, *, automatic: Sequence[F
 
 
 def choose(output: Output, facts: ImageHeader) -> Format:
-    """The type to write, now that the source image is known: the first that loses neither frames nor alpha.
+    """Return the type to write: the first that loses neither frames nor alpha.
 
     A type that the URL names is written whatever it loses.
     """
@@ -64,7 +65,7 @@ def choose(output: Output, facts: ImageHeader) -> Format:
 
 
 def _qualities(accept: str) -> dict[str, float]:
-    """Media range -> weight; what is not well-formed counts as not sent."""
+    """Return the weight of each media range; malformed ones count as absent."""
     found: dict[str, float] = {}
     for part in accept[:2048].split(","):
         media, *parameters = (word.strip().lower() for word in part.split(";"))

@@ -1,4 +1,4 @@
-"""What filters ask for other than changed pixels: how to load, how to write, how to answer."""
+"""Options of loading, encoding and the response, each set by a filter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from imgproxy.image.formats import Format
 from imgproxy.image.gravity import Region
 
 DELIVERY = frozenset({"max_age", "expire", "attachment"})
-"""Options that change the answer's headers and not a byte of the picture: they are in no cache key."""
+"""Options of the response's headers alone: they are in no cache key."""
 
 _FOLDED = DELIVERY | {"dpr", "upscale"}  # `dpr` and `upscale` end in the transform's own fields
 
@@ -37,7 +37,7 @@ class Options:
     """A file name to download as; empty means the server's own choice."""
 
     def canonical(self) -> str:
-        """The options that change the picture, in one order whatever the URL's."""
+        """Return the options that change the image, in one order."""
         parts = []
         for field in fields(self):
             value = getattr(self, field.name)

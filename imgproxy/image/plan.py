@@ -1,11 +1,11 @@
-"""From what is asked and what there is, the exact integers. Pure; no other module computes a size.
+"""The plan of a transform: exact sizes and offsets. Pure; no other module computes a size.
 
-Sides are rounded half up and never to nothing, as vips_resize does; which scale meets which box follows
-vips_thumbnail and imagor. A person's view (*upright*) and the file's (*stored*) differ by EXIF orientation:
-wishes are upright, and the plan speaks stored until the picture is small and can be turned cheaply.
+Sides are rounded half up and never to nothing, as vips_resize does. The scale for a box follows
+vips_thumbnail and imagor. The viewer's coordinates (*upright*) and the file's (*stored*) differ by EXIF
+orientation: transforms are upright; plans are stored until the image is small and can be turned cheaply.
 
 A decoder that shrinks rounds to whole pixels, so the loaded image spans a little more or less than the
-source. An `AxisSpan` says which stretch of the loaded pixels, in fractions of one, becomes the result's side.
+source. An `AxisSpan` is the stretch of loaded pixels, in fractions of one, that becomes the result's side.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class AxisSpan(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do with the loaded picture, in order of fields."""
+    """The steps for the loaded image, in order of fields."""
 
     extract: Box | None
     """Cut first: stored pixels of one loaded frame."""
@@ -66,17 +66,17 @@ class Plan:
     scale: tuple[float, float]
     """The same as one scale an axis, centred, as vips_thumbnail and imagor resize."""
     size: Size
-    """What that gives, upright."""
+    """The size after that, upright."""
     crop: Box | None
-    """Then cut what hangs over the box, upright."""
+    """Then cut to the box, upright."""
     smart: bool
-    """The crop's place is to be found by looking; its size stands."""
+    """The crop's place depends on the pixels; its size is final."""
     box: Size
-    """The box that was asked for, its free side worked out; `fill` fills it."""
+    """The requested box with its free side computed; `fill` fills it."""
 
     @property
     def settled(self) -> Size:
-        """The size of the first picture that is computed whole, upright."""
+        """The size of the first image that is computed whole, upright."""
         return self.size if self.smart else self.cropped
 
     @property
@@ -92,7 +92,7 @@ class Ceiling(NamedTuple):
     """Width × height × frames."""
     frames: int
     side: int
-    """The largest side of an answer; free sides stay below it."""
+    """Maximum side of a result; free sides stay below it."""
     without: tuple[str, ...] = ()
     """Readers that are turned off (`image.formats.READERS`)."""
     seconds: float = math.inf
@@ -105,7 +105,7 @@ UNBOUNDED = Ceiling(pixels=2**62, frames=2**31, side=2**31)
 
 
 def frames(transform: Transform, facts: ImageHeader, output: Format) -> tuple[int, int]:
-    """The first page to load, from 0, and how many; raise `BadArgument` for a page that is not there."""
+    """Return the first page to load, from 0, and their number; raise `BadArgument` for a missing page."""
     first = transform.options.page - 1
     if first >= facts.pages:
         raise BadArgument(f"page: the source image has {facts.pages}, not {first + 1}")
@@ -115,9 +115,9 @@ def frames(transform: Transform, facts: ImageHeader, output: Format) -> tuple[in
 
 
 def check(facts: ImageHeader, count: int, ceiling: Ceiling, *, factor: float = 1) -> None:
-    """Raise `ImageTooLarge` for more than we decode; called before any pixel is.
+    """Raise `ImageTooLarge` above the limits, before any pixel is decoded.
 
-    `factor` is by how much a drawing is drawn smaller: its own size costs nothing.
+    `factor` divides the size at which a drawing is rendered: its own size costs nothing.
     """
     if count > ceiling.frames:
         raise ImageTooLarge(f"the source image has {count} frames, at most {ceiling.frames} are allowed")
@@ -129,7 +129,7 @@ def check(facts: ImageHeader, count: int, ceiling: Ceiling, *, factor: float = 1
 
 
 def check_size(size: Size, count: int, ceiling: Ceiling) -> None:
-    """Raise `BadArgument` for a picture, `count` frames of it, that is larger than we compute."""
+    """Raise `BadArgument` for an image of `count` frames above the limits."""
     if max(size) > ceiling.side:
         raise BadArgument(
             f"the image would have {size.width}×{size.height} pixels: "
@@ -143,20 +143,20 @@ def check_size(size: Size, count: int, ceiling: Ceiling) -> None:
 
 
 _RESERVE = 1.25
-"""Least shrink that is left to the resize of a JPEG; below it the result is as soft as the decoder."""
+"""Minimum shrink left to the resize of a JPEG; below it the result is as soft as the decoder."""
 _WEBP_RESERVE = 1.5
 _LOST = 1 / 3
-"""Most of a result's pixel that may be missing for a JPEG block that is not whole."""
+"""Maximum share of a result's pixel that an incomplete JPEG block may take away."""
 
 
 def shrink(
     transform: Transform, facts: ImageHeader, ceiling: Ceiling, *, exact: bool, imagor: bool = False
 ) -> float:
-    """By how much to shrink while loading, at least 1; what the format's decoder does almost for free.
+    """Return the factor of shrinking while loading, at least 1, which decoders do almost for free.
 
     JPEG halves up to three times, WebP takes any factor, SVG is drawn at size, so its factor may be below 1.
-    What is left for the resize decides how sharp the result is: 1.25 and 1.5 are as sharp as sharp is, and
-    `exact` leaves two. `imagor` does as imagor and vips_thumbnail do, to the pixel.
+    The factor left to the resize decides the sharpness: 1.25 and 1.5 lose none, and `exact` leaves two.
+    `imagor` computes as imagor and vips_thumbnail do, to the pixel.
     """
     if transform.trim is not None:
         return 1
@@ -200,10 +200,10 @@ def make(
     ceiling: Ceiling,
     factor: float = 1,
 ) -> Plan:
-    """Plan the whole picture.
+    """Return the plan of an image.
 
-    `loaded` is one stored frame's size as it came from the loader, which was told to shrink it by `factor`;
-    `trim` is the even border's inside, upright and in the source image's pixels, if that was asked for.
+    `loaded` is one stored frame's size from the loader, which shrank it by `factor`. `trim` is the inside of
+    the even border, upright and in the source image's pixels, if requested.
     """
     whole = _whole(facts)
     part = _cut(transform, whole, trim)
@@ -234,7 +234,7 @@ def make(
 
 
 def stored(box: Box, orientation: int, size: Size) -> Box:
-    """An upright box in the coordinates of the stored picture of `size` (EXIF 2.32, tag 0x0112)."""
+    """Return an upright box in the coordinates of the stored image of `size` (EXIF 2.32, tag 0x0112)."""
     left, top, width, height = box
     if orientation >= 5:  # stored lying on its side: x runs where y was
         left, top, width, height = top, left, height, width
@@ -259,14 +259,14 @@ def _rounded(length: float) -> int:
 
 
 def _scale_onto(length: int, scale: float, target: int) -> float:
-    """The scale, or one a hair beside it where rounding would miss the target."""
+    """Return the scale, adjusted where rounding would miss the target."""
     return scale if _rounded(length * scale) == target else target / length
 
 
 def _cut(transform: Transform, whole: Size, trim: Box | None) -> Box:
-    """The part of the source image that is wanted: the manual crop within the trimmed border, upright.
+    """Return the requested part of the source image, upright: the manual crop within the trimmed border.
 
-    A side of 0 reaches to the edge. As in imagor the far edges stop one pixel short of the picture's.
+    A side of 0 reaches to the edge. As in imagor the far edges stop one pixel short of the image's.
     """
     left, top, right, bottom = 0, 0, 0, 0
     if transform.crop is not None:
@@ -297,13 +297,13 @@ def _pixels(crop: Region, whole: Size) -> tuple[int, int, int, int]:
 
 
 def _whole(facts: ImageHeader) -> Size:
-    """Width and height as a person sees the source; a drawing's may be fractions, until something is cut."""
+    """Return the upright width and height; a drawing's may be fractions."""
     width, height = facts.exact or facts.upright
-    return Size(width, height)  # type: ignore[arg-type]  # all that is made of it is rounded
+    return Size(width, height)  # type: ignore[arg-type]  # its uses round it
 
 
 def _density(facts: ImageHeader, loaded: Size, factor: float) -> tuple[float, float]:
-    """Loaded pixels per pixel of the source, along the stored axes.
+    """Return the loaded pixels per pixel of the source, along the stored axes.
 
     A JPEG block of `factor` x `factor` pixels becomes one pixel, and the blocks that are not whole are left
     out. The other decoders scale the whole source onto whole pixels.
@@ -315,7 +315,7 @@ def _density(facts: ImageHeader, loaded: Size, factor: float) -> tuple[float, fl
 
 
 def _span(start: int, length: int, density: float, loaded: int, target: int) -> tuple[int, int, AxisSpan]:
-    """Where to cut the loaded pixels along one axis, how long that is, and the span within."""
+    """Return offset and length of the cut along one axis, and the span within."""
     begin, reach = _even(start * density), _even(length * density)
     left = min(math.floor(begin), loaded - 1)
     right = max(min(math.ceil(_even(begin + reach)), loaded), left + 1)
@@ -323,12 +323,12 @@ def _span(start: int, length: int, density: float, loaded: int, target: int) -> 
 
 
 def _even(length: float) -> float:
-    """A length that is whole but for the computer's rounding, whole."""
+    """Return a length without the rounding errors of floats."""
     return round(length) if abs(length - round(length)) < 1e-6 else length
 
 
 def _scales(transform: Transform, part: Size, longest: int) -> tuple[float, float, Size, Size]:
-    """Horizontal and vertical scale, the size they give, and the box asked for."""
+    """Return the horizontal and vertical scale, the size they give, and the requested box."""
     box = _box(transform, part)
     if transform.width == transform.height == 0:
         scale = min(1.0, longest / part.width, longest / part.height)
@@ -365,7 +365,7 @@ def _scaled(part: Size, across: float, down: float) -> Size:
 
 
 def _box(transform: Transform, part: Size) -> Size:
-    """The box asked for; a free side follows from the other, rounded down as in imagor."""
+    """Return the requested box; a free side follows from the other, rounded down as in imagor."""
     width, height = transform.width, transform.height
     if width == 0 and height == 0:
         return part
@@ -383,7 +383,7 @@ def _box(transform: Transform, part: Size) -> Size:
 
 
 def _within(box: Size, part: Size) -> Size:
-    """The largest box of the same proportions, and no larger, that the part can fill without enlarging."""
+    """Return the largest box of these proportions, at most this, that the part fills without enlarging."""
     if box.width <= part.width and box.height <= part.height:
         return box
     if part.width * box.height <= part.height * box.width:
@@ -392,7 +392,7 @@ def _within(box: Size, part: Size) -> Size:
 
 
 def _crop(transform: Transform, whole: Size, part: Box, size: Size, box: Size) -> Box | None:
-    """What of the resized picture fills the box."""
+    """Return the part of the resized image that fills the box."""
     width, height = min(box.width, size.width), min(box.height, size.height)
     if (width, height) == size:
         return None

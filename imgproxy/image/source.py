@@ -1,7 +1,7 @@
-"""What a picture is made from: an object in storage, or a plain colour.
+"""The source of an image: an object in storage, or a plain colour.
 
-A key is checked here and nowhere else. What passes is relative, has no dot segments, and is one
-text for one object, so no two keys can meet in a cache or climb out of a folder.
+Keys are checked here and nowhere else. A valid key is relative, has no dot segments, and is the only
+text for its object, so no two keys share a cache entry and none leaves a folder.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_KEY_BYTES = 1024  # as S3 has it
 
 @dataclass(frozen=True, slots=True)
 class PlainColour:
-    """A generated picture of one colour: the source of `color:red` (imagor)."""
+    """A generated image of one colour: the source of `color:red` (imagor)."""
 
     colour: Colour
 
@@ -37,7 +37,7 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 
 
 def decode_name(text: str) -> tuple[str, bool]:
-    """Decode the image segment of a URL once, as imagor does; also tell whether it was base64url.
+    """Decode the image segment of a URL once, as imagor does; return also whether it was base64url.
 
     `+` is a space; a text with any broken escape stays as it is; `b64:` that does not decode is taken
     literally. Bytes that are not UTF-8 come through as surrogates, which no key may hold.
@@ -57,17 +57,17 @@ def decode_name(text: str) -> tuple[str, bool]:
 
 
 def parse_source(text: str) -> Source:
-    """Read the image segment of a URL, already percent-decoded; raise `BadKey` or `BadArgument`."""
+    """Parse the decoded image segment of a URL; raise `BadKey` or `BadArgument`."""
     if text.startswith("color:"):
         return PlainColour(parse_colour(text.removeprefix("color:"), "color"))
     return parse_key(text)
 
 
 def parse_key(text: str) -> Key:
-    """Check a decoded key; raise `BadKey` saying what is wrong with it.
+    """Validate a decoded key; raise `BadKey` with the reason.
 
-    A `%` that is left after decoding once would be decoded again by somebody further on, so it is
-    refused; so are control characters, which tear headers and logs apart.
+    A `%` that is left after decoding might be decoded again by a later component, so it is refused. So are
+    control characters, which break headers and logs.
     """
     if not text:
         raise BadKey("the URL names no image: a key is expected after the last option")

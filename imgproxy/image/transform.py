@@ -1,8 +1,8 @@
-"""What is asked of an image, in one normal form.
+"""The requested transform of an image, in one normal form.
 
-`build` turns words into a `Transform`: defaults are dropped, `dpr` is multiplied out, what cannot have an
-effect (an alignment where nothing is cropped, a blur of nothing) is left away, filters become options or
-effects. Two transforms that give the same picture are equal, and `canonical` is their name in every key.
+`build` drops defaults, multiplies `dpr` out, and removes options without an effect (an alignment where
+nothing is cropped, a blur of radius 0). Filters become options or effects. Two transforms of the same result
+are equal, and `canonical` is their name in every cache key.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from imgproxy.image.options import Options
 
 
 class Fit(StrEnum):
-    """How a picture meets the box that was asked for."""
+    """The way in which an image is fitted into the requested box."""
 
     COVER = "cover"
-    """Fill the box and crop what hangs over."""
+    """Fill the box and crop the rest."""
     INSIDE = "fit-in"
     """As large as fits into the box; nothing is cropped."""
     OUTSIDE = "full-fit-in"
     """As small as covers the box; nothing is cropped."""
     STRETCH = "stretch"
-    """Exactly the box, whatever becomes of the proportions."""
+    """Exactly the box; proportions change."""
     MIN = "min"
     """Cover without enlarging: a box too large for the image is made smaller, its proportions kept."""
 
@@ -49,7 +49,7 @@ NO_PADDING = Padding()
 
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """Cut away an even border, of the colour at one corner give or take `tolerance`."""
+    """Removal of an even border of the colour at one corner, within `tolerance`."""
 
     by: Literal["top-left", "bottom-right"] = "top-left"
     tolerance: int = 0
@@ -57,7 +57,7 @@ class Trim:
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """The picture that is asked for; sizes are device pixels, 0 is free. Field order is order of effect."""
+    """A requested image; sizes are device pixels, 0 is free. Field order is order of effect."""
 
     trim: Trim | None = None
     crop: Region | None = None
@@ -82,13 +82,13 @@ class Transform:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The other objects that this picture needs, unchecked, in order of first use."""
+        """Unchecked keys of the other objects that the image needs, in order of first use."""
         return tuple(
             dict.fromkeys(key for call in self.effects for key in named(call.name).keys(*call.values))
         )
 
     def canonical(self) -> str:
-        """The transform's one name: equal pictures have equal texts."""
+        """Return the transform's name in cache keys: equal images have equal names."""
         parts = [
             f"{each.name}={_text(value)}"
             for each in fields(self)
@@ -120,20 +120,19 @@ def _call_text(call: FilterCall) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may be asked for."""
+    """Limits of one request."""
 
     max_side: int = 8192
-    """Pixels, for each side of what is answered."""
+    """Pixels of each side of the result."""
     max_filters: int = 20
     max_presets: int = 3
-    """Names of presets in one URL."""
+    """Presets in one URL."""
 
 
-def build(wish: Transform, calls: Sequence[FilterCall], *, fit_in: bool, limits: Limits) -> Transform:
-    """Bring a wish, as a dialect read it, and its filters into normal form.
+def build(requested: Transform, calls: Sequence[FilterCall], *, fit_in: bool, limits: Limits) -> Transform:
+    """Return a parsed transform with its filters in normal form; raise `BadArgument` above the limits.
 
-    `fit_in` says that the URL asked for `fit-in` of some kind, where enlarging must be allowed expressly.
-    Raise `BadArgument` for more than the limits allow.
+    `fit_in` is whether the URL has a kind of `fit-in`, which enlarges only with `upscale()`.
     """
     if len(calls) > limits.max_filters:
         raise BadArgument(f"filters: at most {limits.max_filters} are allowed, {len(calls)} given")
@@ -145,27 +144,27 @@ def build(wish: Transform, calls: Sequence[FilterCall], *, fit_in: bool, limits:
             options = declared.set(options, *call.values)
         elif not declared.idle(*call.values):
             effects.append(call)
-    return _normal(replace(wish, effects=tuple(effects), options=options), fit_in, limits)
+    return _normal(replace(requested, effects=tuple(effects), options=options), fit_in, limits)
 
 
-def _normal(wish: Transform, fit_in: bool, limits: Limits) -> Transform:
-    dpr = wish.options.dpr
+def _normal(requested: Transform, fit_in: bool, limits: Limits) -> Transform:
+    dpr = requested.options.dpr
     sized = replace(
-        wish,
-        width=_side("width", wish.width, dpr, limits),
-        height=_side("height", wish.height, dpr, limits),
-        padding=Padding(*(_side("padding", side, dpr, limits) for side in wish.padding)),
-        effects=tuple(_scaled(call, dpr) for call in wish.effects),
-        upscale=_upscale(wish, fit_in),
-        options=replace(wish.options, dpr=1, upscale=None),
+        requested,
+        width=_side("width", requested.width, dpr, limits),
+        height=_side("height", requested.height, dpr, limits),
+        padding=Padding(*(_side("padding", side, dpr, limits) for side in requested.padding)),
+        effects=tuple(_scaled(call, dpr) for call in requested.effects),
+        upscale=_upscale(requested, fit_in),
+        options=replace(requested.options, dpr=1, upscale=None),
     )
-    return _without_the_idle(sized)
+    return _without_ineffective(sized)
 
 
-def _upscale(wish: Transform, fit_in: bool) -> bool:
-    if wish.options.upscale is not None:
-        return wish.options.upscale
-    return not fit_in or wish.fit is Fit.OUTSIDE
+def _upscale(requested: Transform, fit_in: bool) -> bool:
+    if requested.options.upscale is not None:
+        return requested.options.upscale
+    return not fit_in or requested.fit is Fit.OUTSIDE
 
 
 def _side(what: str, length: int, dpr: float, limits: Limits) -> int:
@@ -185,27 +184,29 @@ def _scaled(call: FilterCall, dpr: float) -> FilterCall:
     return FilterCall(call.name, tuple(values))
 
 
-def _without_the_idle(asked: Transform) -> Transform:
-    """Drop what can have no effect on this picture."""
-    if asked.width == asked.height == 0:
-        asked = replace(asked, fit=Fit.COVER, adaptive=False, upscale=True)
-    if asked.fit is Fit.MIN:  # never enlarges; a side alone has no proportions to keep
-        one_side = 0 in (asked.width, asked.height)
-        asked = replace(asked, fit=Fit.COVER if one_side else Fit.MIN, adaptive=False, upscale=not one_side)
-    if asked.crop == Region(0, 0, 0, 0):
-        asked = replace(asked, crop=None)
-    if not any(call.name == "fill" for call in asked.effects):
-        asked = replace(asked, padding=NO_PADDING)
-    if not asked.cropping:
+def _without_ineffective(requested: Transform) -> Transform:
+    """Remove options that have no effect on this image."""
+    if requested.width == requested.height == 0:
+        requested = replace(requested, fit=Fit.COVER, adaptive=False, upscale=True)
+    if requested.fit is Fit.MIN:  # never enlarges; a side alone has no proportions to keep
+        one_side = 0 in (requested.width, requested.height)
+        requested = replace(
+            requested, fit=Fit.COVER if one_side else Fit.MIN, adaptive=False, upscale=not one_side
+        )
+    if requested.crop == Region(0, 0, 0, 0):
+        requested = replace(requested, crop=None)
+    if not any(call.name == "fill" for call in requested.effects):
+        requested = replace(requested, padding=NO_PADDING)
+    if not requested.cropping:
         return replace(
-            asked,
+            requested,
             smart=False,
             halign=HAlign.CENTER,
             valign=VAlign.MIDDLE,
-            options=replace(asked.options, focal=()),
+            options=replace(requested.options, focal=()),
         )
-    if asked.options.focal:
-        return replace(asked, smart=False, halign=HAlign.CENTER, valign=VAlign.MIDDLE)
-    if asked.smart:
-        return replace(asked, halign=HAlign.CENTER, valign=VAlign.MIDDLE)
-    return asked
+    if requested.options.focal:
+        return replace(requested, smart=False, halign=HAlign.CENTER, valign=VAlign.MIDDLE)
+    if requested.smart:
+        return replace(requested, halign=HAlign.CENTER, valign=VAlign.MIDDLE)
+    return requested

@@ -111,7 +111,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("query", "path"), PAIRS)
-def test_one_picture_asked_for_in_two_ways_is_one_picture(query: str, path: str) -> None:
+def test_one_image_asked_for_in_two_ways_is_one_image(query: str, path: str) -> None:
     by_query, by_path = meaning(parse(query)), meaning(thumbor.parse(f"{path}a.jpg"))
     assert by_query == by_path
     assert by_query.canonical() == by_path.canonical()

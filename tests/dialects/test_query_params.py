@@ -87,7 +87,7 @@ def test_no_other_row_takes_a_rows_words_for_its_own(name: str, value: str) -> N
 
 @pytest.mark.parametrize("name", sorted(SAMPLES.keys() - {"preset", "download", "watermark"}))
 def test_every_row_refuses_what_it_does_not_expect(name: str) -> None:
-    """Those left out take any text: whether there is such a preset or picture is not known here."""
+    """Those left out take any text: whether there is such a preset or image is not known here."""
     with pytest.raises((ValueError, BadArgument)):
         read(name, "nonsense;")
 

@@ -29,7 +29,7 @@ def test_what_we_do_not_write_is_not_found(word: str) -> None:
     assert parse_format(word) is None
 
 
-def test_a_drawing_is_answered_as_a_picture_that_keeps_its_transparency() -> None:
+def test_a_drawing_is_answered_as_an_image_that_keeps_its_transparency() -> None:
     assert TRAITS[family(Format.SVG, alpha=True)].alpha
 
 

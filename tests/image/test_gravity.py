@@ -58,7 +58,7 @@ FRACTION = st.floats(0, 0.99)
 
 
 @given(st.lists(st.tuples(FRACTION, FRACTION, FRACTION, FRACTION), min_size=1, max_size=4), SIDE, SIDE)
-def test_the_focus_lies_within_the_picture(
+def test_the_focus_lies_within_the_image(
     corners: list[tuple[float, float, float, float]], width: int, height: int
 ) -> None:
     regions = [

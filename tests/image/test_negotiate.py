@@ -89,11 +89,11 @@ def test_the_urls_word_is_written_whatever_it_loses() -> None:
 
 
 @pytest.mark.parametrize("kind", WRITTEN)
-def test_without_a_candidate_the_original_stays_what_it_is(kind: Format) -> None:
+def test_without_a_candidate_the_source_stays_what_it_is(kind: Format) -> None:
     assert choose(Output(), facts(kind)) is kind
 
 
-def test_a_client_that_refuses_the_originals_type_gets_one_that_everybody_shows() -> None:
+def test_a_client_that_refuses_the_sources_type_gets_one_that_everybody_shows() -> None:
     refusing = Output(refused=(Format.WEBP,), negotiated=True)
     assert choose(refusing, facts(Format.WEBP, alpha=True)) is Format.PNG
     assert choose(refusing, facts(Format.WEBP)) is Format.JPEG

@@ -1,4 +1,4 @@
-"""Options have one text, which holds what changes the picture and nothing else."""
+"""Options have one text, which holds what changes the image and nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_nothing_asked_has_no_text() -> None:
         (Options(max_bytes=10_000), "max_bytes(10000)"),
     ],
 )
-def test_what_changes_the_picture_is_in_the_text(options: Options, text: str) -> None:
+def test_what_changes_the_image_is_in_the_text(options: Options, text: str) -> None:
     assert options.canonical() == text
 
 

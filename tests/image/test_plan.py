@@ -52,7 +52,7 @@ def test_cover_fills_the_box_exactly(facts: ImageHeader, width: int, height: int
 
 
 @given(FACTS, WISHED, WISHED)
-def test_cover_without_enlarging_never_exceeds_box_or_original(
+def test_cover_without_enlarging_never_exceeds_box_or_source(
     facts: ImageHeader, width: int, height: int
 ) -> None:
     got = result(planned(Transform(width=width, height=height, upscale=False), facts))
@@ -100,19 +100,19 @@ def test_a_free_side_follows_from_the_other(facts: ImageHeader, length: int, fit
 
 
 @given(FACTS)
-def test_without_a_size_the_picture_stays_as_large_as_it_is(facts: ImageHeader) -> None:
+def test_without_a_size_the_image_stays_as_large_as_it_is(facts: ImageHeader) -> None:
     plan = planned(Transform(), facts)
     assert (plan.size, plan.crop, plan.extract, plan.scale) == (facts.upright, None, None, (1, 1))
 
 
 @given(st.integers(1, 100_000), st.integers(1, 100_000))
-def test_a_picture_larger_than_an_answer_may_be_is_made_smaller(width: int, height: int) -> None:
+def test_an_image_larger_than_an_answer_may_be_is_made_smaller(width: int, height: int) -> None:
     got = result(planned(Transform(), ImageHeader(Format.PNG, width, height)))
     assert max(got) <= CEILING.side
 
 
 @given(SIDE, SIDE, WISHED, WISHED)
-def test_an_adaptive_box_turns_with_the_picture(
+def test_an_adaptive_box_turns_with_the_image(
     width: int, height: int, box_width: int, box_height: int
 ) -> None:
     assume(width != height and box_width != box_height)
@@ -151,7 +151,7 @@ def within(box: Box, size: Size) -> bool:
 
 
 @given(WISHES, FACTS, st.sampled_from([1, 2, 4, 8]))
-def test_every_box_lies_within_its_picture_and_none_is_empty(
+def test_every_box_lies_within_its_image_and_none_is_empty(
     wish: Transform, facts: ImageHeader, step: int
 ) -> None:
     loaded = shrunk(facts, step)
@@ -202,7 +202,7 @@ def test_make_spans_the_very_part_that_is_wanted(wish: Transform, facts: ImageHe
 
 
 def upright(picture: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn a stored picture as EXIF 2.32 says its 0th row and column lie."""
+    """Turn a stored image as EXIF 2.32 says its 0th row and column lie."""
     return {
         1: picture,
         2: np.fliplr(picture),
@@ -216,7 +216,7 @@ def upright(picture: np.ndarray, orientation: int) -> np.ndarray:
 
 
 @given(st.integers(1, 9), st.integers(1, 9), ORIENTATION, st.data())
-def test_an_upright_box_is_found_in_the_stored_picture(
+def test_an_upright_box_is_found_in_the_stored_image(
     width: int, height: int, orientation: int, data: st.DataObject
 ) -> None:
     picture = np.arange(width * height).reshape(height, width)

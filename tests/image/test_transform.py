@@ -144,7 +144,7 @@ def test_the_name_tells_every_field() -> None:
         ("blur(1,2)", "blur(1)"),
     ],
 )
-def test_different_pictures_have_different_names(one: str, other: str) -> None:
+def test_different_images_have_different_names(one: str, other: str) -> None:
     assert made(COVER, one).canonical() != made(COVER, other).canonical()
 
 

@@ -1,4 +1,4 @@
-"""The filters there are. To add one: its file, its line here, its test."""
+"""The tuple of filters. To add one: its file, its line here, its test."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ _BY_NAME = {each.name: each for each in FILTERS}
 
 
 def named(name: str) -> Filter:
-    """The filter of this name; raise `BadArgument` if there is none."""
+    """Return the filter of this name; raise `BadArgument` if there is none."""
     found = _BY_NAME.get(name)
     if found is None:
         raise BadArgument(f"filters: '{name[:64]}' is not a filter; there are {', '.join(_BY_NAME)}")
@@ -84,5 +84,5 @@ def named(name: str) -> Filter:
 
 
 def parse_call(name: str, arguments: str) -> FilterCall:
-    """Read one filter of a URL; raise `BadArgument` naming the filter and what is wrong."""
+    """Parse one filter of a URL; raise `BadArgument` with the filter and the reason."""
     return named(name).call(arguments)

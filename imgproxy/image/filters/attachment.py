@@ -1,4 +1,4 @@
-"""attachment(name): have the browser save the picture, under `name` if one is given."""
+"""attachment(name): have the browser save the image, under `name` if one is given."""
 
 from dataclasses import replace
 

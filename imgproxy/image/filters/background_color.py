@@ -1,4 +1,4 @@
-"""background_color(colour): put a colour, or `auto` for the picture's mean, behind transparent parts."""
+"""background_color(colour): put a colour, or `auto` for the image's mean, behind transparent parts."""
 
 from imgproxy.image.colour import Colour
 from imgproxy.image.filters.arguments import Paint

@@ -1,7 +1,7 @@
-"""What a filter is: a name, declared arguments, and either an effect on pixels or an option.
+"""The base of filters: a name, declared arguments, and either an effect on pixels or an option.
 
-An *effect* is `apply(image, stage, *values) -> image`. It is handed a libvips image of 8-bit sRGB with
-or without alpha, calls methods on it, and imports nothing of libvips; all frames of an animation lie
+An *effect* is `apply(image, stage, *values) -> image`. It receives a libvips image of 8-bit sRGB with
+or without alpha, calls its methods, and imports nothing of libvips. All frames of an animation lie
 below one another in the one image (`stage.each_frame` takes them apart). An *option* is
 `set(options, *values) -> options`.
 
@@ -37,7 +37,7 @@ class Extent(NamedTuple):
 
 
 class Stage(Protocol):
-    """What an effect may know and do beyond its own image."""
+    """The surroundings of an effect's image."""
 
     @property
     def extent(self) -> Extent:
@@ -45,20 +45,20 @@ class Stage(Protocol):
 
     @property
     def frames(self) -> int:
-        """How many frames lie below one another in the image."""
+        """The number of frames, which lie below one another in the image."""
 
     @property
     def imagor(self) -> bool:
-        """Whether to do as imagor: no weights of alpha, no blur and no sharpening of animations."""
+        """Whether to follow imagor: no weights of alpha, no blur and no sharpening of animations."""
 
     def each_frame(self, image: Image, change: Callable[[Image], Image]) -> Image:
-        """Change every frame by itself; all must come out of one size."""
+        """Change every frame separately; all results must have one size."""
 
     def overlay(self, key: str, *, within: tuple[int, int] | None, frames: int) -> Image:
-        """Another picture the URL names, fit into `within` (or as it is), of `frames` frames."""
+        """Another image the URL names, fit into `within` (or as it is), of `frames` frames."""
 
     def svg(self, text: str) -> Image:
-        """Draw an SVG of our own making."""
+        """Render an SVG that this program wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +70,18 @@ class Filter:
     apply: Callable[..., Image] | None = None
     set: Callable[..., Options] | None = None
     idle: Callable[..., bool] = lambda *_: False
-    """Whether these values leave every picture as it is; such a call is in no cache key."""
+    """Whether these values leave every image as it is; such a call is in no cache key."""
     keys: Callable[..., tuple[str, ...]] = lambda *_: ()
-    """The other objects these values name; fetched and allowed like the source image."""
+    """Return the keys in these values; fetched and authorized like the source image."""
     resizes: Callable[..., Extent] = lambda extent, *_: extent
-    """The size that an effect makes of a size, known before any pixel is computed."""
+    """Return the size after an effect, before any pixel is computed."""
     nanoseconds: Callable[..., float] = lambda *_: 0.0
-    """CPU time of an effect per pixel, of the larger of the images before and after it (`image.cost`)."""
+    """Return an effect's CPU time per pixel of the larger image, before or after it (`image.cost`)."""
     parse: Callable[[str], tuple[Any, ...]] | None = None
-    """Reads the arguments where a comma list will not do."""
+    """Parses arguments that are no comma list."""
 
     def call(self, text: str) -> FilterCall:
-        """Read the arguments; raise `BadArgument` saying which is wrong and what is expected."""
+        """Parse the arguments; raise `BadArgument` with the wrong one and the expected form."""
         if self.parse is not None:
             return FilterCall(self.name, self.parse(text))
         return FilterCall(self.name, parse_arguments(self.name, self.arguments, text))
@@ -89,7 +89,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class FilterCall:
-    """A filter with values: what a URL asks for."""
+    """A filter of a URL with its values."""
 
     name: str
     values: tuple[Any, ...] = ()

@@ -1,4 +1,4 @@
-"""Put a picture on a larger canvas: what `fill` and `padding` have in common."""
+"""Placement of an image on a larger canvas, shared by `fill` and `padding`."""
 
 from imgproxy.image.colour import Colour
 from imgproxy.image.filters.base import Image, Stage, gaussian
@@ -13,7 +13,7 @@ def nanoseconds(colour: Colour | str, *_: object) -> float:
 
 
 def mean_colour(image: Image) -> Colour:
-    """The mean colour of a picture, as over white."""
+    """Return the mean colour of an image over white."""
     opaque = image.flatten(background=[255, 255, 255]) if image.hasalpha() else image
     probe = opaque.thumbnail_image(_PROBE)
     return Colour(*(round(probe.extract_band(band).avg()) for band in range(3)))
@@ -22,10 +22,10 @@ def mean_colour(image: Image) -> Colour:
 def place(
     image: Image, stage: Stage, colour: Colour | str, *, left: int, top: int, width: int, height: int
 ) -> Image:
-    """Lay the picture at `left`, `top` on a canvas of `width` x `height` in `colour`.
+    """Lay the image at `left`, `top` on a canvas of `width` x `height` in `colour`.
 
-    A colour that is not transparent also goes behind the picture's own transparent parts (imagor).
-    `auto` is the picture's mean; `blur` is the picture itself, stretched and blurred, frame by frame
+    A colour that is not transparent also goes behind the image's own transparent parts (imagor).
+    `auto` is the image's mean; `blur` is the image itself, stretched and blurred, frame by frame
     (black behind animations in imagor).
     """
     if colour == "blur" and not (stage.imagor and stage.frames > 1):

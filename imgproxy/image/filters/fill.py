@@ -1,6 +1,6 @@
-"""fill(colour): centre the picture in the box that was asked for, plus the URL's padding.
+"""fill(colour): centre the image in the box that was asked for, plus the URL's padding.
 
-The colour may be `none`, `auto` (the picture's mean) or `blur`. Thumbor's second argument, whether
+The colour may be `none`, `auto` (the image's mean) or `blur`. Thumbor's second argument, whether
 transparent parts are filled too, is always true here, as in imagor.
 """
 

@@ -1,6 +1,6 @@
-"""focal(AxB:CxD) or focal(X,Y): what must stay in view when the picture is cropped.
+"""focal(AxB:CxD) or focal(X,Y): what must stay in view when the image is cropped.
 
-Pixels of the source, or fractions of 1. `x`, `:` and `,` all separate, as in imagor; given several times,
+Pixels of the source image, or fractions of 1. `x`, `:` and `,` all separate, as in imagor; given repeatedly,
 the centres are averaged by area.
 """
 

@@ -1,4 +1,4 @@
-"""no_upscale(): never make the picture larger than its original."""
+"""no_upscale(): never make the image larger than its source image."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""padding(colour,left,top,right,bottom): a border around the picture as it is now.
+"""padding(colour,left,top,right,bottom): a border around the image as it is now.
 
 Two lengths are horizontal and vertical, as in the URL's padding segment.
 """

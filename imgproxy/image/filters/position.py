@@ -1,4 +1,4 @@
-"""Where an overlay lies on a picture: the x and y of `watermark`, in all the ways imagor writes them."""
+"""Position of an overlay on an image: the x and y of `watermark`, in all of imagor's forms."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Position:
     repeat: bool = False
 
     def offset(self, outer: int, inner: int) -> int:
-        """Where an overlay of length `inner` begins on a picture of length `outer`, in pixels."""
+        """Return the offset of an overlay of length `inner` on an image of length `outer`, in pixels."""
         if self.repeat:
             return 0
         if self.center:
@@ -44,7 +44,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class PositionArgument(Argument):
-    """A position along one axis: pixels, `10p` or `0.1` of the picture, or words such as `right-20`."""
+    """A position along one axis: pixels, `10p` or `0.1` of the image, or words such as `right-20`."""
 
     @property
     def default(self) -> Any:

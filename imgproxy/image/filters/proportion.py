@@ -1,4 +1,4 @@
-"""proportion(p): scale the picture by p, a fraction up to 1 or else a percentage up to 100.
+"""proportion(p): scale the image by p, a fraction up to 1 or else a percentage up to 100.
 
 As in imagor every number is taken: above 100 means 100, nothing and less than nothing mean no change,
 and so does what would leave no pixel.

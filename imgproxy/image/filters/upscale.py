@@ -1,4 +1,4 @@
-"""upscale(): let `fit-in` make the picture larger than its original."""
+"""upscale(): let `fit-in` make the image larger than its source image."""
 
 from dataclasses import replace
 

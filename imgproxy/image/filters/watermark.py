@@ -1,6 +1,6 @@
-"""watermark(key,x,y,alpha,w,h): lay another object of the storage over the picture.
+"""watermark(key,x,y,alpha,w,h): lay another object of the storage over the image.
 
-`alpha` is how see-through it is, 0–100; `w` and `h` fit it into that percentage of the picture, `none`
+`alpha` is how see-through it is, 0–100; `w` and `h` fit it into that percentage of the image, `none`
 leaves a side free. Without them it has its own size. An animated watermark plays along.
 """
 
@@ -28,7 +28,7 @@ class _Name(Argument):
 
 
 class _Share(Integer):
-    """A percentage of the picture's side, or `none`."""
+    """A percentage of the image's side, or `none`."""
 
     def parse(self, text: str, what: str) -> Any:
         return "none" if text == "none" else Integer.parse(self, text, what)

@@ -1,4 +1,4 @@
-"""A picture to save is the same picture; only the answer's headers know of it."""
+"""An image to save is the same image; only the answer's headers know of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def test_it_sets_the_name_and_without_one_leaves_it_to_the_server() -> None:
     assert asked().options.attachment is None
 
 
-def test_it_changes_neither_the_picture_nor_its_name() -> None:
+def test_it_changes_neither_the_image_nor_its_name() -> None:
     assert canonical("attachment(a)") == canonical()
     assert made(gradient(20, 20), "attachment(a)").data == made(gradient(20, 20)).data
 

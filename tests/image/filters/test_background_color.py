@@ -1,4 +1,4 @@
-"""A background shows where the picture can be seen through, and nowhere else."""
+"""A background shows where the image can be seen through, and nowhere else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_auto_is_the_mean_colour_as_over_white() -> None:
 
 
 @pytest.mark.parametrize("picture", [gradient(20, 20), plain(4, 4, (90,))], ids=["colour", "grey"])
-def test_an_opaque_picture_stays_as_it_is(picture: object) -> None:
+def test_an_opaque_image_stays_as_it_is(picture: object) -> None:
     assert distance(made(picture, "background_color(blue)").pixels[..., 0], made(picture).pixels[..., 0]) == 0
 
 

@@ -25,7 +25,7 @@ class _Strip:
         return each_frame(image, self.frames, change)
 
 
-def test_the_mean_of_a_picture_is_the_mean_of_its_pixels() -> None:
+def test_the_mean_of_an_image_is_the_mean_of_its_pixels() -> None:
     mean = mean_colour(gradient(300, 200))
     assert mean.rgb == pytest.approx(np.mean(array(gradient(300, 200)), axis=(0, 1)), abs=2)
 
@@ -39,7 +39,7 @@ def test_what_is_seen_through_counts_as_white() -> None:
     assert mean_colour(plain(9, 9, (*BLUE, 0))) == WHITE
 
 
-def test_a_picture_lies_where_it_is_put() -> None:
+def test_an_image_lies_where_it_is_put() -> None:
     canvas = place(quadrants(4, 4), _Strip(), WHITE, left=2, top=3, width=10, height=8)
     pixels = array(canvas)
     assert pixels.shape == (8, 10, 3)
@@ -52,7 +52,7 @@ def test_what_hangs_over_a_smaller_canvas_is_cut() -> None:
     assert [tuple(pixels[y, x]) for y in (0, 1) for x in (0, 1)] == list(CORNERS)
 
 
-def test_a_transparent_canvas_leaves_the_picture_see_through() -> None:
+def test_a_transparent_canvas_leaves_the_image_see_through() -> None:
     pixels = array(place(plain(2, 2, (*RED, 99)), _Strip(), TRANSPARENT, left=1, top=0, width=4, height=2))
     assert pixels[0].tolist() == [[0, 0, 0, 0], [*RED, 99], [*RED, 99], [0, 0, 0, 0]]
 

@@ -28,7 +28,7 @@ def test_it_matters_not_where_it_stands_among_the_filters(first: bool) -> None:
     assert asked(*calls) == asked("blur(6)")
 
 
-def test_the_picture_has_that_many_pixels() -> None:
+def test_the_image_has_that_many_pixels() -> None:
     assert made(gradient(100, 50), "dpr(1.5)", width=20, height=20, fit=Fit.INSIDE).size == (30, 15)
 
 

@@ -1,4 +1,4 @@
-"""An expiry is the answer's affair, not the picture's."""
+"""An expiry is the answer's affair, not the image's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def test_it_sets_the_moment() -> None:
     assert asked("expire(0)").options.expire == 0
 
 
-def test_it_changes_neither_the_picture_nor_its_name() -> None:
+def test_it_changes_neither_the_image_nor_its_name() -> None:
     assert canonical("expire(1)") == canonical()
     assert made(gradient(20, 20), "expire(1)").data == made(gradient(20, 20)).data
 

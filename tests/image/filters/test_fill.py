@@ -1,4 +1,4 @@
-"""Fill makes the picture as large as the box that was asked for."""
+"""Fill makes the image as large as the box that was asked for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.pictures import (
 _BOX = {"width": 40, "height": 30, "fit": Fit.INSIDE, "upscale": False}
 
 
-def test_the_picture_lies_in_the_middle_of_the_box() -> None:
+def test_the_image_lies_in_the_middle_of_the_box() -> None:
     pixels = made(quadrants(20, 10), "fill(white)", **_BOX).pixels
     assert pixels.shape == (30, 40, 3)
     assert corners(pixels[10:20, 10:30]) == CORNERS
@@ -42,13 +42,13 @@ def test_the_padding_of_the_url_goes_around_it() -> None:
     assert (columns.min(), columns.max(), rows.min(), rows.max()) == (11, 30, 12, 21)
 
 
-def test_none_keeps_the_rest_see_through_and_a_colour_goes_behind_the_picture_too() -> None:
+def test_none_keeps_the_rest_see_through_and_a_colour_goes_behind_the_image_too() -> None:
     glass = plain(20, 10, (*RED, 0))
     assert made(glass, "fill(none)", **_BOX).pixels[..., 3].max() == 0
     assert made(glass, "fill(0f0)", **_BOX).pixels[15, 20].tolist() == list(GREEN)
 
 
-def test_auto_is_the_mean_and_blur_is_made_of_the_picture() -> None:
+def test_auto_is_the_mean_and_blur_is_made_of_the_image() -> None:
     picture = quadrants(20, 10, [RED, RED, BLUE, BLUE])
     assert made(picture, "fill(auto)", **_BOX).pixels[0, 0] == pytest.approx([127, 0, 127], abs=6)
     blurred = made(picture, "fill(blur)", **_BOX).pixels

@@ -148,13 +148,13 @@ def test_nonsense_is_refused_by_the_filters_name(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", IDLE)
-def test_what_changes_no_picture_is_known(text: str) -> None:
+def test_what_changes_no_image_is_known(text: str) -> None:
     read = call(text)
     assert named(read.name).idle(*read.values)
 
 
 @pytest.mark.parametrize("text", [text for text, _ in EFFECTS])
-def test_what_changes_a_picture_is_not_taken_for_nothing(text: str) -> None:
+def test_what_changes_an_image_is_not_taken_for_nothing(text: str) -> None:
     read = call(text)
     assert not named(read.name).idle(*read.values)
 

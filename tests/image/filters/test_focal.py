@@ -1,4 +1,4 @@
-"""What is named stays in view when the picture is cropped."""
+"""What is named stays in view when the image is cropped."""
 
 from __future__ import annotations
 

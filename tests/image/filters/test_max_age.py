@@ -1,4 +1,4 @@
-"""An age is the answer's affair, not the picture's."""
+"""An age is the answer's affair, not the image's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_it_sets_the_seconds_and_nothing_is_something() -> None:
     assert asked().options.max_age is None
 
 
-def test_it_changes_neither_the_picture_nor_its_name() -> None:
+def test_it_changes_neither_the_image_nor_its_name() -> None:
     assert canonical("max_age(60)") == canonical()
     assert made(gradient(20, 20), "max_age(60)").data == made(gradient(20, 20)).data
 

@@ -21,7 +21,7 @@ def test_the_first_frames_are_kept_with_their_delays(count: int, left: int) -> N
         assert made_so.strip.get("delay") == [100, 200, 300][:left]
 
 
-def test_a_still_picture_does_not_mind() -> None:
+def test_a_still_image_does_not_mind() -> None:
     assert made(gradient(9, 9), "max_frames(5)").data == made(gradient(9, 9)).data
 
 

@@ -1,4 +1,4 @@
-"""A picture is never made larger than its original."""
+"""An image is never made larger than its source image."""
 
 from __future__ import annotations
 

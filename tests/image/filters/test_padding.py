@@ -1,4 +1,4 @@
-"""Padding is a border around the picture as it is at that moment."""
+"""Padding is a border around the image as it is at that moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One page or frame is shown, as a still picture."""
+"""One page or frame is shown, as a still image."""
 
 from __future__ import annotations
 

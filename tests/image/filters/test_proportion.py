@@ -1,4 +1,4 @@
-"""A picture is scaled by a fraction, or by a percentage."""
+"""An image is scaled by a fraction, or by a percentage."""
 
 from __future__ import annotations
 

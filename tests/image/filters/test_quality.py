@@ -10,7 +10,7 @@ from tests.pictures import array, asked, canonical, gradient, made, noise, refus
 
 
 @pytest.mark.parametrize("kind", [Format.JPEG, Format.WEBP, Format.AVIF])
-def test_more_quality_is_nearer_to_the_picture_and_has_more_bytes(kind: Format) -> None:
+def test_more_quality_is_nearer_to_the_image_and_has_more_bytes(kind: Format) -> None:
     low, high = (made(noise(80, 80), f"quality({n})", to=kind) for n in (10, 95))
     assert len(low.data) < len(high.data)
     far, near = (abs(each.pixels - array(noise(80, 80))).mean() for each in (low, high))

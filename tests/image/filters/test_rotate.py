@@ -1,4 +1,4 @@
-"""A picture turns counter-clockwise by quarters, after it was resized."""
+"""An image turns counter-clockwise by quarters, after it was resized."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""fit-in may make a picture larger when it is told to."""
+"""fit-in may make an image larger when it is told to."""
 
 from __future__ import annotations
 

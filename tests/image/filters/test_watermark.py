@@ -1,4 +1,4 @@
-"""Another picture lies over this one, where and as strongly as was said."""
+"""Another image lies over this one, where and as strongly as was said."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_alpha_is_how_much_is_seen_through_it() -> None:
     ("within", "expected"),
     [("50", (20, 10)), ("none,50", (20, 10)), ("50,10", (4, 2)), ("200", (40, 20)), ("none,none", (40, 20))],
 )
-def test_it_is_fit_into_its_share_of_the_picture(within: str, expected: tuple[int, int]) -> None:
+def test_it_is_fit_into_its_share_of_the_image(within: str, expected: tuple[int, int]) -> None:
     assert _box(_marked(f"0,0,0,{within}"))[2:] == expected
 
 
@@ -84,7 +84,7 @@ def test_an_animation_plays_it_along_and_it_begins_again_when_it_is_over() -> No
     assert [frame[15, 15, :3].tolist() for frame in frames] == [list(BLUE), list(BLACK), [0, 0, 90]]
 
 
-def test_a_still_picture_shows_the_first_frame_and_stays_still() -> None:
+def test_a_still_image_shows_the_first_frame_and_stays_still() -> None:
     made_so = _marked("0,0,0", mark=film(RED, GREEN, width=8, height=4), to=Format.WEBP)
     assert made_so.size == (40, 20)
     assert len(made_so.frames) == 1
