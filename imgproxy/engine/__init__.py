@@ -1,1 +1,1 @@
-"""How pixels are made: a pool in the server process, locked-in workers behind a border."""
+"""Transform engine: a pool in the server process, and sandboxed worker processes."""

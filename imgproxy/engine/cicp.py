@@ -73,13 +73,13 @@ def _from_pq(value: Image) -> Image:
 
 
 def _from_hlg(value: Image) -> Image:
-    """HLG by a display of 1,000 cd/m², whose system gamma is 1.2 (BT.2100-2), here of each component."""
+    """Apply the HLG OOTF of a 1,000 cd/m² display, system gamma 1.2 (BT.2100-2), to each component."""
     scene = (value <= 0.5).ifthenelse(value**2 / 3, (((value - _C) / _A).exp() + _B) / 12)
     return _toned(_to_pq(scene**1.2 * _PEAK))
 
 
 def _toned(signal: Image) -> Image:
-    """PQ signal to linear light of the display, 0 to 1, by the EETF of BT.2390."""
+    """Convert a PQ signal to linear light of the display, 0 to 1, by the EETF of BT.2390."""
     brightest = _pq(_PEAK)
     top = _pq(_WHITE) / brightest
     knee = 1.5 * top - 0.5
@@ -93,7 +93,7 @@ def _toned(signal: Image) -> Image:
 
 
 def _from_signal(signal: Image) -> Image:
-    """PQ signal to cd/m² (ST 2084 EOTF)."""
+    """Convert a PQ signal to cd/m² (ST 2084 EOTF)."""
     root = signal ** (1 / _M2)
     above = root - _C1
     above = (above < 0).ifthenelse(0, above)
@@ -101,7 +101,7 @@ def _from_signal(signal: Image) -> Image:
 
 
 def _to_pq(light: Image) -> Image:
-    """cd/m² to PQ signal."""
+    """Convert cd/m² to a PQ signal."""
     power = (light / 10_000) ** _M1
     return ((power * _C2 + _C1) / (power * _C3 + 1)) ** _M2
 

@@ -1,4 +1,4 @@
-"""Write a finished image: one row of encoder options per type, and the search that `max_bytes` asks for."""
+"""Encoding of results: one row of encoder options per type, and the search for `max_bytes`."""
 
 from __future__ import annotations
 
@@ -89,12 +89,12 @@ def _strips(image: Image) -> Image:
 
 
 def _step(excess: float) -> float:
-    """How boldly to lower the quality (imagor)."""
+    """Return the factor by which to lower the quality (imagor)."""
     return 0.25 if excess > 3 else 0.5 if excess > 1.5 else 0.75
 
 
 def _metadata(image: Image, options: Options, encoding: Encoding) -> tuple[str, Image]:
-    """Which blocks to write, and the image without the fields that must not be in them."""
+    """Return the metadata blocks to write, and the image without the fields to leave out."""
     if options.strip_metadata or encoding.metadata == "strip":
         return "none", image
     if encoding.metadata == "copyright":
@@ -116,7 +116,7 @@ def _without_exif(image: Image, *, but: tuple[str, ...]) -> Image:
 
 
 def facts(image: Image, options: Options, encoding: Encoding) -> dict[str, str]:
-    """The EXIF fields that an answer would hold, by their names without directory."""
+    """Return the EXIF fields of the result, by their names without directory."""
     kept, bare = _metadata(image, options, encoding)
     if "exif" not in kept.split("|"):
         return {}
@@ -128,7 +128,7 @@ def facts(image: Image, options: Options, encoding: Encoding) -> dict[str, str]:
 
 
 def _exif_value(text: str) -> str:
-    """The value in libvips's text of a field: `Acme (UK) (Acme (UK), ASCII, 9 components, 9 bytes)`.
+    """Return the value in libvips's text of a field: `Acme (UK) (Acme (UK), ASCII, 9 components, 9 bytes)`.
 
     The value comes first and once more as a person would read it, which for words is the same.
     """

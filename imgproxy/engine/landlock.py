@@ -2,7 +2,7 @@
 
 Three system calls and no library (linux/landlock.h; their numbers are the same on every architecture).
 Every right the kernel knows is handled, and what is handled and not given by a rule is refused. A kernel
-with an older ABI knows fewer rights and is asked for no more. Descriptors that are open already stay
+with an older ABI knows fewer rights, so only those are requested. Descriptors that are open already stay
 usable: that is how images come and go.
 """
 
@@ -48,7 +48,7 @@ def restrict(*, readable: Sequence[str], syscall: Syscall) -> None:
 
 
 def _attributes(abi: int) -> bytes:
-    """struct landlock_ruleset_attr, as long as this ABI knows it."""
+    """Return struct landlock_ruleset_attr, as long as this ABI defines it."""
     rights = max(count for since, count in _RIGHTS_BY_ABI.items() if since <= abi)
     fields = [(1 << rights) - 1]
     if abi >= _NET_SINCE:

@@ -1,4 +1,4 @@
-"""The memory that one job's images may take, counted before they are computed."""
+"""Budget of one job's image memory, counted before images are computed."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ class MemoryBudget:
         self._held += size
 
     def keep(self, size: int) -> None:
-        """Forget everything held but `size` bytes."""
+        """Release everything but `size` bytes."""
         self._held = size

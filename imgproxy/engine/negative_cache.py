@@ -1,9 +1,8 @@
-"""What went wrong lately, so that the same work is not done again to fail again.
+"""Negative cache of failed transforms, so that the same work is not done again to fail again.
 
-A source that is damaged, of a type we do not read, or too long, is refused whatever is asked of it. What
-a URL's arguments may have caused is remembered of the job alone, so that no odd request shuts a good original
-for everybody: too many pixels, too much time, a damaged frame or overlay, a crash. A crash costs 0.1 s of CPU
-for a new worker, less than many a good job, so it need not be remembered of the source image.
+Damaged bytes, an unsupported format and too many bytes are cached against the source. Failures that a URL's
+arguments may have caused are cached against the job alone: too many pixels, too much time, a damaged frame or
+overlay, a crash. So no odd request blocks a good source for everybody.
 """
 
 from __future__ import annotations
@@ -28,20 +27,20 @@ _OF_THE_JOB = (DeadlinePassed, ImageTooLarge, TransformFailed)
 
 
 class NegativeCache:
-    """Remembers `entries` failures for `seconds`, of sources and of jobs, each by its identity."""
+    """Failures of sources and of jobs: at most `entries` each, for `seconds`."""
 
     def __init__(self, *, seconds: float, entries: int, timer: Callable[[], float] = time.monotonic) -> None:
         self._sources: TTLCache[str, ImgproxyError] = TTLCache(entries, seconds, timer)
         self._jobs: TTLCache[str, ImgproxyError] = TTLCache(entries, seconds, timer)
 
     def check(self, *, source: str, job: str) -> None:
-        """Raise again what is remembered of this source or this job."""
+        """Raise the cached failure of this source or this job, if there is one."""
         known = self._sources.get(source) or self._jobs.get(job)
         if known is not None:
-            raise type(known)(str(known))  # anew: one raised twice would gather tracebacks
+            raise type(known)(str(known))  # a new one: raised twice, it would collect tracebacks
 
     def add(self, error: ImgproxyError, *, source: str, job: str) -> None:
-        """Remember a failure, if the same would fail again."""
+        """Cache a failure that the same request would meet again."""
         if isinstance(error, _OF_THE_SOURCE):
             self._sources[source] = error
         elif isinstance(error, _OF_THE_JOB):

@@ -1,4 +1,4 @@
-"""The further images a job brings along, such as watermarks: opened when a filter asks for one."""
+"""Overlays of a job, such as watermarks; each is opened when its filter runs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from imgproxy.image.plan import Ceiling, Size
 
 
 class Overlays:
-    """Descriptors by name. Each overlay meets the same limits as a source image does."""
+    """Overlays by name, from their descriptors; each meets the limits of a source image."""
 
     def __init__(self, descriptors: Mapping[str, int], ceiling: Ceiling, *, imagor: bool = False) -> None:
-        """`imagor` brings colours to sRGB as it does: by profiles alone, without black points."""
+        """Convert colours as imagor does if `imagor`: by profiles alone, without black-point compensation."""
         self._descriptors = descriptors
         self._ceiling = ceiling
         self._imagor = imagor
@@ -25,7 +25,7 @@ class Overlays:
         """The job's memory; the image's steps count theirs here too."""
 
     def image(self, name: str, *, within: tuple[int, int] | None, frames: int) -> Image:
-        """A overlay as 8-bit sRGB with alpha, `frames` frames below one another.
+        """Return an overlay as 8-bit sRGB with alpha, `frames` frames stacked vertically.
 
         It is fit into `within` (width, height), larger or smaller; without, it keeps its own size. One
         with fewer frames begins again.

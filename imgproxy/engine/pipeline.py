@@ -1,7 +1,7 @@
-"""From bytes to bytes: the order of an image's steps, and the one function that runs them.
+"""Transform pipeline: the order of its steps, and the function that runs them.
 
-Header and limits come before any pixel; the plan before any cut; colours and filters after the image is
-small. To move a step, move its line.
+The header is read and limits are checked before any pixel is decoded. Colours and filters come after the
+image is small. To move a step, move its line.
 """
 
 from __future__ import annotations
@@ -45,30 +45,30 @@ STEPS: tuple[Callable[[Work], None], ...] = (
 
 def render(
     job: Job,
-    original: int | None,
+    source: int | None,
     overlays: Sequence[int],
     result: int,
     *,
     stop: Callable[[object], None],
 ) -> Rendered:
-    """Make one image from the source image's descriptor into the result's; both stay the caller's.
+    """Transform the source's descriptor into the result's; both stay open.
 
     `overlays` are descriptors in the order of `job.overlays`. `stop` is handed each image that can be stopped
-    by `set_kill`. Raise an `ImgproxyError` for whatever is wrong, nothing of libvips's own.
+    by `set_kill`. Raise an `ImgproxyError` for every failure, never an error of libvips.
     """
     if job.strip:
-        return strip_metadata.render(original, result)
+        return strip_metadata.render(source, result)
     below = dict(zip(job.overlays, overlays, strict=True))
     opened = Overlays(below, job.ceiling, imagor=job.encoding.imagor)
-    work = Work(job, original, result, opened, stop)
+    work = Work(job, source, result, opened, stop)
     try:
         _take_steps(work)
     except BrokenImage as error:
-        if original is not None and work.opened is None:
+        if source is not None and work.opened is None:
             raise  # the header cannot be read
-        if original is None or (fault := _source_fault(work, original)) is None:
+        if source is None or (fault := _source_fault(work, source)) is None:
             raise _other_fault(work, overlays) from error
-        if not (job.show_damaged and _shows(work, original)):
+        if not (job.show_damaged and _shows(work, source)):
             raise fault from error
         work = _show_damaged(work)
     return Rendered(
@@ -92,18 +92,17 @@ def _take_steps(work: Work) -> None:
         raise vips.translate(error) from error
 
 
-def _source_fault(work: Work, original: int) -> ImgproxyError | None:
-    """Return whether a libvips error after the header is the source's fault, by decoding it plainly.
+def _source_fault(work: Work, source: int) -> ImgproxyError | None:
+    """Return the error to blame on the source, found by decoding it plainly; None if it decodes.
 
-    libvips tells a damaged image from a bad operation in its words alone. If the first frame does not decode,
-    the source is broken; if another frame that was asked for does not, this result cannot be made. A failure
-    costs a second decode.
+    libvips distinguishes a damaged image from a bad operation by message text alone. If the first frame does
+    not decode, the source is broken; if another requested frame does not, this result cannot be made.
     """
-    if not _decodes(work, original, 0, 1):
+    if not _decodes(work, source, 0, 1):
         if not _has_memory(work.facts.width * work.facts.height):
             return ImageTooLarge("the image needs more memory than is allowed")
         return BrokenImage("the source image is damaged: its pixels cannot be decoded")
-    if (work.first, work.frames) != (0, 1) and not _decodes(work, original, work.first, work.frames):
+    if (work.first, work.frames) != (0, 1) and not _decodes(work, source, work.first, work.frames):
         return TransformFailed("a frame of the source image is damaged")
     return None
 
@@ -122,8 +121,8 @@ def _has_memory(pixels: int) -> bool:
     return sandbox.allows(pixels * _CODEC_BYTES)
 
 
-def _shows(work: Work, original: int) -> bool:
-    opened = readers.open_image(original, without=work.job.ceiling.without).page(work.first)
+def _shows(work: Work, source: int) -> bool:
+    opened = readers.open_image(source, without=work.job.ceiling.without).page(work.first)
     return isinstance(opened, vips.Opened) and vips.shows(
         opened, first=work.first, count=work.frames, stop=work.stop
     )
@@ -132,7 +131,7 @@ def _shows(work: Work, original: int) -> bool:
 def _show_damaged(strict: Work) -> Work:
     """Make the result once more of what decodes; if that fails too, this transform is refused alone."""
     encode.empty(strict.result)
-    work = Work(strict.job, strict.original, strict.result, strict.overlays, strict.stop, lenient=True)
+    work = Work(strict.job, strict.source, strict.result, strict.overlays, strict.stop, lenient=True)
     try:
         _take_steps(work)
     except BrokenImage as error:
@@ -141,7 +140,7 @@ def _show_damaged(strict: Work) -> Work:
 
 
 def _decodes(work: Work, descriptor: int, first: int, count: int) -> bool:
-    """Whether frames decode plainly; raise `ImageTooLarge` or `DeadlinePassed` if that cannot be tried."""
+    """Return whether frames decode; raise `ImageTooLarge` or `DeadlinePassed` if that cannot be tried."""
     try:
         opened = readers.open_image(descriptor, without=work.job.ceiling.without).page(first)
         width, height = opened.facts.width, opened.facts.height
@@ -156,7 +155,7 @@ def _decodes(work: Work, descriptor: int, first: int, count: int) -> bool:
 
 
 def _info(work: Work) -> dict[str, Any]:
-    """The result's facts in imagor's names (`/meta/…`)."""
+    """Return the result's metadata under imagor's names (`/meta/…`)."""
     marked = work.image.get_typeof("orientation")
     return {
         "format": work.format.value,

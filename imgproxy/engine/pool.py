@@ -1,13 +1,12 @@
-"""Pool of warm workers: jobs in turns of their clients, with a bound on everything.
+"""Pool of started workers: jobs wait in a fair queue of clients, and everything is bounded.
 
-At most `size` jobs run, at most `queue` wait. When the line is full, the client with the most jobs in it
-loses its last to one that has fewer; otherwise the newcomer is refused at once. A slot is held while a
-worker works, never while something downloads or an answer drains. There are `spare` workers more than slots,
-so a worker that dies or is recycled costs the next job nothing. What a worker says is believed as far as it
-can be checked; a job that brings its worker down takes nobody along.
+At most `size` jobs run and at most `queue` wait. If the queue is full, the client with the most jobs loses
+its last one to a client with fewer; otherwise the new job fails at once. A slot is held while a worker works,
+never during a download or while a response drains. There are `spare` workers beyond the slots, so replacing
+one does not delay the next job. Answers of workers are validated; a job that crashes its worker fails alone.
 
-Each job gets its own open file descriptions, read-only, of the descriptors lent to it: two jobs on one
-original would otherwise share a file position, and a captured worker could write into what others will read.
+Each job gets its own read-only file descriptions of the descriptors lent to it. Otherwise two jobs on one
+source would share a file position, and a compromised worker could change bytes that others read.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ from imgproxy.waiters import Waiters
 _TRIES = 3
 """For a job whose worker died before it took the job."""
 _GRACE = 0.5
-"""Seconds that a worker has after its deadline to say so itself, before it is killed."""
+"""Seconds after the deadline in which a worker may report it, before it is killed."""
 _ABANDONED = 1.0
-"""Seconds that a job may go on when nobody waits for it. A soft stop cannot be told to a worker that is busy;
-killing it costs a start of 0.1 s of CPU, which is more than most jobs have left, and less than a long one."""
+"""Seconds that a job without waiting clients may go on. A busy worker receives no message; killing it costs a
+start of 0.1 s of CPU, which is more than most jobs have left, and less than a long one."""
 _INLINE_BYTES = 1024 * 1024
 """Larger results are copied on a thread: 1 MiB takes 0.2 ms."""
 _WEIGHED_EVERY = 16
@@ -77,7 +76,7 @@ class Pool:
         command: Sequence[str] = COMMAND,
         start_seconds: float = 30,
     ) -> None:
-        """`deadline` in seconds is the most that any job may run, and the most that it may wait."""
+        """Limit the running and the waiting of a job to `deadline` seconds each."""
         self._size = size
         self._queue = queue
         self._deadline = deadline
@@ -112,17 +111,17 @@ class Pool:
 
     @property
     def idle(self) -> int:
-        """Workers that are warm and have nothing to do."""
+        """Number of started workers without a job."""
         return len(self._idle)
 
     @property
     def ends(self) -> Mapping[str, int]:
-        """How many workers have ended, by reason."""
+        """Number of workers that have ended, by reason."""
         return self._supervisor.ends
 
     @property
     def ready(self) -> Ready:
-        """What the last worker to start can do, and which locks hold it."""
+        """Capabilities and sandbox locks of the last worker that started."""
         if self._supervisor.ready is None:
             raise EngineFailed("no worker has started yet")
         return self._supervisor.ready
@@ -144,7 +143,7 @@ class Pool:
         _log.info("workers are ready: libvips %s, locked in by %s", ready.libvips, ", ".join(ready.locks))
 
     async def close(self, seconds: float = 10) -> None:
-        """Refuse new jobs, let those at hand finish for so long, then end every worker."""
+        """Refuse new jobs, let running ones finish for `seconds`, then end every worker."""
         self._closing = True
         if self._running or self._waiting:
             self._quiet.clear()
@@ -156,14 +155,14 @@ class Pool:
     async def run(
         self,
         job: Job,
-        original: int | None = None,
+        source: int | None = None,
         overlays: Sequence[int] = (),
         waiters: Waiters | None = None,
     ) -> Result:
-        """Make the image of a job in the turn of one who waits for it; raise an `ImgproxyError`.
+        """Run a job in the turn of a client that waits for it; raise an `ImgproxyError`.
 
-        The descriptors are files, are read from their beginning, and stay the caller's. Cancelled while it
-        waits, the job is forgotten; cancelled while it runs, it is ended after a second.
+        The descriptors are files, are read from their beginning, and stay open. A job that is cancelled is
+        dropped while it waits, and ended after a second while it runs.
         """
         job = job if job.seconds <= self._deadline else replace(job, seconds=self._deadline)
         message = dump_job(job)
@@ -175,7 +174,7 @@ class Pool:
             worker = await self._take(waiters, first=attempt > 0)
             waited = time.monotonic() - asked
             try:
-                return await self._run_on(worker, message, job, (original, *overlays), waited)
+                return await self._run_on(worker, message, job, (source, *overlays), waited)
             except Ended as end:
                 if end.begun:
                     raise _blame(end.reason, job) from end
@@ -257,7 +256,7 @@ class Pool:
         ours: Sequence[int],
         lent: Sequence[int | None],
     ) -> asyncio.Future[Answer]:
-        """Hand the job over; the worker is free again when the answer is there, whoever waits for it."""
+        """Send the job; the worker is free again when it has answered, even if no client waits."""
         with ExitStack() as opened:
             try:
                 for each in lent:
@@ -272,7 +271,7 @@ class Pool:
         return answered
 
     def _finished(self, worker: WorkerProcess, answered: asyncio.Future[Answer]) -> None:
-        """Write down what the worker complained of, and take it back."""
+        """Log what the worker wrote on stderr, and release it."""
         self.outcomes[_outcome(answered)] += 1
         if worker.reason is None and (said := worker.read_stderr()):
             failed = isinstance(answered.result(), EngineFailed)
@@ -291,7 +290,7 @@ class Pool:
         return worker
 
     def _release(self, worker: WorkerProcess) -> None:
-        """Take a worker back that has answered; one that has ended departed before."""
+        """Return a worker that has answered to the idle ones; one that has ended was removed before."""
         if worker not in self._running:
             return
         self._running.remove(worker)
@@ -302,7 +301,7 @@ class Pool:
         self._start_waiting()
 
     def _is_worn(self, worker: WorkerProcess) -> bool:
-        """Whether to replace it; one at a time, so that the spare can take its place."""
+        """Return whether to replace a worker; one at a time, so that the spare takes its place."""
         if self._recycle_jobs == 1:
             return True
         return not self._supervisor.spawning and (
@@ -312,7 +311,7 @@ class Pool:
         )
 
     def _start_waiting(self) -> None:
-        """Give free workers to those who wait, in their turn."""
+        """Give free workers to waiting jobs, in the queue's order."""
         while self._waiting and self._has_free_worker:
             place = self._waiting.pop()
             if not place.done() and (worker := self._next_worker()) is not None:  # else it is just leaving
@@ -321,19 +320,19 @@ class Pool:
             self._quiet.set()
 
     def worker_ready(self, worker: WorkerProcess) -> None:
-        """Take a new worker in."""
+        """Add a started worker."""
         self._idle.append(worker)
         self._start_waiting()
 
     def worker_ended(self, worker: WorkerProcess) -> None:
-        """Forget a worker that has ended."""
+        """Remove a worker that has ended."""
         self._running.discard(worker)
         if worker in self._idle:
             self._idle.remove(worker)
         self._start_waiting()
 
     def crash_looped(self) -> None:
-        """Let nobody wait for workers that do not come."""
+        """Fail all waiting jobs: no worker can be started."""
         self._refuse_waiting(EngineFailed("no worker can be started"))
 
     def _refuse_waiting(self, error: ImgproxyError) -> None:
@@ -344,7 +343,7 @@ class Pool:
 
 
 def _outcome(answered: asyncio.Future[Answer]) -> str:
-    """In a word: `made`, the error that the worker told of, or why it ended."""
+    """Return the outcome as a label: `made`, the error's name, or why the worker ended."""
     ended = answered.exception()
     if isinstance(ended, Ended):
         return ended.reason
@@ -353,7 +352,7 @@ def _outcome(answered: asyncio.Future[Answer]) -> str:
 
 
 def _blame(reason: Reason, job: Job) -> ImgproxyError:
-    """Who is at fault for a job whose worker ended while it had it."""
+    """Return the error for a job whose worker ended."""
     if reason == "deadline":
         return DeadlinePassed(f"the image took longer than {job.seconds:g} seconds")
     if reason == "crash":
@@ -362,7 +361,7 @@ def _blame(reason: Reason, job: Job) -> ImgproxyError:
 
 
 def _believable(answer: Answer, size: int) -> Rendered:
-    """What was rendered, if as many bytes are there as the worker says."""
+    """Return the validated answer; raise if the result's size is not the declared one."""
     if isinstance(answer, ImgproxyError):
         raise answer
     if not isinstance(answer, Rendered) or answer.size != size:

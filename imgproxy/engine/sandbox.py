@@ -4,7 +4,7 @@ Called once, after `import pyvips` and before libvips's first operation: Landloc
 calling thread and the threads it starts later, and libvips's first operation starts the threads that
 decode. Locking with those running would leave free just what must be held, so it is checked.
 
-A kernel or a machine may have less than all of it. Then what there is holds, and the answer says which.
+A kernel or machine may lack some of it. Then the rest is applied, and the worker reports which.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _limit(memory: int, file_bytes: int) -> str:
 
 
 def _die_with(parent: int | None, libc: ctypes.CDLL) -> None:
-    """Be killed when the server goes, and let nobody of the same user look into this memory.
+    """Die with the server, and let no process of the same user read this memory.
 
     After the change of user, which resets both.
     """

@@ -53,13 +53,13 @@ FREE = (
     *("getpid", "getppid", "gettid", "getuid", "geteuid", "getgid", "getegid"),  # harmless facts
     *("getrandom", "getrusage", "sysinfo", "uname"),
 )
-"""Allowed whatever the arguments."""
+"""Allowed with any arguments."""
 
 FOR_FONTS = (
     *("stat", "lstat", "newfstatat", "statx", "fstatfs", "access", "faccessat", "faccessat2"),
     *("getdents64", "readlink", "getcwd"),
 )
-"""Needed to look for a font, and allowed where Landlock holds; they tell that a file is there, no more."""
+"""Needed to find fonts, and allowed under Landlock; they reveal only whether a file exists."""
 
 
 def held(process: int) -> Iterator[tuple[str, tuple[Held, ...]]]:
@@ -71,7 +71,7 @@ def held(process: int) -> Iterator[tuple[str, tuple[Held, ...]]]:
         yield "mmap", (Held(2, mmap.PROT_EXEC, 0), counted)  # nothing that was written can be run
     yield "mprotect", (Held(2, mmap.PROT_EXEC, 0),)
     yield "prctl", (Held(0, _INT, _PR_SET_NAME),)  # glib names its threads
-    yield "prlimit64", (Held(0, _INT, 0), Held(2, _REGISTER, 0))  # ask for one's own limits, set none
+    yield "prlimit64", (Held(0, _INT, 0), Held(2, _REGISTER, 0))  # read its own limits, set none
     for command in (fcntl.F_DUPFD, fcntl.F_DUPFD_CLOEXEC, fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL):
         yield "fcntl", (Held(1, _INT, command),)  # F_SETOWN could have the kernel signal a stranger
     for advice in _ADVICE:

@@ -1,4 +1,4 @@
-"""The fixed steps of an image, each a small function on the work under way; `pipeline` has their order.
+"""Fixed steps of a transform, each a small function on `Work`; `pipeline` has their order.
 
 A step without its parameter does nothing. Everything is lazy up to `compute_upright`, which computes the
 small image into memory: steps before it read the source once from top to bottom, steps after it may read
@@ -31,10 +31,10 @@ _MEDIAN = 3  # pixels a side that find_trim needs for its median
 
 @dataclass(slots=True)
 class Work:
-    """One image under way."""
+    """State of one transform."""
 
     job: Job
-    original: int | None
+    source: int | None
     result: int
     overlays: Overlays
     stop: Callable[[object], None]
@@ -57,10 +57,10 @@ class Work:
 
     @property
     def streams(self) -> bool:
-        """Whether the image can go line by line from decoder to encoder, never in memory as a whole.
+        """Return whether the image can stream from decoder to encoder, line by line.
 
-        That saves up to 5 % (measured: 6 MP JPEG to 800 px); whatever turns it, looks at it or writes it
-        twice needs it whole.
+        That saves up to 5 % (measured: 6 MP JPEG to 800 px). Rotation, analysis of pixels and a second
+        encoding need the whole image.
         """
         wish = self.job.transform
         turned = self.facts.orientation != 1 or wish.flip_v
@@ -70,15 +70,15 @@ class Work:
 
     @property
     def smart(self) -> bool:
-        """Whether the crop's place is found by looking; imagor does not look at animations."""
+        """Return whether the crop is placed by attention; imagor does not do so for animations."""
         return self.plan.smart and not (self.job.encoding.imagor and self.frames > 1)
 
     def each_frame(self, change: Callable[[Image], Image]) -> Image:
-        """The image with every frame changed by itself."""
+        """Return the image with `change` applied to every frame."""
         return geometry.each_frame(self.image, self.frames, change)
 
     def first_frame(self) -> Image:
-        """The first frame, which decides for all."""
+        """Return the first frame, which decides for all."""
         if self.frames == 1:
             return self.image
         return self.image.crop(0, 0, self.image.width, self.image.height // self.frames)
@@ -95,24 +95,24 @@ class Work:
         return computed
 
     def watch(self) -> None:
-        """Let what is made of the image be stopped.
+        """Allow computations from this image to be stopped.
 
-        Said again after each `copy_memory`: libvips asks the images that it computes from, and one in memory
-        ends that chain. Without `set_progress`, which would forget a stop from before the computing began.
+        Needed again after each `copy_memory`: libvips checks the images that it computes from, and one in
+        memory ends that chain. Without `set_progress`, which would drop a stop from before the start.
         """
         self.stop(self.image)
 
 
 def probe(work: Work) -> None:
-    """Read the header, or make one up for a plain colour."""
-    if work.original is None:
+    """Read the header, or build one for a plain colour."""
+    if work.source is None:
         wish = work.job.transform
         alpha = work.job.plain is not None and work.job.plain.alpha < 255
         work.facts = ImageHeader(Format.PNG, max(wish.width, 1), max(wish.height, 1), alpha=alpha)
     else:
         job = work.job
         work.opened = readers.open_image(
-            work.original, dpi=job.transform.options.dpi, without=job.ceiling.without
+            work.source, dpi=job.transform.options.dpi, without=job.ceiling.without
         )
         if work.lenient and isinstance(work.opened, vips.Opened):
             work.opened = replace(work.opened, lenient=True)
@@ -132,7 +132,7 @@ def check_limits(work: Work) -> None:
 
 
 def _drawn_smaller(work: Work) -> float:
-    """By how much a drawing is drawn smaller than it says; an image is decoded whole, whatever is wanted."""
+    """Factor by which a drawing is rendered smaller than its size; an image is decoded whole."""
     return _shrink(work) if TRAITS[work.facts.format].vector else 1
 
 
@@ -183,7 +183,7 @@ def trim(work: Work) -> None:
 
 
 def make_plan(work: Work) -> None:
-    """Plan every size, now that the loaded image's is known."""
+    """Plan every size from that of the loaded image."""
     work.plan = planning.make(
         work.job.transform,
         work.facts,
@@ -215,7 +215,7 @@ def _extent(work: Work) -> Extent:
 
 
 def _encodes(work: Work, format_: Format, final: Extent) -> bool:
-    """Whether writing a result of this size takes no more than half of the job's time and memory."""
+    """Return whether encoding a result of this size takes at most half of the job's time and memory."""
     ceiling = work.job.ceiling
     seconds = cost.encoding(format_, final, 1, work.job.encoding.effort.get(format_, 0))
     return (
@@ -224,14 +224,14 @@ def _encodes(work: Work, format_: Format, final: Extent) -> bool:
 
 
 def extract(work: Work) -> None:
-    """Cut out the part that is wanted, before anything else is done to the rest."""
+    """Crop to the region of the URL, before other steps touch the rest."""
     box = work.plan.extract
     if box is not None:
         work.image = work.each_frame(lambda frame: frame.crop(*box))
 
 
 def resize(work: Work) -> None:
-    """Resize with Lanczos 3; colours are weighted by alpha meanwhile, so see-through ones do not bleed."""
+    """Resize with Lanczos 3; colours are premultiplied, so transparent ones do not bleed."""
     plan = work.plan
     if not work.job.encoding.imagor:
         down = plan.down._replace(
@@ -243,7 +243,7 @@ def resize(work: Work) -> None:
 
 
 def crop(work: Work) -> None:
-    """Cut what hangs over the box, before it is computed at all."""
+    """Crop to the box, before the rest is computed."""
     box = work.plan.crop
     if box is None or work.smart:
         return
@@ -254,14 +254,14 @@ def crop(work: Work) -> None:
 
 
 def compute_upright(work: Work) -> None:
-    """Compute the small image, and set it upright; what streams is computed by its encoder."""
+    """Compute the small image and apply its orientation; a streamed one is computed by its encoder."""
     if work.streams:
         return
     work.image = geometry.upright(work.compute(work.image), work.facts.orientation)
 
 
 def smart_crop(work: Work) -> None:
-    """Cut what hangs over the box where libvips sees least that draws attention in the first frame."""
+    """Crop to the box around what libvips finds most salient in the first frame."""
     box = work.plan.crop
     if box is None or not work.smart:
         return
@@ -273,7 +273,7 @@ def smart_crop(work: Work) -> None:
 
 
 def flip(work: Work) -> None:
-    """Mirror, left to right and upside down."""
+    """Mirror horizontally and vertically."""
     if work.job.transform.flip_h:
         work.image = work.image.fliphor()
     if work.job.transform.flip_v:
@@ -281,11 +281,11 @@ def flip(work: Work) -> None:
 
 
 def convert_colours(work: Work) -> None:
-    """Bring colours to 8-bit sRGB, by the embedded profile; with metadata kept, the profile may stay.
+    """Convert colours to 8-bit sRGB, by the embedded profile; with metadata kept, the profile may stay.
 
-    Code points (nclx) never do: no encoder writes them. imagor does not look at them.
+    Code points (nclx) never stay: no encoder writes them. imagor ignores them.
 
-    Done on the small image: a profile costs the more the more pixels there are.
+    Done on the small image, because the cost of a profile grows with the pixels.
     """
     encoding, options = work.job.encoding, work.job.transform.options
     stays = encoding.metadata == "keep" and not (options.strip_icc or options.strip_metadata)
@@ -299,10 +299,10 @@ def convert_colours(work: Work) -> None:
 
 
 def apply_filters(work: Work) -> None:
-    """Apply the filters in the URL's order; each is handed sRGB.
+    """Apply the filters in the URL's order, each to sRGB.
 
-    Between them nothing is clipped to 8 bits: what one brightens, the next may darken again. Each begins with
-    computed pixels. Many read theirs twice, or around each pixel, so that a chain would multiply their costs.
+    Between them nothing is clipped to 8 bits: one may brighten and the next darken again. Each begins with
+    computed pixels: many read theirs twice or around each pixel, so a lazy chain would multiply the costs.
     """
     calls = work.job.transform.effects
     if not calls:
@@ -323,7 +323,7 @@ def apply_filters(work: Work) -> None:
 
 
 class _Stage:
-    """What filters may know and do beyond their image (`filters.base.Stage`)."""
+    """Context of the filters (`filters.base.Stage`)."""
 
     def __init__(self, work: Work) -> None:
         self._overlays = work.overlays
@@ -345,13 +345,13 @@ class _Stage:
 
 
 def check_result_size(work: Work) -> None:
-    """Refuse an answer that grew too large by padding or canvas."""
+    """Refuse a result that grew too large by padding or canvas."""
     size = Size(work.image.width, work.image.height // work.frames)
     planning.check_size(size, work.frames, work.job.ceiling)
 
 
 def flatten(work: Work) -> None:
-    """Lay the image over the background where its type has no alpha, and give frames their height."""
+    """Composite over the background where the format has no alpha, and set the height of frames."""
     if work.image.hasalpha() and not TRAITS[work.format].alpha:
         work.image = colour_management.flattened(work.image, work.job.encoding.background)
     if work.frames > 1:
@@ -360,7 +360,7 @@ def flatten(work: Work) -> None:
 
 
 def write(work: Work) -> None:
-    """Encode, computing on the way whatever is not computed yet."""
+    """Encode the result, computing what is left."""
     if not work.job.meta:
         if not work.streams:
             work.image = work.compute(work.image)

@@ -1,4 +1,4 @@
-"""The one door to libvips: how it is told to behave, how originals are opened, how results are written.
+"""Door to libvips: its configuration, opening of sources, writing of results.
 
 Its errors become ours in this doorway, in our words: libvips names files, operations and addresses, which
 is nothing for an asker. Filters and steps call methods on the images they are handed and import nothing.
@@ -56,12 +56,12 @@ _MADE_UP = 48
 
 
 def version() -> tuple[int, int, int]:
-    """The version of the libvips that is loaded."""
+    """Return the version of the loaded libvips."""
     return pyvips.version(0), pyvips.version(1), pyvips.version(2)
 
 
 def describe() -> tuple[str, tuple[str, ...]]:
-    """The version's text, and the types of ours that this libvips can read."""
+    """Return the version as text, and the formats that this libvips can read."""
     readable = tuple(name for name, loader in _LOADERS.items() if _exists(f"{loader}_source"))
     return _dotted(version()), readable
 
@@ -107,7 +107,7 @@ def warm() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A source image whose header was read and whose pixels were not; see `readers.family.Opened`."""
+    """Source whose header was read and whose pixels were not; see `readers.family.Opened`."""
 
     source: Any
     facts: ImageHeader
@@ -115,7 +115,7 @@ class Opened:
     """Whether rows that do not decode are left empty, instead of failing."""
 
     def page(self, number: int) -> Opened:
-        """The same original open at another page, from 0; those of a TIFF have sizes of their own."""
+        """Return the same source opened at another page, from 0; pages of a TIFF differ in size."""
         return turn_to(self, number)
 
     def load(self, *, shrink: float, first: int, count: int, sequential: bool) -> Image:
@@ -124,7 +124,7 @@ class Opened:
 
 
 def open_image(descriptor: int, format_: Format) -> Opened:
-    """Read the header of a type that its first bytes told; raise `BrokenImage`.
+    """Read the header of a format detected from the first bytes; raise `BrokenImage`.
 
     The descriptor stays the caller's.
     """
@@ -153,7 +153,7 @@ def _facts(header: Image) -> ImageHeader:
 
 
 def _drawn(source: Any) -> ImageHeader:
-    """A drawing's facts. Its sides may be fractions, which a loader that rounds tells when it enlarges."""
+    """Return a drawing's header. Its sides may be fractions, which a rounding loader shows when enlarging."""
     try:
         rough = _header(source, Format.SVG, **_at(1))
         scale = max(1.0, _FINEST / max(rough.width, rough.height))
@@ -176,7 +176,7 @@ def _whole(side: float, unsure: float) -> float:
 
 
 def _at(scale: float) -> dict[str, float]:
-    """How to draw an SVG: a pixel of it is CSS's, 96 to the inch; libvips takes 72 for a scale of 1."""
+    """Return the loader's options for an SVG: CSS has 96 pixels to the inch; libvips scales from 72."""
     return {"dpi": _CSS_DPI, "scale": scale * 72 / _CSS_DPI}
 
 
@@ -185,7 +185,7 @@ def _field(image: Image, name: str, otherwise: Any) -> Any:
 
 
 def turn_to(opened: Opened, page: int) -> Opened:
-    """The same original open at another page, from 0; those of a TIFF have sizes of their own."""
+    """Return the same source opened at another page, from 0; pages of a TIFF differ in size."""
     if page == 0 or opened.facts.format is not Format.TIFF:
         return opened
     with _translated():
@@ -274,19 +274,19 @@ def _count_frames(image: Image, first: int, count: int) -> None:
 
 
 def plain(colour: Colour, width: int, height: int) -> Image:
-    """An image of one colour, with alpha where it has any."""
+    """Return an image of one colour, with alpha if the colour has any."""
     parts = colour.rgb if colour.alpha == 255 else colour.rgba
     pixel = pyvips.Image.black(1, 1, bands=len(parts)) + parts
     return pixel.cast("uchar").copy(interpretation="srgb").embed(0, 0, width, height, extend="copy")
 
 
 def ramp(*, deep: bool) -> Image:
-    """A table of every 8-bit or 16-bit value, for curves that `maplut` applies."""
+    """Return a table of every 8-bit or 16-bit value, for curves applied by `maplut`."""
     return pyvips.Image.identity(ushort=deep)
 
 
 def matrix(rows: Sequence[Sequence[float]]) -> Image:
-    """A matrix for `recomb`."""
+    """Return a matrix for `recomb`."""
     return pyvips.Image.new_from_array([list(row) for row in rows])
 
 
@@ -314,7 +314,7 @@ def from_memory(
 
 
 def decode_jpeg(data: bytes) -> Image:
-    """A JPEG that was within another file."""
+    """Open a JPEG embedded in another file."""
     with _translated():
         return pyvips.Image.jpegload_buffer(data, fail_on="error")
 
@@ -325,7 +325,7 @@ def draw_svg(text: str) -> Image:
 
 
 def bare(image: Image) -> Image:
-    """The pixels alone, computed: nothing else of a further image's file shall get into a result."""
+    """Return the computed pixels alone, so that no metadata of an overlay gets into a result."""
     pixels = pyvips.Image.new_from_memory(
         image.write_to_memory(), image.width, image.height, image.bands, image.format
     )
@@ -353,7 +353,7 @@ def _translated(fault: str = "its pixels cannot be decoded") -> Iterator[None]:
 
 
 def translate(error: pyvips.Error, fault: str = "its pixels cannot be decoded") -> Exception:
-    """What a libvips error means to whoever asked; `fault` is what a damaged original is said to have."""
+    """Return the `ImgproxyError` of a libvips error; `fault` describes a damaged source."""
     text = str(error).lower()
     if "killed" in text:
         return DeadlinePassed("the image took too long to make")

@@ -36,13 +36,13 @@ _CPU_GRACE = 1.0
 class Render(Protocol):
     """Make the image of a job into `result`; raise an `ImgproxyError`.
 
-    `stop` is to be told of every image under way, so that the watchdog can end it.
+    Call `stop` with every image under computation, so that the watchdog can end it.
     """
 
     def __call__(
         self,
         job: Job,
-        original: int | None,
+        source: int | None,
         overlays: Sequence[int],
         result: int,
         *,
@@ -51,7 +51,7 @@ class Render(Protocol):
 
 
 class Watchdog:
-    """A thread that asks libvips to stop at the job's deadline or limit of CPU time.
+    """Thread that stops libvips at the job's deadline or limit of CPU time.
 
     libvips looks between scanlines. A decoder that is stuck within one is ended by SIGPROF or by the pool.
     The thread is woken only if it has nothing to watch yet, and sleeps on past jobs that end in time: at 100
@@ -90,7 +90,7 @@ class Watchdog:
                 image.set_kill(True)
 
     def end(self) -> None:
-        """The job has ended."""
+        """End the job."""
         with self._changed:
             self._next = math.inf
             self._images.clear()
@@ -133,7 +133,7 @@ def serve(channel: socket.socket, *, render: Render, watchdog: Watchdog) -> None
 
 
 def _answer(message: bytes, descriptors: Sequence[int], render: Render, watchdog: Watchdog) -> bytes:
-    """Make one image and say how it went, in no more than a message holds."""
+    """Run one job and return its answer, at most as long as one message."""
     try:
         answer = worker_protocol.dump_answer(
             _render(worker_protocol.load_job(message), descriptors, render, watchdog)
@@ -141,14 +141,14 @@ def _answer(message: bytes, descriptors: Sequence[int], render: Render, watchdog
         if len(answer) <= worker_protocol.MESSAGE_BYTES:
             return answer
         return worker_protocol.dump_answer(
-            TransformFailed("the source image says more about itself than can be shown")
+            TransformFailed("the metadata of the source image is too long to be shown")
         )
     except MemoryError:
         return worker_protocol.dump_answer(ImageTooLarge("the image needs more memory than is allowed"))
     except Exception as error:
         if isinstance(error, ImgproxyError) and not isinstance(error, EngineFailed):
             return worker_protocol.dump_answer(error)
-        with contextlib.suppress(OSError):  # nobody may be reading
+        with contextlib.suppress(OSError):  # the reader may be gone
             traceback.print_exc()
         return worker_protocol.dump_answer(EngineFailed("the image could not be made"))
 
@@ -156,7 +156,7 @@ def _answer(message: bytes, descriptors: Sequence[int], render: Render, watchdog
 def _render(job: Job, descriptors: Sequence[int], render: Render, watchdog: Watchdog) -> Rendered:
     """Run one job with the watchdog beside it; an error after the deadline is taken for its doing."""
     result, *sources = descriptors
-    original = None if job.plain is not None else sources.pop(0)
+    source = None if job.plain is not None else sources.pop(0)
     if len(sources) != len(job.overlays):
         raise EngineFailed("the image could not be made")
     cpu_seconds = job.ceiling.seconds
@@ -164,7 +164,7 @@ def _render(job: Job, descriptors: Sequence[int], render: Render, watchdog: Watc
     if cpu_seconds < math.inf:  # SIGPROF ends a decoder that never looks at `stop`
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds + _CPU_GRACE)
     try:
-        return render(job, original, sources, result, stop=watchdog.image)
+        return render(job, source, sources, result, stop=watchdog.image)
     except Exception as error:
         if watchdog.barked:
             raise DeadlinePassed(f"the image took longer than {watchdog.barked}") from error
@@ -188,7 +188,7 @@ def start(
         signal.signal(number, signal.SIG_IGN)  # meant for the server, which first lets running jobs end
     try:
         prepare()
-    except EngineFailed as error:  # nothing would go well: let whoever started us say why
+    except EngineFailed as error:  # no job could succeed: let the server say why
         channel.sendmsg([worker_protocol.dump_answer(error)])
         return
     locks = sandbox.lock(parent=_peer(channel), memory=memory)
@@ -205,7 +205,7 @@ def start(
 def _give_way() -> None:
     """Let the server go before: a hit must not wait for a miss.
 
-    Workers calculate for long and nobody waits for their next millisecond, so the kernel may let them run on
+    Workers compute for long and no client waits for their next millisecond, so the kernel may let them run on
     rather than interrupt each other at every wake-up (3 % more images a second on two full cores), and
     interrupt them for everybody else (the slowest hundredth of hits under full load: 17 ms, then 5 to 12).
     """
@@ -214,7 +214,7 @@ def _give_way() -> None:
 
 
 def _peer(channel: socket.socket) -> int:
-    """The process that made the socket pair: the server."""
+    """Return the process that made the socket pair: the server."""
     credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     return int(struct.unpack("3i", credentials)[0])
 

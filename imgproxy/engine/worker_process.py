@@ -1,6 +1,6 @@
-"""One worker process as the server sees it: launched, asked one thing at a time, ended, reaped.
+"""Worker process seen from the server: launched, given one job at a time, ended, reaped.
 
-All methods are called on the event loop's thread and none blocks, but `launch` and `reap`, which are for a
+Methods are called on the event loop's thread and do not block, except `launch` and `reap`, which run on a
 thread. Launching threads must outlive their workers: PR_SET_PDEATHSIG means the thread that forked.
 
 Whether a worker that died had taken its job is known exactly. Linux answers our read with ECONNRESET if the
@@ -43,12 +43,11 @@ _STDERR_CHARACTERS = 4_000
 
 Answer = Rendered | Ready | ImgproxyError
 Reason = Literal["crash", "deadline", "abandoned", "garbage", "unlocked", "retired", "closed"]
-"""Why a worker ended: by itself, too slow, nobody waits any more, talks nonsense, lacks a lock, has served,
-we close."""
+"""Reason for a worker's end. `garbage` is an invalid message, `unlocked` a missing sandbox lock."""
 
 
 class Ended(Exception):
-    """The worker has ended; `begun` if it had taken the job it was asked to do."""
+    """The worker has ended; `begun` if it had received its job."""
 
     def __init__(self, reason: Reason, *, begun: bool) -> None:
         super().__init__(reason)
@@ -57,7 +56,7 @@ class Ended(Exception):
 
 
 class Launched(NamedTuple):
-    """A process that was started, our end of its socket, and what it writes on standard error."""
+    """Started process, our end of its socket, and the read end of its stderr."""
 
     process: subprocess.Popen[bytes]
     channel: socket.socket
@@ -95,7 +94,7 @@ def launch(command: Sequence[str]) -> Launched:
 
 
 class WorkerProcess:
-    """A launched worker; `ended` is called once, when it is of no use any more, whatever the reason."""
+    """Launched worker; `ended` is called once, when it can take no more jobs."""
 
     def __init__(self, launched: Launched, *, ended: Callable[[WorkerProcess], None]) -> None:
         self._process, self._channel, self._complaints = launched
@@ -117,14 +116,14 @@ class WorkerProcess:
         return time.monotonic() - self._born
 
     def expect(self, seconds: float) -> asyncio.Future[Answer]:
-        """Wait for the next message; end the worker if it does not come in time."""
+        """Return a future of the next message; end the worker if it does not come in time."""
         self._answer = self._loop.create_future()
         self._timer = self._loop.call_later(seconds, self.end, "deadline")
         self._asked = time.monotonic()
         return self._answer
 
     def ask(self, message: bytes, descriptors: Sequence[int], *, seconds: float) -> asyncio.Future[Answer]:
-        """Send a job; the descriptors stay the caller's, who may close them at once.
+        """Send a job; the caller may close the descriptors at once.
 
         The future ends with `Ended` if the worker does; raise that if it has ended already.
         """
@@ -139,12 +138,12 @@ class WorkerProcess:
         return self.expect(seconds)
 
     def hurry(self, seconds: float) -> None:
-        """Nobody waits for the answer any more: end the worker unless it comes within `seconds`."""
+        """End the worker unless it answers within `seconds`: no client waits for the answer."""
         if self._answer is not None:
             self._loop.call_later(seconds, self._abandon, self._answer)
 
     def end(self, reason: Reason, *, begun: bool = True) -> None:
-        """Kill the process and tell everyone; the first reason stands."""
+        """Kill the process and fail its job; the first reason stands."""
         if self.reason is not None:
             return
         self.reason = reason
@@ -157,7 +156,7 @@ class WorkerProcess:
         self._ended(self)
 
     def reap(self) -> str:
-        """Wait until the killed process is gone, and say how it went and what it said last. Blocks."""
+        """Wait for the killed process; return its exit status and its last stderr. Blocks."""
         code = self._process.wait()
         said = self.read_stderr()
         os.close(self._complaints)
@@ -165,7 +164,7 @@ class WorkerProcess:
         return f"{how}; it said: {said}" if said else str(how)
 
     def read_stderr(self) -> str:
-        """What it wrote on standard error since last asked, at most its last 4,000 letters."""
+        """Return new text on stderr, at most its last 4,000 characters."""
         with contextlib.suppress(BlockingIOError):
             said = os.read(self._complaints, MESSAGE_BYTES).decode(errors="replace")
             return "".join(each for each in said if each.isprintable() or each == "\n")[-_STDERR_CHARACTERS:]
@@ -209,7 +208,7 @@ class WorkerProcess:
             self.end("garbage")
             return
         waiting = self._take_answer()
-        if waiting is None:  # nothing was asked
+        if waiting is None:  # it has no job
             self.end("garbage")
         elif not waiting.done():
             waiting.set_result(answer)

@@ -1,4 +1,4 @@
-"""What crosses the border between the server process and a worker, and how it is written.
+"""Messages between the server process and a worker, and their encoding.
 
 A job goes over as pickle: the worker trusts the server. An answer comes back as JSON and is checked field
 by field: a worker has touched hostile bytes and is trusted with nothing. Images cross as descriptors only:
@@ -31,7 +31,7 @@ Keep = Literal["strip", "copyright", "keep"]
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How results are written where the URL does not say; part of every result's key."""
+    """Encoder defaults of the deployment; part of every result's key."""
 
     quality: dict[Format, int] = field(
         default_factory=lambda: {Format.JPEG: 80, Format.WEBP: 80, Format.AVIF: 63}
@@ -63,14 +63,14 @@ class Job:
     strip: bool = False
     """Write the source image without its personal metadata instead; nothing is decoded."""
     show_damaged: bool = False
-    """Show what decodes of a damaged original, instead of failing."""
+    """Show the part of a damaged source that decodes, instead of failing."""
     seconds: float = 15
     """The worker's own deadline, from when it begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a worker says of a finished job; the bytes lie in the result's descriptor."""
+    """Answer to a finished job; the bytes are in the result's descriptor."""
 
     format: Format
     width: int
@@ -81,7 +81,7 @@ class Rendered:
     decode_seconds: float
     """Until the encoder begins."""
     encode_seconds: float
-    """Until its last byte; an image that streams is decoded meanwhile."""
+    """Until the last byte; a streamed image is decoded within this time."""
     info: dict[str, Any] = field(default_factory=dict)
     """For `Job.meta`: the facts, in imagor's names."""
     damaged: bool = False
@@ -90,7 +90,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What a worker says first, once it is locked in and warm."""
+    """First message of a worker, once it is sandboxed and warm."""
 
     libvips: str
     locks: tuple[str, ...]

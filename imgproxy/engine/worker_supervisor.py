@@ -1,8 +1,8 @@
-"""Keeps as many workers alive as there should be: spawns, reaps, replaces, and says so when it cannot.
+"""Supervisor of workers: spawns, reaps and replaces them, and logs when it cannot.
 
-A worker that ends is replaced in the background. Where none can be started it is tried again for ever, at
-growing intervals and loudly; once three tries in a row have failed and no worker is left, the supervisor is
-`crash_looping`, and jobs are refused instead of waiting for what may never come.
+A worker that ends is replaced in the background. A failed start is logged and retried without end, at growing
+intervals. After three failures in a row with no worker left, the supervisor is `crash_looping`: jobs fail at
+once instead of waiting.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _log = logging.getLogger(__name__)
 
 
 class WorkerListener(Protocol):
-    """Who is told of workers that come and go."""
+    """Receiver of workers' starts and ends."""
 
     def worker_ready(self, worker: WorkerProcess) -> None:
-        """A worker is warm and has nothing to do."""
+        """Take a started worker."""
 
     def worker_ended(self, worker: WorkerProcess) -> None:
-        """A worker that had arrived has ended."""
+        """Remove a worker that has ended."""
 
     def crash_looped(self) -> None:
-        """No worker is left and none can be started."""
+        """Handle that no worker is left and none can be started."""
 
 
 class WorkerSupervisor:
@@ -53,13 +53,13 @@ class WorkerSupervisor:
         listener: WorkerListener,
         require_locks: bool = False,
     ) -> None:
-        """With `require_locks`, a worker whose sandbox lacks one is not ready."""
+        """Refuse a worker whose sandbox lacks a lock if `require_locks`."""
         self._target = target
         self._command = command
         self._start_seconds = start_seconds
         self._listener = listener
         self._require_locks = require_locks
-        self._threads = ThreadPoolExecutor(2, "imgproxy-workers")  # its own, because they must live as long
+        self._threads = ThreadPoolExecutor(2, "imgproxy-workers")  # they must outlive workers
         self._alive: set[WorkerProcess] = set()
         self._at_work: set[WorkerProcess] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,7 +72,7 @@ class WorkerSupervisor:
 
     @property
     def crash_looping(self) -> bool:
-        """Whether no worker is left and none can be started."""
+        """Return whether no worker is left and none can be started."""
         return not self._at_work and (self._refusal is not None or self._failures >= _CRASH_LOOP_AFTER)
 
     async def start(self) -> Ready:
@@ -101,7 +101,7 @@ class WorkerSupervisor:
         return task
 
     def _begin_spawn(self, pause: float = 0) -> asyncio.Task[None]:
-        self.spawning += 1  # from now on, not from when the task runs: who asks meanwhile must know
+        self.spawning += 1  # now, not when the task runs: `_is_worn` reads it before
         return self._begin(self._spawn(pause))
 
     async def _spawn(self, pause: float) -> None:
@@ -167,7 +167,7 @@ class WorkerSupervisor:
             self._listener.crash_looped()
 
     def _ended(self, worker: WorkerProcess) -> None:
-        """A worker is being killed: reap it, and spawn another in its place."""
+        """Reap a worker that is being killed, and spawn another in its place."""
         self._alive.discard(worker)
         self._begin(self._reap(worker))
         if worker.reason != "closed":

@@ -24,7 +24,7 @@ ALL: tuple[Reader, ...] = (LIBVIPS, HEIC, BMP, ICO, JPEG2000, JPEGXL, PDF)
 
 
 def describe() -> tuple[str, tuple[str, ...]]:
-    """The version of libvips as text, and the types that are read here."""
+    """Return the version of libvips, and the formats that can be read."""
     libvips, readable = vips.describe()
     return libvips, (*readable, *(name for reader in ALL if reader is not LIBVIPS for name in reader.formats))
 

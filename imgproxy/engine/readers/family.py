@@ -1,4 +1,4 @@
-"""What a reader is: the first bytes it claims, an image's facts from its header, and its pixels.
+"""Reader protocol: signature bytes, the parsed header, and the pixels.
 
 To add one: a file here, a line in the tuple of `__init__.py`, its type in `image.formats`, a test file of the
 same name. Everything a reader needs is imported with its file: behind the sandbox nothing can be.
@@ -17,7 +17,7 @@ from imgproxy.image.formats import Format
 from imgproxy.image.header import ImageHeader
 
 FIRST_BYTES = 65_536
-"""How much of a file the type is told from; an SVG's comments may be so long."""
+"""Bytes from which the format is detected; an SVG may begin with a long comment."""
 
 
 class Source:
@@ -42,10 +42,10 @@ class Opened(Protocol):
 
     @property
     def facts(self) -> ImageHeader:
-        """What the header says."""
+        """Parsed header of the image."""
 
     def page(self, number: int) -> Opened:
-        """The same file open at another page, from 0, where pages have sizes of their own."""
+        """Return the same file opened at another page, from 0, where pages differ in size."""
 
     def load(self, *, shrink: float, first: int, count: int, sequential: bool) -> Image:
         """Set up decoding of `count` frames from `first`, shrunk by what the decoder does itself.

@@ -1,6 +1,6 @@
 """ICO and CUR, by Pillow: the largest image of the icon, of these the one with most colours.
 
-The directory of an icon holds sides up to 256 and may lie, so the image's own header tells its size.
+The directory of an icon holds sides up to 256 and may lie, so the size is taken from the image's own header.
 """
 
 from __future__ import annotations

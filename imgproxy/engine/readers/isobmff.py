@@ -57,7 +57,7 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _size(head: bytes) -> tuple[int, int]:
-    """Bytes of a box's header, and of the whole box (§4.2); 0 means up to the end."""
+    """Return the bytes of a box's header and of the whole box (§4.2); 0 means up to the end."""
     if len(head) < 8:
         return 8, 0
     size = _number(head[:4])

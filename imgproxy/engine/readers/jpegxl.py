@@ -34,7 +34,7 @@ class _Bits:
         self._left = len(data) * 8
 
     def take(self, count: int) -> int:
-        """The next number of `count` bits; raise `BrokenImage` past the end."""
+        """Return the next number of `count` bits; raise `BrokenImage` past the end."""
         if count > self._left:
             raise BrokenImage("the source image is damaged: its header cannot be read")
         value = self._bits & ((1 << count) - 1)
@@ -43,7 +43,7 @@ class _Bits:
         return value
 
     def one_of(self, *choices: tuple[int, int]) -> int:
-        """A number written as one of four (offset, bits), which two bits choose (U32)."""
+        """Return a number stored as one of four (offset, bits), chosen by two bits (U32)."""
         offset, bits = choices[self.take(2)]
         return offset + self.take(bits)
 
@@ -63,7 +63,7 @@ def _header(data: bytes) -> _Header:
     if bits.take(1):
         orientation = bits.take(3) + 1
         if bits.take(1):
-            _size(bits)  # the intrinsic size, which nobody asks for
+            _size(bits)  # the intrinsic size, which is not used
         if bits.take(1):  # a preview, whose header is long: what may be transparent is taken to be
             return _turned(width, height, orientation, alpha=True)
         if bits.take(1):
@@ -87,7 +87,7 @@ def _skip_animation(bits: _Bits) -> None:
 
 
 def _turned(width: int, height: int, orientation: int, *, alpha: bool) -> _Header:
-    """The decoder sets images upright itself."""
+    """Return 1: the decoder applies the orientation itself."""
     return _Header(height, width, alpha) if orientation >= 5 else _Header(width, height, alpha)
 
 
@@ -108,7 +108,7 @@ def _side(bits: _Bits, small: int) -> int:
 
 
 def _codestream(data: bytes) -> bytes:
-    """The beginning of the codestream, which may lie in a box (ISO/IEC 18181-2)."""
+    """Return the first bytes of the codestream, which may lie in a box (ISO/IEC 18181-2)."""
     if data.startswith(_CODESTREAM):
         return data[:128]
     at = 0

@@ -1,4 +1,4 @@
-"""JPEG, PNG, WebP, AVIF, GIF, TIFF and SVG, by libvips's own loaders, each asked for by its name.
+"""JPEG, PNG, WebP, AVIF, GIF, TIFF and SVG, by libvips's own loaders, each called by name.
 
 A JPEG with a gain map or further images (Ultra HDR, MPO) is read as its first image, in SDR. Of an animated
 AVIF or PNG the first frame is read.
@@ -44,7 +44,7 @@ def _claims(first: bytes) -> Format | None:
 
 
 def _is_svg(first: bytes) -> bool:
-    """Whether the first element is `<svg>`, behind comments, a prologue and a DOCTYPE of any length."""
+    """Return whether the first element is `<svg>`, after comments, a prologue and a DOCTYPE of any length."""
     if first[:2] in (b"\xff\xfe", b"\xfe\xff"):
         first = first[: len(first) // 2 * 2].decode("utf-16", "replace").encode()
     prologue = _PROLOGUE.match(first)

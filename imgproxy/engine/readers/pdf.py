@@ -1,6 +1,6 @@
 """PDF, by PDFium through pypdfium2: a page, drawn as large as it is wanted, on white.
 
-A page is measured in points, 72 to an inch; `dpi` says how many pixels an inch is where no size is asked for.
+A page is measured in points, 72 to an inch; `dpi` is the pixels per inch where the URL has no size.
 Links, forms and scripts are not drawn; a file with a password is not read.
 """
 

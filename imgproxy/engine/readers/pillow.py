@@ -1,6 +1,6 @@
-"""The one door to Pillow: single plugins of it, each asked for by its class.
+"""Door to Pillow: single plugins, each called by its class.
 
-`PIL.Image.open` is never called: it imports plugins when first used, and tries them all on whatever comes.
+`PIL.Image.open` is never called: it imports plugins when first used, and tries all of them on any bytes.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def translated() -> Iterator[None]:
 
 
 def has_alpha(image: Any) -> bool:
-    """Whether pixels of an opened file may be transparent."""
+    """Return whether pixels of an opened file may be transparent."""
     return image.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.info
 
 
 def pixels(image: Any) -> Image:
-    """Decode; give the pixels and the colour profile to libvips."""
+    """Decode, and copy the pixels and the colour profile into libvips."""
     with translated():
         image.load()
         if image.mode == "I;16":

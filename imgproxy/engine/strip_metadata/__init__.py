@@ -1,6 +1,6 @@
 """Personal metadata taken out of images, without touching a pixel: from bytes to bytes.
 
-EXIF but its orientation, XMP, IPTC, comments, and whatever follows the image go; pixels, colour profiles and
+EXIF but its orientation, XMP, IPTC, comments and trailing bytes are removed; pixels, colour profiles and
 animation stay as they are, to the byte. The result is never longer. Pure but for `render`: a stranger's
 containers are parsed here, so this runs in workers alone.
 """
@@ -52,11 +52,11 @@ def strip(data: bytes) -> tuple[Format, bytes]:
         raise BrokenImage(f"the {format_} ends within its metadata") from None
 
 
-def render(original: int | None, result: int) -> Rendered:
+def render(source: int | None, result: int) -> Rendered:
     """Strip the image of a descriptor into another."""
-    if original is None:
+    if source is None:
         raise UnsupportedImage("an image is expected")
-    format_, stripped = strip(os.pread(original, os.fstat(original).st_size, 0))
+    format_, stripped = strip(os.pread(source, os.fstat(source).st_size, 0))
     rest = memoryview(stripped)
     while rest:
         rest = rest[os.write(result, rest) :]

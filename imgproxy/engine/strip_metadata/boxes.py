@@ -75,7 +75,7 @@ def _strip_meta(file: Wiper, data: bytes, meta: _Box) -> None:
 
 
 def _absolute(extent: _Extent, idat: _Box | None) -> _Extent:
-    """Where in the file an extent lies."""
+    """Position of an extent in the file."""
     if extent.method == 1 and idat is not None:
         return _Extent(0, idat.start + extent.start, extent.size)
     if extent.method or not extent.size:

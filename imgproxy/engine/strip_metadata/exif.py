@@ -1,4 +1,4 @@
-"""The one thing of EXIF that says how to show an image: its orientation (EXIF 2.32 §4.6.4)."""
+"""EXIF orientation: the one field needed to show an image (EXIF 2.32 §4.6.4)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BARE = b"MM\0*\0\0\0\x08\0\1" + bytes((1, 0x12, 0, _SHORT, 0, 0, 0, 1))
 def bare(exif: bytes, *, upright: bool = False) -> bytes:
     """Return EXIF of nothing but the orientation.
 
-    Empty if `exif` is shorter, or the image is `upright`, unless that is to be said, too.
+    Empty if `exif` is shorter, or the image is `upright` and that need not be written.
     """
     orientation = _orientation(exif)
     turned = 2 <= orientation <= 8

@@ -40,7 +40,7 @@ def _goes(data: bytes, at: int) -> bool:
 
 
 def _table(flags: int) -> int:
-    """Bytes of the colour table that flags announce."""
+    """Return the bytes of the colour table that flags declare."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 

@@ -62,14 +62,14 @@ def strip(data: bytes) -> bytes:
 
 
 def _marker(data: bytes, at: int) -> int:
-    """Where a marker's second byte is: any number of bytes 0xFF may stand before it."""
+    """Return the position of a marker's second byte; any number of bytes 0xFF may precede it."""
     while at < len(data) and data[at] == 0xFF:
         at += 1
     return at
 
 
 def _kept(marker: int, content: bytes, *, seen: bool) -> bytes:
-    """Return what stays of a segment; nothing if it goes. `seen` says that the orientation was written."""
+    """Return the part of a segment to keep, empty for none; `seen` if the orientation was written."""
     if marker in _DECODING or (marker, content[: len(b"ICC_PROFILE\0")]) == _KEPT[0]:
         return content
     if (marker, content[:5]) == _KEPT[1]:
