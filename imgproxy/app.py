@@ -52,9 +52,6 @@ from imgproxy.storage.signed_url import UrlSigner
 from imgproxy.telemetry import AccessLog, Metrics
 
 _FAILURE_SECONDS = 60.0
-_FAILURES = 16_384
-_CACHED_FILES = 1_000_000  # inodes run out before bytes where pictures are small
-_FREE_BYTES = 1024**3  # left to others on the cache's disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +95,8 @@ async def assemble_edge(
     sources = SourceCache(
         storage,
         limit=settings.max_source_bytes,
-        keep=settings.memory_bytes // 4,
+        keep=settings.cache_sizes.source_bytes,
+        files=settings.cache_sizes.source_files,
         budget=settings.sources_bytes,
     )
     metrics.gauge(
@@ -111,7 +109,7 @@ async def assemble_edge(
         clients=Clients(settings.trusted_proxies),
         wrong=WrongCredentials(settings.wrong_credentials),
     )
-    answered = ServedUrls()
+    answered = ServedUrls(settings.cache_sizes.served_urls)
     access_log = AccessLog()
     around = Around(
         objects=storage,
@@ -124,7 +122,7 @@ async def assemble_edge(
         access_log.start()
         async with (
             assemble_files(settings, around, metrics=metrics, access_log=access_log) as filing,
-            open_access(filing) as access,
+            open_access(settings, filing) as access,
             open_url_purger(filing.front, answered) as url_purger,
             open_renderer(
                 settings, access, storage, epochs, sources, disk, pool, broadcast, metrics, url_purger.spawn
@@ -157,10 +155,12 @@ async def assemble_edge(
 
 
 @asynccontextmanager
-async def open_access(filing: Filing) -> AsyncIterator[DatabaseAccess]:
+async def open_access(settings: Settings, filing: Filing) -> AsyncIterator[DatabaseAccess]:
     """Who may see what, by the record."""
     publish = filing.publisher.publish if filing.publisher else None
-    access = DatabaseAccess(filing.database, timer=time.monotonic, publish=publish)
+    access = DatabaseAccess(
+        filing.database, timer=time.monotonic, publish=publish, entries=settings.cache_sizes.file_rows
+    )
     try:
         await access.start()
         yield access
@@ -201,11 +201,12 @@ async def open_renderer(
             ttl=settings.source_ttl,
             timer=time.monotonic,
             stale=settings.stale,
+            sizes=settings.cache_sizes,
         ),
         sources=sources,
-        tiers=Tiers([MemoryTier(settings.memory_bytes), *([disk] if disk else [])]),
+        tiers=Tiers([MemoryTier(settings.cache_sizes.results), *([disk] if disk else [])]),
         engine=pool,
-        negative_cache=NegativeCache(seconds=_FAILURE_SECONDS, entries=_FAILURES),
+        negative_cache=NegativeCache(seconds=_FAILURE_SECONDS, entries=settings.cache_sizes.failures),
         recipe=recipe(settings),
         metrics=metrics,
     )
@@ -252,6 +253,7 @@ def make_images(
         clients=Clients(settings.trusted_proxies),
         concurrency=ClientConcurrency(settings.client_misses),
         answered=answered,
+        sizes=settings.cache_sizes,
     )
 
 
@@ -325,7 +327,11 @@ def make_disk(settings: Settings, epochs: PurgeEpochs, metrics: Metrics) -> Disk
     if not settings.cache_bytes:
         return None
     disk = DiskTier(
-        settings.cache_dir, epochs, size=settings.cache_bytes, files=_CACHED_FILES, free=_FREE_BYTES
+        settings.cache_dir,
+        epochs,
+        size=settings.cache_bytes,
+        files=settings.cache_files,
+        free=settings.cache_free_bytes,
     )
     gauge = metrics.gauge
     gauge("imgproxy_cache_disk_bytes", "Bytes of results on disk.", lambda: disk.stats().bytes, shared=True)

@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from imgproxy import unknown_variables
+from imgproxy.cache_sizes import CacheSizes, cache_sizes
 from imgproxy.dialects import Grammar, presets
 from imgproxy.dialects.signature import Signer
 from imgproxy.errors import BadArgument
@@ -438,9 +439,19 @@ class Settings(BaseSettings):
         ByteSize(10 * 1024**3),
         description="Maximum bytes of the disk cache, kept across restarts. `0` turns the disk cache off",
     )
+    cache_files: int = Field(
+        1_000_000,
+        ge=1,
+        description="Maximum number of results in the disk cache. Each takes 350 bytes of memory",
+    )
+    cache_free_bytes: ByteSize = Field(
+        ByteSize(1024**3),
+        description="Bytes of the disk that the disk cache leaves free. It evicts to keep them",
+    )
     memory_bytes: ByteSize = Field(
         ByteSize(256 * 1024**2),
-        description="Maximum bytes of results in memory, none larger than a quarter of it",
+        description="Maximum bytes of results in memory, none larger than a quarter of it. Other caches are "
+        "sized in proportion",
     )
     workers: int = Field(
         default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, le=256,
@@ -517,6 +528,11 @@ class Settings(BaseSettings):
     def limits(self) -> Limits:
         """How much a URL may ask for."""
         return Limits(self.max_side, self.max_filters, self.max_presets)
+
+    @property
+    def cache_sizes(self) -> CacheSizes:
+        """Sizes of the caches in memory."""
+        return cache_sizes(self.memory_bytes)
 
     @property
     def ceiling(self) -> Ceiling:

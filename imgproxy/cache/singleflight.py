@@ -1,7 +1,6 @@
-"""Many callers for one key, one piece of work.
+"""Singleflight: callers with one key share one piece of work, and its result or error.
 
-The work belongs to all who wait: one who leaves does not end it for the others, and when the last has left
-it is cancelled. Its result, or its error, goes to everybody.
+A caller that leaves does not end the work for the others; when the last one leaves, it is cancelled.
 """
 
 from __future__ import annotations
@@ -24,15 +23,10 @@ class _Flight(Generic[Result]):
 
 
 class Singleflight(Generic[Result]):
-    """The work under way, by key."""
+    """Work under way, by key."""
 
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight[Result]] = {}
-
-    def join(self, key: Hashable, waiters: Waiters) -> None:
-        """Tell the work on `key`, if it is under way, who else waits for it."""
-        if flight := self._flights.get(key):
-            flight.waiters.join(waiters)
 
     async def run(
         self, key: Hashable, work: Callable[[], Awaitable[Result]], waiters: Waiters | None = None

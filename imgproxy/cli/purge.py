@@ -1,4 +1,4 @@
-"""`imgproxy purge`: have a running server forget originals."""
+"""`imgproxy purge`: purge source images from a running server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SECONDS = 30
 
 
 def run(asked: argparse.Namespace) -> int:
-    """Ask the server, which alone can forget what it has in memory."""
+    """Send each key to the server, which alone can purge its memory."""
     secret = read().purge_secret
     if not secret:
         raise UsageError("IMGPROXY_PURGE_SECRET holds no secret; the server must have the same")
@@ -44,7 +44,7 @@ def _purge(server: str, key: Key, secret: str) -> None:
 
 
 def _check(server: str) -> None:
-    """Refuse what is no address of a server: `urlopen` would open files too."""
+    """Raise `UsageError` unless it is the URL of a server: `urlopen` would open files too."""
     try:
         url = urlsplit(server)
         fits = url.scheme in ("http", "https") and url.hostname and url.port != 0

@@ -13,6 +13,7 @@ from time import perf_counter
 from aiohttp import HttpVersion11, web
 
 from imgproxy.cache.tiers import Entry
+from imgproxy.cache_sizes import DEFAULT, CacheSizes
 from imgproxy.dialects import Grammar, ImageRequest
 from imgproxy.dialects.signature import Signer
 from imgproxy.edge import response_headers
@@ -44,8 +45,6 @@ RESERVED = frozenset(
     {"v1", "s3", "-", "console", "healthz", "readyz", "metrics", "favicon.ico", "robots.txt"}
 )
 """First segments that are no images; `params` is one too, and the grammar's own. `s3` is where Uppy asks."""
-
-_TARGETS = 8_192  # URLs whose reading is remembered; some 2 KB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +85,7 @@ class Images:
         clients: Clients = DIRECT,
         concurrency: ClientConcurrency | None = None,
         answered: ServedUrls | None = None,
+        sizes: CacheSizes = DEFAULT,
     ) -> None:
         """`answered` is told of every target that is answered with an image, if a cache in front needs it."""
         self._grammar = grammar
@@ -99,8 +99,8 @@ class Images:
         self._clients = clients
         self._concurrency = concurrency or ClientConcurrency()
         self._answered = answered
-        self._read = lru_cache(_TARGETS)(self._read_once)
-        self._responses = ResponseCache()
+        self._read = lru_cache(sizes.parsed_urls)(self._read_once)
+        self._responses = ResponseCache(sizes.response_heads)
         self._date = DateLine()
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:

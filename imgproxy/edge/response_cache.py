@@ -16,7 +16,6 @@ from cachetools import LRUCache
 
 from imgproxy.edge.render import Prepared
 
-_ENTRIES = 16_384  # some 2 KB each
 LONGEST = 2_048
 """Characters of a target and an Accept header that are kept; a client may send 16,000."""
 
@@ -39,8 +38,8 @@ class CachedResponse:
 class ResponseCache:
     """The cached answers of one process, the least recently used go first."""
 
-    def __init__(self) -> None:
-        self._entries: LRUCache[tuple[str, str | None], CachedResponse] = LRUCache(_ENTRIES)
+    def __init__(self, entries: int) -> None:
+        self._entries: LRUCache[tuple[str, str | None], CachedResponse] = LRUCache(entries)
 
     def get(self, target: str, accept: str | None) -> CachedResponse | None:
         """What is remembered of a raw target and Accept header."""

@@ -19,6 +19,7 @@ from cachetools import TTLCache
 from imgproxy.background_tasks import BackgroundTasks
 from imgproxy.cache.purge_epochs import PurgeEpochs
 from imgproxy.cache.singleflight import Singleflight
+from imgproxy.cache_sizes import DEFAULT, CacheSizes
 from imgproxy.errors import NotFound, SourceError
 from imgproxy.files.access import UNREGISTERED, Access, Record
 from imgproxy.files.recent import Recent
@@ -27,8 +28,6 @@ from imgproxy.storage import OWN_PREFIXES, Storage
 
 _log = logging.getLogger(__name__)
 
-_ENTRIES = 65_536
-_OVERWRITTEN = 8_192  # objects whose version before is remembered; some 0.5 KB each
 _ABSENT_SECONDS = 5.0  # how long «not there» is believed: an upload must not stay invisible
 
 
@@ -74,6 +73,7 @@ class SourceAccess:
         ttl: float,
         timer: Callable[[], float],
         stale: float = 0,
+        sizes: CacheSizes = DEFAULT,
     ) -> None:
         """`ttl` is for how many seconds storage's word is believed, `stale` for how many it is put up with.
 
@@ -83,14 +83,14 @@ class SourceAccess:
         self._storage = storage
         self._epochs = epochs
         self._unregistered = unregistered
-        self._known: TTLCache[Key, SourceGrant] = TTLCache(_ENTRIES, ttl, timer)
-        self._absent: TTLCache[Key, int] = TTLCache(_ENTRIES, min(ttl, _ABSENT_SECONDS), timer)
-        self._last: TTLCache[Key, SourceGrant] = TTLCache(_ENTRIES, stale, timer)
-        self._before: TTLCache[Key, SourceGrant] = TTLCache(_OVERWRITTEN, stale, timer)
+        self._known: TTLCache[Key, SourceGrant] = TTLCache(sizes.source_versions, ttl, timer)
+        self._absent: TTLCache[Key, int] = TTLCache(sizes.source_versions, min(ttl, _ABSENT_SECONDS), timer)
+        self._last: TTLCache[Key, SourceGrant] = TTLCache(sizes.source_versions, stale, timer)
+        self._before: TTLCache[Key, SourceGrant] = TTLCache(sizes.previous_versions, stale, timer)
         self._lenient = ttl > 0
         self._tasks = BackgroundTasks()
         self._flights: Singleflight[SourceGrant] = Singleflight()
-        self._granted: Recent[Key, tuple[Record, SourceGrant]] = Recent(_ENTRIES)
+        self._granted: Recent[Key, tuple[Record, SourceGrant]] = Recent(sizes.file_rows)
 
     async def authorize(self, key: Key, *, old: bool = False) -> SourceGrant:
         """Leave to serve a key now; raise `NotFound`, or a `SourceError` or `Unavailable` if nobody can tell.

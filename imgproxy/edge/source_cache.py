@@ -1,11 +1,11 @@
-"""Originals on loan within one budget of bytes: a fetch for all who need the same one, the last ones kept.
+"""Source images on loan within one budget of bytes: one fetch for all requests, the last ones cached.
 
-All borrowers share one descriptor; whoever reads takes a position of their own (the engine opens it anew
-for each job). Versions are part of every name, so nothing here can be out of date, only forgotten.
+All borrowers share one descriptor; the engine opens it anew for each job, for a position of its own. Versions
+and purge epochs are part of every name, so a source here is never stale.
 
 The bytes of everything that one image needs are reserved together, before the first is fetched. So no
-request holds some sources while it waits for others, and two requests cannot wait for each other. What
-nobody borrows any more is kept within bounds of its own, counts as well, and goes first.
+request holds some sources while it waits for others, and two requests cannot wait for each other. Unused
+sources are cached within bounds of their own, count as well, and are dropped first.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import NamedTuple
 
 from cachetools import LRUCache
 
+from imgproxy.cache_sizes import DEFAULT
 from imgproxy.engine.fair_queue import FairQueue
 from imgproxy.errors import Overloaded, SourceTooLarge
 from imgproxy.image.source import Key
 from imgproxy.storage import OpenObject, Storage
 from imgproxy.waiters import Waiters
 
-_DESCRIPTORS = 256
 _PATIENCE = 10.0  # seconds: a few images are made meanwhile, and a client is still there
 _MOST_WAITING = 1_024  # requests; each holds a connection and some KB
 _Name = tuple[Key, str, int]
@@ -67,7 +67,8 @@ class _Waiter:
 class _Shelf(LRUCache[_Name, OpenObject]):
     """Originals that nobody borrows; those that fall off are closed."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, files: int) -> None:
+        self._files = files
         super().__init__(size, getsizeof=lambda original: original.head.size)
 
     def put(self, name: _Name, original: OpenObject) -> None:
@@ -76,7 +77,7 @@ class _Shelf(LRUCache[_Name, OpenObject]):
             original.close()
             return
         self.close(name)
-        while len(self) >= _DESCRIPTORS or self.currsize + original.head.size > self.maxsize:
+        while len(self) >= self._files or self.currsize + original.head.size > self.maxsize:
             self.drop_oldest()
         self[name] = original
 
@@ -100,12 +101,13 @@ class SourceCache:
         *,
         limit: int,
         keep: int = 0,
+        files: int = DEFAULT.source_files,
         budget: int = sys.maxsize,
         patience: float = _PATIENCE,
     ) -> None:
-        """`limit` is the most bytes of one original, `keep` of all that nobody borrows, `budget` of all.
+        """`limit` is the maximum of bytes of one source, `keep` of all unused ones, `budget` of all.
 
-        A request waits `patience` seconds for the bytes it needs, and may need half of the budget.
+        `files` is the maximum of unused ones. A request waits `patience` seconds, and may need half of it.
         """
         self._storage = storage
         self._limit = limit
@@ -114,7 +116,7 @@ class SourceCache:
         self._patience = patience
         self._loans: dict[_Name, _Loan] = {}
         self._lent = 0
-        self._shelf = _Shelf(min(keep, self._budget))
+        self._shelf = _Shelf(min(keep, self._budget), files)
         self._queue: FairQueue[_Waiter] = FairQueue()
 
     @property

@@ -15,6 +15,7 @@ from enum import Enum
 from functools import partial
 from typing import Final, Literal, NamedTuple, Protocol
 
+from imgproxy.cache_sizes import DEFAULT
 from imgproxy.files.change_feed import ChangeFeed
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.model import File, FileState, UploadState, Visibility
@@ -23,7 +24,6 @@ from imgproxy.files.repository.files import file_by_key
 from imgproxy.files.repository.uploads import upload_of_any_tenant
 from imgproxy.image.source import Key
 
-_ENTRIES = 65_536  # of each kind; some 0.7 KB each
 _AWAITED = (UploadState.ISSUED, UploadState.COMPLETING)
 
 
@@ -146,7 +146,7 @@ class DatabaseAccess:
         *,
         timer: Callable[[], float],
         publish: Callable[[Key], Awaitable[bool]] | None = None,
-        entries: int = _ENTRIES,
+        entries: int = DEFAULT.file_rows,
     ) -> None:
         """`publish` makes a file of an upload that nobody has registered, or says that it is none."""
         self._database = database

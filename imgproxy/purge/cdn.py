@@ -1,8 +1,7 @@
-"""Caches in front of us, and how they are told to forget a file: over HTTP, each in its own way.
+"""Purges of CDNs and proxies in front of the server, over HTTP.
 
-What a cache can be told differs: a CDN forgets by tag, so every size at once; nginx by exact URL, for each
-kind of client that our nginx.conf tells apart. So it is told the URL of the file as it was uploaded, and
-those that were answered (`purge/urls.py`). Nobody can call back what lies in browsers.
+A CDN purges by tag, all sizes of a file at once. nginx purges by exact URL, for each class of clients in
+nginx.conf: the URL of the file itself, and those that were served (`purge/urls.py`).
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from imgproxy.image.source import Key
 
 _SECONDS = 10.0
 _NOTHING_THERE = (404, 410)
-"""What nginx says of what it has not kept."""
+"""Status of nginx for a URL that is not cached."""
 _CLASSES = ("avif", "webp", "legacy")  # of nginx.conf, in the header `Pictures`
 
 
 @dataclass(frozen=True, slots=True)
 class PurgeTarget:
-    """One cache: where it is told, and how. `{key}` and `{tag}` stand for the file's."""
+    """URL and method of one cache's purge; `{key}` and `{tag}` stand for those of the file."""
 
     method: Literal["PURGE", "POST"]
     url: str
@@ -45,19 +44,19 @@ def parse_purge_target(text: str) -> PurgeTarget:
 
 
 class CdnPurger:
-    """All caches in front; there may be none."""
+    """Purges of all caches in front, if there are any."""
 
     def __init__(
         self, targets: Sequence[PurgeTarget], *, headers: Mapping[str, str] | None = None, body: str = ""
     ) -> None:
-        """`headers` go to each of them; `body` is what a POST says, JSON, with `{key}` and `{tag}` in it."""
+        """`headers` go to each cache; `body` is the JSON of a POST, with `{key}` and `{tag}`."""
         self._targets = targets
         self._headers = dict(headers or {})
         self._body = body
         self._session: ClientSession | None = None
 
     async def forget(self, key: Key) -> None:
-        """Have every cache forget a file; raise `Unavailable` if one did not."""
+        """Purge a file from every cache; raise `Unavailable` if one fails."""
         asked = (self._tell(target, key) for target in self._targets)
         for outcome in await asyncio.gather(*asked, return_exceptions=True):
             if isinstance(outcome, BaseException):
@@ -65,11 +64,11 @@ class CdnPurger:
 
     @property
     def forgets_by_url(self) -> bool:
-        """Whether one of them is told URLs, and not tags that stand for all of a file's."""
+        """Whether a cache is purged by URL, and not by tag."""
         return any(map(_is_by_url, self._targets))
 
     async def forget_targets(self, targets: Sequence[str]) -> None:
-        """Have the caches that know URLs alone forget raw request targets; raise `Unavailable`."""
+        """Purge raw request targets from the caches that know no tags; raise `Unavailable`."""
         for cache in filter(_is_by_url, self._targets):
             for target in targets:
                 url = URL(cache.url.replace("{key}", target.removeprefix("/")), encoded=True)
@@ -78,7 +77,7 @@ class CdnPurger:
                 )
 
     async def close(self) -> None:
-        """Give back connections."""
+        """Close connections."""
         if self._session is not None:
             await self._session.close()
 

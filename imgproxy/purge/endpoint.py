@@ -1,7 +1,6 @@
-"""PURGE /{key}: forget a source image and everything that was made of it.
+"""PURGE /{key}: purge a source image and all results of it, by the method of Varnish, nginx and Fastly.
 
-The method is the one that Varnish, nginx's purge module and Fastly have made customary. It costs whoever may
-call it one line, and us a fetch and a decode for each variant, so it wants a secret.
+Each purge costs the server a fetch and a decode for each variant, so it needs a secret.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from imgproxy.image.source import Key, decode_name, parse_key
 
 
 class PurgeEndpoint:
-    """Answers the one method; the secret comes as `Authorization: Bearer …`."""
+    """Handler of PURGE; the secret is sent as `Authorization: Bearer …`."""
 
     def __init__(
         self,
@@ -42,14 +41,14 @@ class PurgeEndpoint:
         self._wrong = wrong or WrongCredentials(0)
 
     async def handle(self, http: web.BaseRequest) -> web.Response:
-        """Purge the key that the path is; when this answers, it is done in every tier."""
+        """Purge the key in the path; the response means that no process serves older bytes."""
         client = self._clients.name(http)
         self._wrong.refuse_locked(client)
         scheme, _, given = http.headers.get("Authorization", "").partition(" ")
         fits = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._secret.encode())
         if scheme.lower() != "bearer" or not fits:
             self._wrong.wrong(client)
-            raise NotSigned("PURGE wants the secret of this deployment: Authorization: Bearer …")
+            raise NotSigned("PURGE needs the secret of this deployment: Authorization: Bearer …")
         self._wrong.right(client)
         key = parse_key(decode_name(http.raw_path.partition("?")[0].removeprefix("/"))[0])
         await self._purge(key)
@@ -67,5 +66,5 @@ class PurgeEndpoint:
 
 
 def path_of(key: Key) -> str:
-    """The path whose PURGE forgets a key."""
+    """Return the path whose PURGE purges a key."""
     return "/" + quote(key, safe="/")

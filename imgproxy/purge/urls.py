@@ -1,7 +1,7 @@
-"""Request targets by the keys of their images, for caches in front that forget by URL alone.
+"""URLs served for each key, for caches in front that purge by URL alone.
 
-An image has many URLs: sizes, forms, signatures. nginx can be told to forget one URL at a time, and asks us
-for each before it keeps it, so what was answered is what it may hold.
+An image has many URLs: sizes, spellings, signatures. nginx purges one URL at a time and fetches each from the
+server before it caches it, so it holds no others than those that were served.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from collections.abc import Iterable
 from itertools import count
 
 from imgproxy.background_tasks import BackgroundTasks
+from imgproxy.cache_sizes import DEFAULT
 from imgproxy.errors import Unavailable
 from imgproxy.image.source import Key
 from imgproxy.purge.cdn import CdnPurger
 
 _log = logging.getLogger(__name__)
 
-_ENTRIES = 65_536  # some 0.4 KB each; four times as many as there are prebuilt response heads
 _AVERAGE = 1_024  # characters of a target that are room enough: a client may send 8,190
-_PAUSES = (1.0, 10.0, 60.0)  # seconds before a cache that did not answer is told again
+_PAUSES = (1.0, 10.0, 60.0)  # seconds before a failed purge is sent again
 
 
 class ServedUrls:
-    """The targets answered last; the least recently answered go first."""
+    """Request targets served last, by key; the least recently served are dropped first."""
 
-    def __init__(self, entries: int = _ENTRIES) -> None:
+    def __init__(self, entries: int = DEFAULT.served_urls) -> None:
         self._entries = entries
         self._characters = 0
         self._recent: OrderedDict[tuple[Key, str], None] = OrderedDict()
         self._by_key: dict[Key, set[str]] = {}
 
     def note(self, key: Key, target: str) -> None:
-        """Remember that a raw target was answered with an image of this key."""
+        """Record a raw target that was answered with an image of this key."""
         pair = key, target
         if pair in self._recent:
             self._recent.move_to_end(pair)
@@ -62,7 +62,7 @@ class ServedUrls:
 
 
 class UrlPurger:
-    """Has the caches in front forget every target that was answered with a key, in the background."""
+    """Purges in the background of every target that was served with a key."""
 
     def __init__(self, caches: CdnPurger, targets: ServedUrls, *, pauses: Iterable[float] = _PAUSES) -> None:
         self._caches = caches
@@ -72,14 +72,14 @@ class UrlPurger:
         self._numbers = count()
 
     def spawn(self, key: Key) -> None:
-        """Tell the caches soon; what is answered from now on is new and stays."""
+        """Start a purge of a key's targets; those that are served from now on are new."""
         targets = self._targets.of(key)
         if targets:
             self._targets.forget(key, *targets)
             self._tasks.spawn(next(self._numbers), lambda: self._tell(key, targets))
 
     async def close(self) -> None:
-        """Tell no more."""
+        """Cancel purges under way."""
         await self._tasks.close()
 
     async def _tell(self, key: Key, targets: list[str]) -> None:
