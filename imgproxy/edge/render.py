@@ -1,9 +1,8 @@
-"""The use case: one request, one picture. Read this file first.
+"""Render use case: one request, one image. Read this file first.
 
-A request is prepared without a byte moving (who may see it, in which version, under which key), answered
-from a cache if it can be, and made if it must be, once for all who ask at the same time. What was made
-is kept and answered only if everything it was made from is still as it was. When an object has been
-overwritten, the picture of its version before may stand in while the new one is made.
+A request is prepared before any byte moves: authorization, source versions, key. The response comes from
+a cache, or from one transform for all requests with that key. It is sent only if its sources are unchanged.
+When an object was overwritten, the cached image of its previous version is sent while a new one is made.
 """
 
 from __future__ import annotations
@@ -40,62 +39,62 @@ _TRIES = 3  # a source image that changes more often while it is read is not ser
 
 
 class Engine(Protocol):
-    """Makes pictures; see `engine.pool`."""
+    """Transforms of images; see `engine.pool`."""
 
     async def run(self, job: Job, original: int | None, overlays: Sequence[int], waiters: Waiters) -> Result:
-        """Make one picture from descriptors, which stay the caller's."""
+        """Transform one image from descriptors, which the caller closes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How this deployment makes pictures."""
+    """Settings of transforms, the same for all requests."""
 
     encoding: Encoding
     ceiling: Ceiling
     encoder: str
-    """Names the settings and the libvips that write; part of every key."""
+    """Text of the encoder's settings and version; part of every key."""
     damaged_seconds: float | None = None
-    """Lifetime of an image of a damaged original in the caches; None refuses damaged originals."""
+    """Lifetime in the caches of an image of a damaged source; None refuses damaged sources."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request with all that is known before a byte moves."""
+    """A request with its authorization and cache key."""
 
     request: ImageRequest
     output: Output
     grants: tuple[SourceGrant, ...]
-    """The original's, if it is no plain colour, then the overlays'."""
+    """Those of the source, unless it is a plain colour, then of the overlays."""
     key: ResultKey
 
     @property
     def old(self) -> bool:
-        """Whether it goes by an old word of storage's, so that it should be asked for again soon."""
+        """Whether a source version is stale and is being revalidated."""
         return any(grant.old for grant in self.grants)
 
 
 class Hit(NamedTuple):
-    """A picture that was in a cache; of an earlier version, if `prepared` is not what was asked for."""
+    """A cached image; of a previous version, if `prepared` is not the one of the request."""
 
     prepared: Prepared
     found: CacheHit
     old: bool
-    """Whether storage may know better by now, so that it should be asked for again soon."""
+    """Whether it is stale, so that clients should request it again soon."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A picture that was not in a cache."""
+    """An image that was in no cache."""
 
     entry: Entry
     collapsed: bool
-    """Whether somebody else's request made it."""
+    """Whether another request made it."""
     kept: bool
     """Whether a cache has room for it."""
 
 
 class Renderer:
-    """Makes and keeps pictures for one process."""
+    """Images of one process, transformed or from its caches."""
 
     def __init__(
         self,
@@ -109,7 +108,7 @@ class Renderer:
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`clock` tells seconds since 1970."""
+        """`clock` returns seconds since 1970."""
         self._source_access = source_access
         self._sources = sources
         self._tiers = tiers
@@ -124,16 +123,16 @@ class Renderer:
         self._storing: dict[ResultKey, Entry] = {}
 
     async def prepare(self, request: ImageRequest, output: Output, *, old: bool = False) -> Prepared:
-        """Ask who may see it and name the result; raise `NotFound` for what is not public.
+        """Authorize a request and compute its key; raise `NotFound` unless all its sources are public.
 
-        `old` says that an old word of storage's will do.
+        `old` accepts stale source versions.
         """
         keys = request.keys if not isinstance(request.source, str) else (request.source, *request.keys)
         grants = tuple([await self._source_access.authorize(key, old=old) for key in keys])
         return self._named(request, output, grants)
 
     async def look(self, request: ImageRequest, output: Output) -> tuple[Prepared, Hit | None]:
-        """What is asked for, and the answer if a cache has it: by an old word of storage's, else by a new."""
+        """Return the prepared request and a cache hit: of stale source versions, else of fresh ones."""
         prepared = await self.prepare(request, output, old=True)
         hit = await self.cached(prepared)
         if hit is None and prepared.old:
@@ -143,16 +142,16 @@ class Renderer:
         return prepared, hit
 
     async def cached(self, prepared: Prepared) -> Hit | None:
-        """The answer, if a cache has it and nothing has changed while it was looked for."""
+        """Return the cached image, unless a source has changed during the lookup."""
         found = await self._tiers.get(prepared.key)
         if found is None or not await self._still_permitted(prepared, old=True):
             return None
         return Hit(prepared, found, prepared.old)
 
     async def earlier(self, prepared: Prepared) -> Hit | None:
-        """The answer of the version before, if a cache has it, while a new one is made with nobody waiting.
+        """Return the cached image of the previous version, and make the new one in the background.
 
-        None also if a new one cannot be made for its original's sake: then that is the answer.
+        Return None also if the new source is known to be broken: then the response is that error.
         """
         for grants in self._source_access.before(prepared.grants):
             before = self._named(prepared.request, prepared.output, grants)
@@ -167,7 +166,7 @@ class Renderer:
         return Hit(before, found, old=True)
 
     def at_hand(self, prepared: Prepared) -> Hit | None:
-        """The answer, if memory has it and every grant still holds as far as memory knows."""
+        """Return the image if it is in memory and memory knows that every grant holds."""
         old = False
         for grant in prepared.grants:
             held = self._source_access.at_hand(grant.key)
@@ -178,12 +177,12 @@ class Renderer:
         return None if found is None else Hit(prepared, found, old)
 
     def still_at_hand(self, prepared: Prepared) -> bool:
-        """Whether every grant still holds as far as memory knows, and none by an old word."""
+        """Return whether memory knows that every grant holds and is fresh."""
         held = [self._source_access.at_hand(grant.key) for grant in prepared.grants]
         return held == list(prepared.grants) and not any(grant.old for grant in held if grant)
 
     async def make(self, prepared: Prepared, client: str | None = None) -> tuple[Prepared, Made]:
-        """The answer, made now or with somebody else's request, in the turn of a client or the background.
+        """Make the image, or join the request that makes it, in the turn of a client or the background.
 
         An object that changed since it was granted is prepared anew, so the key returned is the key of
         the bytes returned.
@@ -210,7 +209,7 @@ class Renderer:
         self._sources.purge(place)
 
     async def close(self) -> None:
-        """Wait for what is being kept; give up what nobody waits for."""
+        """Wait for writes to the caches; cancel work in the background."""
         await self._tasks.close()
         await self._source_access.close()
         await asyncio.gather(*self._puts, return_exceptions=True)
@@ -227,7 +226,7 @@ class Renderer:
         return Prepared(request, output, grants, key)
 
     def _refused(self, prepared: Prepared) -> bool:
-        """Whether it is known that the bytes of the source image are at fault."""
+        """Return whether the source image is known to be broken."""
         try:
             self._negative_cache.check(source=_blamed(prepared), job=prepared.key)
         except OurError:
@@ -290,14 +289,14 @@ class Renderer:
         return result
 
     def _expiry(self, result: Result) -> float | None:
-        """Return when the caches must forget a result, and count it if its original is damaged."""
+        """Return the time at which a result of a damaged source expires; count it."""
         if not result.rendered.damaged:
             return None
         self._metrics.damaged()
         return self._clock() + (self._recipe.damaged_seconds or 0)
 
     async def _still_permitted(self, prepared: Prepared, *, old: bool = False) -> bool:
-        """Whether nothing has changed since; raise `NotFound` for what is not public any more."""
+        """Return whether the sources are unchanged; raise `NotFound` if one is no longer public."""
         grants = tuple([await self._source_access.authorize(each.key, old=old) for each in prepared.grants])
         return grants == prepared.grants and not any(map(self._source_access.voided, grants))
 
