@@ -1,11 +1,11 @@
-"""GET and HEAD of a file or an object, whole or a range of it: what resumed downloads and players ask for.
+"""GET and HEAD of a file or an object, whole or a range.
 
-Who holds the URL may have the bytes, and nobody else may keep them: `private, no-store`. Whatever they are,
-nothing of them runs: the type is the one that was signed, and the page that shows it is in a sandbox.
+The holder of the URL may read the bytes, and no cache may store them: `private, no-store`. Their type is the
+signed one, and a page that shows them is in a sandbox, so no script in them runs.
 
-A URL of a file ends when the file has another generation: it was deleted, or others may see it now. The same
-authority is asked as for images, before the response and before each chunk of it. The bytes are fetched in
-pieces, so that a slow client holds 1 MiB, and no connection to storage.
+A file's URL ends when the file has another generation: after a delete or a change of visibility. The
+generation is checked before the response and before each chunk. Bytes are fetched in pieces, so a slow client
+holds 1 MiB and no connection to storage.
 """
 
 from __future__ import annotations
@@ -40,35 +40,35 @@ _SAFE = {
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Files by their keys, as long as they have the generation that their URLs name."""
+    """Files by their keys, while they have the generation in their URLs."""
 
     access: Access
     storage: Storage
 
     async def find(self, signed: SignedUrl) -> Key:
-        """Return where the bytes lie; raise `NotSigned` if the file is not what it was."""
+        """Return the object's key; raise `NotSigned` if the file has another generation."""
         wanted, record = signed.generation or 0, await self.access.look(signed.key)
         if record is None or record.generation < wanted:
-            self.access.changed(signed.key)  # another machine has signed a newer one, and word is under way
+            self.access.changed(signed.key)  # another machine signed a newer one, and its notice is under way
             record = await self.access.look(signed.key)
         if record is None or record.deleted or record.generation != wanted:
             raise NotSigned("the URL has ended: the file has been changed or deleted since")
         return record.object_key or record.key
 
     async def read(self, signed: SignedUrl, span: Span) -> AsyncIterator[bytes]:
-        """Stream a span of a file; raise `NotSigned` as soon as it is not what it was."""
+        """Stream a span of a file; raise `NotSigned` as soon as its generation changes."""
         for start in range(span.start, span.end, _PIECE):
             key = await self.find(signed)
             end = min(start + _PIECE, span.end)
             for chunk in [chunk async for chunk in self.storage.read(key, start=start, end=end)]:
-                await self.find(signed)  # now, for reading and sending what went before took its time
+                await self.find(signed)  # again: reading and sending took time
                 yield chunk
 
 
 async def get_object(
     files: Files, signed: SignedUrl, http: web.Request, *, common: dict[str, str], patience: float
 ) -> web.StreamResponse:
-    """Answer a GET or HEAD. A client that takes no byte for `patience` seconds is gone."""
+    """Respond to a GET or HEAD; a client that reads no byte for `patience` seconds is disconnected."""
     storage = files.storage
     key = signed.key if signed.generation is None else await files.find(signed)
     head = await storage.head(key)
@@ -96,7 +96,7 @@ async def get_object(
 def _describe(head: Head, signed: SignedUrl) -> dict[str, str]:
     described = {
         "Accept-Ranges": "bytes",
-        "Content-Type": signed.content_type or _ANY,  # what its client said it was is never believed
+        "Content-Type": signed.content_type or _ANY,  # never the uploader's declared type
         "ETag": f'"{head.version}"',
         "Last-Modified": formatdate(head.modified, usegmt=True),
     }
@@ -111,7 +111,7 @@ def _is_current(if_none_match: str | None, etag: str) -> bool:
 
 
 def _span(http: web.Request, head: Head, headers: dict[str, str]) -> Span | None:
-    """The range to send; none if what the client has the beginning of is not this any more."""
+    """Return the range to send; None for the whole, also if the client's beginning is of another version."""
     condition = http.headers.get("If-Range")
     if http.method != "GET" or condition not in (None, headers["ETag"], headers["Last-Modified"]):
         return None
@@ -121,7 +121,7 @@ def _span(http: web.Request, head: Head, headers: dict[str, str]) -> Span | None
 async def _send(
     chunks: AsyncIterator[bytes], response: web.StreamResponse, http: web.Request, patience: float
 ) -> None:
-    """Send chunks as fast as they are taken; hang up if it cannot go on, so that the client sees it."""
+    """Send chunks at the client's pace; abort the connection on failure, so that the client notices."""
     try:
         async with aclosing(chunks) as reading:  # type: ignore[type-var]  # every storage's is a generator
             async for chunk in reading:

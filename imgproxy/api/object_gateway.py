@@ -1,10 +1,10 @@
-"""What S3 does for its presigned URLs, for storages that nobody can reach but through us: `/-/{key}`.
+"""The object gateway, `/-/{key}`: signed URLs of storages that clients cannot reach directly.
 
-Downloads of files go this way from any storage with `IMGPROXY_DOWNLOADS=proxy`.
+With `IMGPROXY_DOWNLOADS=proxy` it also serves the downloads of files from any storage.
 
-The URL is signed, and the signature is the only permission; no cookie and no `Authorization` is
-looked at. So any page may use a URL that it was given, and `Access-Control-Allow-Origin: *` gives nothing
-away. What is refused is refused before the body is asked for, where a client waits to be asked.
+The signature in the URL is the only permission; cookies and `Authorization` are ignored. So any page may use
+a URL that it received, and `Access-Control-Allow-Origin: *` exposes nothing. A client that expects
+`100-continue` is refused before it sends the body.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1024}")
 
 
 class ObjectGateway:
-    """The one handler of `/-/`."""
+    """The handler of `/-/`."""
 
     def __init__(
         self,
@@ -46,9 +46,9 @@ class ObjectGateway:
         arrived: Callable[[Key], Awaitable[object]] | None = None,
         clients: Clients = DIRECT,
     ) -> None:
-        """Serve files and, with a `sink`, take objects; signed URLs of both are read by `url_signer`.
+        """Serve files and, with a `sink`, store objects; `url_signer` verifies the URLs of both.
 
-        A client that is silent for `patience` seconds is gone; `arrived` is told of whole objects.
+        A client that is silent for `patience` seconds is disconnected; `arrived` is called for whole objects.
         """
         self._arrived = arrived
         self._files = files
@@ -62,12 +62,12 @@ class ObjectGateway:
         self._clients = clients
 
     def routes(self) -> list[web.RouteDef]:
-        """Every method of every path below `/-/`."""
+        """Return the route of every method and path below `/-/`."""
         path = PREFIX + "{key:(?s:.+)}"
         return [web.route("*", path, self.handle, expect_handler=self.expect)]
 
     async def handle(self, http: web.Request) -> web.StreamResponse:
-        """Answer a request."""
+        """Respond to a request and log it."""
         begun = perf_counter()
         common = self._common(http)
         try:
@@ -78,7 +78,7 @@ class ObjectGateway:
         return response
 
     async def expect(self, http: web.Request) -> web.StreamResponse | None:
-        """Ask for the body of a PUT that will be taken, and refuse any other without it."""
+        """Send `100 Continue` for an acceptable PUT, and refuse any other before its body."""
         try:
             if http.headers["Expect"].lower() != "100-continue":
                 raise Refusal(NO_EXPECTATION, "100-continue is all that can be expected")
@@ -87,7 +87,7 @@ class ObjectGateway:
         except (Refusal, NotSigned) as error:
             return _refused(error, http, self._common(http))
         await http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        http.writer.output_size = 0  # the answer has not begun
+        http.writer.output_size = 0  # the response has not begun
         return None
 
     async def _answer(self, http: web.Request, common: dict[str, str]) -> web.StreamResponse:
@@ -105,7 +105,7 @@ class ObjectGateway:
         return await get_object(self._files, signed, http, common=common, patience=self._patience)
 
     def _common(self, http: web.Request) -> dict[str, str]:
-        """The headers of every answer."""
+        """Return the headers of every response."""
         common = {
             "Access-Control-Expose-Headers": _EXPOSED,
             "Server": "imgproxy",
@@ -114,7 +114,7 @@ class ObjectGateway:
         return {**self._cors.headers(http.headers.get("Origin")), **common}
 
     def _tell(self, http: web.Request, id_: str, response: web.StreamResponse, seconds: float) -> None:
-        """Log the request, and not its signed URL."""
+        """Log the request without its signature."""
         target = http.raw_path.partition("?")[0]
         sent = (response.content_length or 0) if http.method == "GET" else 0
         status = response.status
@@ -124,7 +124,7 @@ class ObjectGateway:
 
 
 def _preflight(http: web.Request, methods: str) -> dict[str, str]:
-    """What a browser asks before a PUT (https://fetch.spec.whatwg.org/#cors-preflight-fetch)."""
+    """Return the headers of a preflight response (https://fetch.spec.whatwg.org/#cors-preflight-fetch)."""
     wanted = http.headers.get("Access-Control-Request-Headers", "")
     return {
         "Access-Control-Allow-Methods": methods,

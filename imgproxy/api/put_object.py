@@ -1,7 +1,7 @@
-"""PUT of an object or of one part: the body goes to storage as it arrives, whole or not at all.
+"""PUT of an object or of one part: the body streams to storage and is stored atomically.
 
-What was signed must be what comes, type and length, as S3 has it. Every body says its length beforehand; one
-that is longer, shorter, or too slow in coming leaves nothing.
+Type and length must match the signed ones, as in S3. Every body needs a `Content-Length`; one that is longer,
+shorter, or too slow is not stored.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from imgproxy.storage.signed_url import SignedUrl
 
 MAX_BYTES = 5 * 1024**3  # of one PUT: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 SLOWEST = 1024
-"""Lowest rate of a body in bytes a second, on the average: slower ones hold a place for days."""
+"""Minimum average rate of a body in bytes a second; slower ones would occupy a connection for days."""
 
 
 class PartReceiver(Multipart, Protocol):
@@ -72,7 +72,7 @@ async def put_object(storage: PutStorage, signed: SignedUrl, http: web.Request, 
 
 
 def check(signed: SignedUrl, http: web.Request) -> int:
-    """Hold a PUT's headers against its signed URL, before anything of the body; return its length."""
+    """Check a PUT's headers against its signed URL, before the body; return the body's length."""
     headers = http.headers
     if signed.content_type is not None and headers.get("Content-Type") != signed.content_type:
         raise Refusal(DENIED, f"the URL is for a PUT with Content-Type: {signed.content_type}")
@@ -91,7 +91,7 @@ def check(signed: SignedUrl, http: web.Request) -> int:
 
 
 async def _body(http: web.Request, length: int, patience: float) -> AsyncIterator[bytes]:
-    """Yield the body as it arrives; its end is reached only by one that is whole."""
+    """Yield the body as it arrives; raise `Refusal` at the end of an incomplete one."""
     expected = _digest(http.headers.get("Content-MD5"))
     md5 = hashlib.md5(usedforsecurity=False)
     received = 0
@@ -121,7 +121,7 @@ async def _next(http: web.Request, patience: float, end: float) -> bytes:
 
 
 def _digest(header: str | None) -> bytes | None:
-    """Read `Content-MD5` (RFC 1864)."""
+    """Parse `Content-MD5` (RFC 1864)."""
     if header is None:
         return None
     try:
