@@ -26,22 +26,22 @@ _TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]*/[A-Za-z0-9][\w!#$&^.+-]*(\s*(;\s*[
 
 def _plain(text: str) -> str:
     if not is_storable(text):
-        raise ValueError("no control characters are expected")
+        raise ValueError("text without control characters")
     return text
 
 
 def _one_line(text: str) -> str:
     if not is_one_line(text):
-        raise ValueError("one line without control characters is expected")
+        raise ValueError("one line without control characters")
     return text
 
 
 def _file_name(text: str) -> str:
     _one_line(text)
     if "/" in text or "\\" in text:
-        raise ValueError("a name without folders is expected")
+        raise ValueError("a name without folders")
     if not text.strip(" ."):
-        raise ValueError("a name is expected, such as photo.jpg")
+        raise ValueError("a name such as photo.jpg")
     return text
 
 
@@ -50,14 +50,14 @@ def _mime_type(text: str) -> str:
         return _ANY_BYTES
     _one_line(text)
     if not _TYPE.fullmatch(text):
-        raise ValueError("a MIME type is expected, such as image/jpeg")
+        raise ValueError("a MIME type such as image/jpeg")
     return text
 
 
 def _key(text: str) -> str:
     _one_line(text)
     if len(text.encode()) > MAX_KEY_BYTES:
-        raise ValueError(f"at most {MAX_KEY_BYTES} bytes are expected")
+        raise ValueError(f"text of at most {MAX_KEY_BYTES} bytes")
     return text
 
 
@@ -67,11 +67,11 @@ def _storable(value: Any, depth: int = 1) -> None:
         case str():
             _plain(value)
         case float() if not math.isfinite(value):
-            raise ValueError("finite numbers are expected")
+            raise ValueError("JSON without infinite numbers")
         case int() if abs(value) > MOST:
-            raise ValueError("whole numbers below 2^53 are expected")
+            raise ValueError("JSON with whole numbers below 2^53")
         case dict() | list() if depth > _MAX_DEPTH:
-            raise ValueError(f"at most {_MAX_DEPTH} levels are expected")
+            raise ValueError(f"JSON of at most {_MAX_DEPTH} levels")
         case dict():
             for name, each in value.items():
                 _plain(name)
@@ -84,7 +84,7 @@ def _storable(value: Any, depth: int = 1) -> None:
 def _metadata(value: dict[str, Any]) -> dict[str, Any]:
     _storable(value)
     if len(json.dumps(value, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
-        raise ValueError(f"at most {MAX_METADATA_BYTES} bytes of JSON are expected")
+        raise ValueError(f"JSON of at most {MAX_METADATA_BYTES} bytes")
     return value
 
 

@@ -172,7 +172,7 @@ class FilePatch(Body):
     def _no_emptying(self) -> FilePatch:
         for name, shown in (("original_name", "originalName"), ("visibility", "visibility")):
             if name in self.model_fields_set and getattr(self, name) is None:
-                raise ValueError(f"{shown} cannot be emptied")
+                raise ValueError(f"{shown}: must be a value, got null")
         return self
 
 

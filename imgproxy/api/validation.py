@@ -1,10 +1,11 @@
-"""From text to a model of `schema`; what cannot be read becomes an error with the code that clients know.
+"""Validation of bodies and queries by the models of `schema`: the first fault becomes an error with a code.
 
-The message names the field as the client wrote it, and what is expected there.
+The message names the field as the client wrote it, the expected value, and the value it got.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from multidict import MultiMapping
 from pydantic import BaseModel, ValidationError
 
 from imgproxy import errors
+from imgproxy.api.field_types import MOST
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -21,6 +23,8 @@ _NAME: _Refusals = {"string_too_long": errors.NameTooLong, "": errors.InvalidNam
 _TYPE: _Refusals = {"string_too_long": errors.TypeTooLong, "": errors.InvalidFormat}
 _SIZE: _Refusals = {"greater_than_equal": errors.NegativeSize, "less_than_equal": errors.FileTooLarge}
 _KEY: _Refusals = {"string_too_long": errors.KeyTooLong, "": errors.InvalidPath}
+
+_TIME = "a time with its zone, such as 2026-01-31T12:00:00Z"
 
 REFUSALS: dict[str, _Refusals] = {
     "filename": _NAME,
@@ -39,16 +43,38 @@ REFUSALS: dict[str, _Refusals] = {
 _OF_FORM = ("missing", "json_invalid", "extra_forbidden")
 """What is wrong with a request's form, whichever field it is about; so are words of another JSON type."""
 
-_WORDS = (
-    ("Value error, ", ""),
-    ("Input should be ", "expected is "),
-    ("Input should ", "it is expected to "),
-    ("String should have ", "expected are "),
-    ("List should have ", "expected are "),
-    ("Field required", "this field is required"),
-    ("Extra inputs are not permitted", "nothing of this name can be given here"),
-)
+TEMPLATES: dict[str, str] = {
+    "string_type": "text",
+    "string_unicode": "Unicode text",
+    "string_too_short": "text of at least {min_length} characters",
+    "string_too_long": "text of at most {max_length} characters",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number below 2^53",
+    "int_from_float": "a whole number",
+    "finite_number": "a finite number",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "enum": "{expected}",
+    "literal_error": "{expected}",
+    "list_type": "a list",
+    "too_short": "a list of at least {min_length} items",
+    "too_long": "a list of at most {max_length} items",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "datetime_type": _TIME,
+    "datetime_parsing": _TIME,
+    "datetime_from_date_parsing": _TIME,
+    "datetime_object_invalid": _TIME,
+    "timezone_aware": _TIME,
+    "value_error": "{error}",
+}
+"""Expected value by pydantic's type of error; our own validators raise `ValueError` with such a phrase."""
 
+_SHOWN = 40  # characters of a value
 
 _MOST_COMMAS = 40_000
 """Of a JSON body. The parser holds the interpreter, on a thread too: 2 MiB of `{},` take 0.1 s, this 0.03."""
@@ -76,15 +102,37 @@ def read_query(model: type[Model], query: MultiMapping[str]) -> Model:
 
 
 def refusal(error: ValidationError) -> errors.FilesError:
-    """The first thing that is wrong, as one of our errors."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    kind, place = first["type"], first["loc"]
-    message = _message(first["msg"])
+    """Return the first fault as an error: `<field>: must be <expected>, got <value>`."""
+    first = error.errors(include_url=False)[0]
+    kind, place, context = first["type"], first["loc"], first.get("ctx", {})
     if kind == "json_invalid":
-        return errors.InvalidRequest(f"the body is not JSON: {message}")
-    if not place:
-        return errors.InvalidRequest(message)
-    return _named(str(place[0]), kind)(f"{_path(place)}: {message}")
+        return errors.InvalidRequest(f"body: must be JSON ({context['error']})")
+    if kind == "value_error" and not place:  # of a whole model
+        return errors.InvalidRequest(str(context["error"]))
+    name = _path(place) if place else "body"
+    if kind == "missing":
+        message = f"{name}: must be given"
+    elif kind == "extra_forbidden":
+        message = f"{name}: must be left out: there is no such field"
+    else:
+        expected = TEMPLATES.get(kind, "another value").format_map(context)
+        message = f"{name}: must be {expected}, got {_shown(first['input'])}"
+    return _named(str(place[0]), kind)(message) if place else errors.InvalidRequest(message)
+
+
+def _shown(value: Any) -> str:
+    """Return the beginning of a value as JSON; of a list or an object its size."""
+    match value:
+        case list():
+            return f"a list of {len(value)} items"
+        case dict():
+            return f"an object of {len(value)} fields"
+        case int() if abs(value) > MOST:  # Python writes no more than 4,300 digits
+            return "a number beyond 2^53"
+        case str() if len(value) > _SHOWN:
+            return f"{json.dumps(value[:_SHOWN])}… ({len(value)} characters)"
+        case _:
+            return json.dumps(value, default=str)[:_SHOWN]
 
 
 def _named(field: str, kind: str) -> type[errors.FilesError]:
@@ -100,10 +148,3 @@ def _path(place: tuple[Any, ...]) -> str:
     for step in place[1:]:
         text += f"[{step}]" if isinstance(step, int) else f".{step}"
     return text
-
-
-def _message(text: str) -> str:
-    for theirs, ours in _WORDS:
-        text = text.replace(theirs, ours)
-    text = text.removeprefix("Invalid JSON: ")
-    return f"{text[0].lower()}{text[1:]}"

@@ -163,7 +163,7 @@ def test_a_change_names_nothing_that_is_not_here() -> None:
 
 @pytest.mark.parametrize(("name", "shown"), [("originalName", "originalName"), ("visibility", "visibility")])
 def test_what_every_file_has_cannot_be_emptied(name: str, shown: str) -> None:
-    with pytest.raises(ValidationError, match=f"{shown} cannot be emptied"):
+    with pytest.raises(ValidationError, match=f"{shown}: must be a value, got null"):
         body(FilePatch, **{name: None})
 
 

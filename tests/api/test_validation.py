@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 from multidict import MultiDict
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from imgproxy import errors
+from imgproxy.api.field_types import MOST
+from imgproxy.api.form import FileForm
+from imgproxy.api.registry import GROUPS
 from imgproxy.api.schema import (
+    Body,
     FileList,
     FilePatch,
     MultipartComplete,
@@ -19,7 +23,7 @@ from imgproxy.api.schema import (
     Registration,
     SharesGiven,
 )
-from imgproxy.api.validation import read_json, read_query
+from imgproxy.api.validation import TEMPLATES, read_json, read_query
 
 UPLOAD = {"filename": "cat.jpg", "contentType": "image/jpeg"}
 REGISTRATION = {"s3Key": "images/x/cat.jpg", "originalName": "cat.jpg", "mimeType": "image/jpeg", "size": 3}
@@ -79,10 +83,80 @@ def test_a_value_that_cannot_be_has_its_code_and_names_its_field(
     assert next(iter(changed)) in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("model", "given", "text"),
+    [
+        (NewUpload, UPLOAD | {"filename": ""}, 'filename: must be text of at least 1 characters, got ""'),
+        (NewUpload, UPLOAD | {"filename": "a/b"}, 'filename: must be a name without folders, got "a/b"'),
+        (NewUpload, UPLOAD | {"fileSize": -1}, "fileSize: must be at least 0, got -1"),
+        (
+            NewUpload,
+            UPLOAD | {"fileSize": 2**60},
+            f"fileSize: must be at most {MOST}, got a number beyond 2^53",
+        ),
+        (NewUpload, UPLOAD | {"filename": [1, 2]}, "filename: must be text, got a list of 2 items"),
+        (FilePatch, {"size": 4}, "size: must be left out: there is no such field"),
+        (FilePatch, {"visibility": None}, "visibility: must be a value, got null"),
+        (
+            FilePatch,
+            {"alt": "x" * 2001},
+            f'alt: must be text of at most 2000 characters, got "{"x" * 40}"… (2001 characters)',
+        ),
+        (
+            MultipartComplete,
+            PARTS | {"parts": []},
+            "parts: must be a list of at least 1 items, got a list of 0 items",
+        ),
+    ],
+)
+def test_message_names_field_expected_and_value(model: type[BaseModel], given: Any, text: str) -> None:
+    with pytest.raises(errors.FilesError) as refused:
+        read_json(model, json.dumps(given).encode())
+    assert str(refused.value) == text
+
+
+_TIMES = ("soon", "2026-01-31", "2026-01-31T12:00:00", "2026-13-31T12:00:00Z")
+VALUES: list[Any] = [
+    *(None, True, -1, 1.5, 10**30, float("nan")),
+    *("", "x" * 20_000, "\0", "é" * 300, "1.5", "9" * 5_000, *_TIMES),
+    *(
+        [],
+        [None],
+        ["x"] * 20_000,
+        [{}],
+        [{"partNumber": "x"}],
+        {},
+        {"a": float("inf")},
+        {"x": [[[[[[[[[]]]]]]]]]},
+    ),
+    *([{"type": "user", "id": "x", "expiresAt": time}] for time in _TIMES),
+]
+MODELS = sorted(
+    {each.takes for group in GROUPS for each in group.endpoints if each.takes is not None} | {FileForm},
+    key=lambda model: model.__name__,
+)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_templates_cover_every_type_of_error_that_models_give(model: type[BaseModel]) -> None:
+    fields = [field.validation_alias or field.alias or name for name, field in model.model_fields.items()]
+    names = [name if isinstance(name, str) else name.choices[0] for name in fields]  # type: ignore[union-attr]
+    for value in VALUES:
+        for given in (dict.fromkeys(names, value) | {"unknown": 1}, value):
+            try:
+                if issubclass(model, Body):
+                    model.model_validate_json(json.dumps(given))
+                else:  # queries and forms
+                    model.model_validate(given)
+            except ValidationError as error:
+                kinds = {each["type"] for each in error.errors()}
+                assert kinds <= {*TEMPLATES, "missing", "extra_forbidden", "json_invalid"}
+
+
 @pytest.mark.parametrize("missing", UPLOAD)
 def test_a_field_that_is_missing_is_named(missing: str) -> None:
     given = {name: value for name, value in UPLOAD.items() if name != missing}
-    with pytest.raises(errors.InvalidRequest, match=f"{missing}: this field is required"):
+    with pytest.raises(errors.InvalidRequest, match=f"^{missing}: must be given$"):
         read_json(NewUpload, json.dumps(given).encode())
 
 
