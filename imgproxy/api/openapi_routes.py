@@ -1,41 +1,63 @@
-"""What the API says of itself, to anybody: /v1/openapi.json and /v1/docs."""
+"""Routes that describe the files API to anybody: /v1/openapi.json, and the page /v1/docs."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
+from html import escape
 
 from aiohttp import web
 
-from imgproxy.api import docs
 from imgproxy.api.openapi import Groups, document
+from imgproxy.http.headers import API_HEADERS
+from imgproxy.http.problems import meanings, type_url
 
-_HEADERS = {
-    "Access-Control-Allow-Origin": "*",
-    "Cache-Control": "no-cache",
-    "Server": "imgproxy",
-    "X-Content-Type-Options": "nosniff",
-}
+_HEADERS = {**API_HEADERS, "Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache"}
 
 
 def routes(groups: Groups) -> list[web.RouteDef]:
-    """The two, made once."""
+    """Return both routes; their bodies are made once."""
     described = document(groups)
-    text = json.dumps(described, ensure_ascii=False).encode()
-    kind = {"Content-Type": "application/json"}
+    text = json.dumps(described, ensure_ascii=False)
     return [
-        _fixed("/v1/openapi.json", text, _HEADERS | kind),
-        _fixed("/v1/docs", docs.page(described).encode(), docs.headers()),
+        _fixed("/v1/openapi.json", text, "application/json"),
+        _fixed("/v1/docs", _page(described["info"]["title"], groups), "text/html; charset=utf-8"),
     ]
 
 
-def _fixed(path: str, body: bytes, headers: Mapping[str, str]) -> web.RouteDef:
-    told = {**headers, "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"'}
+def _fixed(path: str, text: str, content_type: str) -> web.RouteDef:
+    body = text.encode()
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    headers = {**_HEADERS, "Content-Type": content_type, "ETag": f'"{tag}"'}
 
     async def show(http: web.Request) -> web.Response:
-        if http.headers.get("If-None-Match") == told["ETag"]:
-            return web.Response(status=304, headers=told)
-        return web.Response(body=body, headers=told)
+        if any(each.value in ("*", tag) for each in http.if_none_match or ()):
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=body, headers=headers)
 
     return web.get(path, show)
+
+
+def _page(title: str, groups: Groups) -> str:
+    """Return an index of endpoints and error codes, without scripts or styles."""
+    endpoints = "".join(
+        f"<h2>{escape(group.title)}</h2><p>{escape(group.text)}</p>"
+        + _table((f"{each.method} {each.path}", each.summary) for each in group.endpoints)
+        for group in groups
+    )
+    codes = "".join(
+        f'<tr><td>{code.status}</td><td><a href="{type_url(code.code)}">{code.code}</a></td>'
+        f"<td>{escape(meaning)}</td></tr>"
+        for code, meaning in sorted(meanings().items())
+    )
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<h1>{escape(title)}</h1><p>In full: <a href="/v1/openapi.json">OpenAPI 3.1</a>.</p>'
+        f'{endpoints}<h2 id="errors">Errors</h2><table>{codes}</table>'
+    )
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    cells = (f"<tr><td><code>{escape(name)}</code></td><td>{escape(text)}</td></tr>" for name, text in rows)
+    return f"<table>{''.join(cells)}</table>"

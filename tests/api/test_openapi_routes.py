@@ -19,5 +19,8 @@ async def test_anybody_may_read_the_document_and_the_page_and_keep_them() -> Non
         assert told.headers["Access-Control-Allow-Origin"] == "*"
         page = await client.get("/v1/docs")
         assert page.content_type == "text/html"
+        for endpoint in THINGS.endpoints:
+            assert f"<code>{endpoint.method} {endpoint.path}</code>" in await page.text()
+        assert 'href="/v1/docs/errors/file/not-found"' in await page.text()
         kept = await client.get("/v1/docs", headers={"If-None-Match": page.headers["ETag"]})
         assert (page.status, kept.status) == (200, 304)
