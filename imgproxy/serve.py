@@ -19,7 +19,7 @@ from aiohttp import web
 
 from imgproxy import app
 from imgproxy.edge.health import Health, metrics_route
-from imgproxy.listening import DRAIN_SECONDS, accept, bind, listen, runner
+from imgproxy.http.listener import DRAIN_SECONDS, accept, bind, listen, runner
 from imgproxy.multiprocess import COMMAND, Broadcast, Gone, Link, Supervisor
 from imgproxy.settings import Settings
 from imgproxy.telemetry import JoinedMetrics, share_metrics

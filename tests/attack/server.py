@@ -17,8 +17,8 @@ import uvloop
 from imgproxy import app, credentials
 from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.model import TenantId
+from imgproxy.http.listener import listen, runner
 from imgproxy.image.source import parse_key
-from imgproxy.listening import listen, runner
 from imgproxy.settings import Settings
 from imgproxy.storage.local import LocalOptions
 from tests.attack.watchdog import Watchdog

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from imgproxy.http.connection_limits import Bounds
-from imgproxy.listening import listen, runner
+from imgproxy.http.listener import listen, runner
 from imgproxy.ports import CannotListen
 
 
