@@ -36,14 +36,11 @@ _PROVEN_SECONDS = 10.0
 _START_TRIES = 3
 """Processes in a row that ended before they were ready, until the start fails."""
 _ACKNOWLEDGE_SECONDS = 20.0
-_POLL_SECONDS = 5.0
-_PING_SECONDS = 5.0
+_POLL_SECONDS = _PING_SECONDS = 5.0
 _SILENT_SECONDS = 60.0
 """Longest time without an answer; a start on a busy machine takes some of it."""
 
-Kind = Literal["purge", "change"]
-"""A purge of a key, or a change of the file at a key."""
-
+Kind = Literal["purge", "change"]  # a purge of a key, or a change of the file at a key
 Listener = Callable[[Key, int], Awaitable[None]]
 """Applies one kind of message, given its key and number; called twice, and perhaps out of order."""
 
@@ -222,10 +219,8 @@ class Supervisor:
         """
         number = next(self._numbers)
         for _ in range(2):
-            calls = [
-                edge.acknowledges(_ACKNOWLEDGE_SECONDS, "apply", kind, key, number) for edge in self._ready
-            ]
-            await asyncio.gather(*calls)
+            call = (_ACKNOWLEDGE_SECONDS, "apply", kind, key, number)
+            await asyncio.gather(*(edge.acknowledges(*call) for edge in self._ready))
 
     async def poll(self, name: str) -> list[Any]:
         """Return the answers of ready processes to a call without arguments; silent ones are left out."""

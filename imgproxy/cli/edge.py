@@ -12,9 +12,9 @@ from imgproxy.settings import read
 from imgproxy.telemetry import log_to_stderr
 
 
-def run(asked: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Serve on the sockets of the supervisor until it sends a signal or ends."""
     log_to_stderr()
-    own = serve.EdgeArguments(asked.link, asked.listeners, asked.index, asked.edges)
-    uvloop.run(serve.run_edge(read(), own, pages=demo_page.pages(asked.demo)))
+    own = serve.EdgeArguments(args.link, args.listeners, args.index, args.edges)
+    uvloop.run(serve.run_edge(read(), own, pages=demo_page.pages(args.demo)))
     return 0

@@ -1,4 +1,4 @@
-"""`imgproxy serve`: a server, with drawn pictures to show if that is wanted."""
+"""`imgproxy serve`: a server, with drawn images to show if `--demo` is given."""
 
 from __future__ import annotations
 
@@ -27,44 +27,44 @@ _log = logging.getLogger(__name__)
 _DEMO_PRESETS = "card=fit-in/300x200/filters:quality(80);face=160x160/smart"
 
 
-def run(asked: argparse.Namespace) -> int:
-    """Serve until told to stop."""
-    drawn = "" if os.environ.get("IMGPROXY_JWT_SECRET") else token_urlsafe(32)
-    if asked.demo:
+def run(args: argparse.Namespace) -> int:
+    """Serve until a signal."""
+    generated = "" if os.environ.get("IMGPROXY_JWT_SECRET") else token_urlsafe(32)
+    if args.demo:
         os.environ.setdefault("IMGPROXY_PRESETS", _DEMO_PRESETS)
-        os.environ["IMGPROXY_JWT_SECRET"] = drawn or os.environ["IMGPROXY_JWT_SECRET"]
+        os.environ["IMGPROXY_JWT_SECRET"] = generated or os.environ["IMGPROXY_JWT_SECRET"]
     settings = read()
-    if asked.edges > 1 and isinstance(settings.storage, MemoryOptions):
+    if args.edges > 1 and isinstance(settings.storage, MemoryOptions):
         raise UsageError("--edges needs a storage that processes can share: IMGPROXY_STORAGE is memory://")
     log_to_stderr()
     for finding in doctor.weaknesses(settings):
         _log.warning("%s: %s", finding.subject, finding.text)
-    keys = _draw(settings) if asked.demo else []
-    words = uvloop.run(_register_demo(settings, keys, drawn)) if asked.demo else []
-    base = f"http://{asked.host}:{asked.port}"
+    keys = _draw(settings) if args.demo else []
+    lines = uvloop.run(_register_demo(settings, keys, generated)) if args.demo else []
+    base = f"http://{args.host}:{args.port}"
 
     def announce() -> None:
         for caption, url in demo_page.urls(base, keys) if keys else ():
             print(f"{caption:16} {url}")
-        for line in words:
+        for line in lines:
             print(line)
         print(f"imgproxy listens on {base}{'/' if keys else ''}", flush=True)
 
-    if asked.edges == 1:
+    if args.edges == 1:
         serving = serve.run(
             settings,
-            host=asked.host,
-            port=asked.port,
+            host=args.host,
+            port=args.port,
             pages=demo_page.pages(keys),
             announce=announce,
         )
     else:
-        os.environ["IMGPROXY_SECRET"] = settings.secret  # edges honour one another's URLs
+        os.environ["IMGPROXY_SECRET"] = settings.secret  # each process accepts URLs signed by the others
         serving = serve.run_edges(
             settings,
-            host=asked.host,
-            port=asked.port,
-            edges=asked.edges,
+            host=args.host,
+            port=args.port,
+            edges=args.edges,
             arguments=["--demo", *keys] if keys else [],
             announce=announce,
         )
@@ -73,9 +73,9 @@ def run(asked: argparse.Namespace) -> int:
 
 
 async def _register_demo(settings: Settings, keys: Sequence[str], jwt_secret: str) -> list[str]:
-    """Make the demo's pictures public files; return how to call the files API.
+    """Register the demo's images as public files; return lines on how to call the files API.
 
-    `jwt_secret` is one that nobody knows yet; one that was given is not shown.
+    `jwt_secret` is a generated one, which is shown; one from the environment is not.
     """
     await registration.register_images(settings, keys)
     publishable, _ = await credentials.create_key(settings, "pk", registration.TENANT)
@@ -89,15 +89,15 @@ async def _register_demo(settings: Settings, keys: Sequence[str], jwt_secret: st
 
 
 def _own_name() -> str:
-    """How a person has started this program."""
+    """Return the command that started this program."""
     return "python -m imgproxy" if sys.argv[0].endswith("__main__.py") else sys.argv[0]
 
 
 def _draw(settings: Settings) -> list[str]:
-    """Have the demo's pictures drawn, in a child process: this one makes no pixels."""
+    """Draw the demo's images in a child process, because this one loads no libvips; return their keys."""
     if not isinstance(settings.storage, LocalOptions):
         raise UsageError("--demo needs a folder to draw into: leave IMGPROXY_STORAGE unset, or file://DIR")
     root = settings.storage.root
     command = [sys.executable, "-m", "imgproxy.demo", str(root)]
-    drawn = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  our own words
+    drawn = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  our own arguments
     return [str(Path(line).relative_to(root)) for line in drawn.stdout.splitlines()]
