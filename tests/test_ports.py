@@ -1,4 +1,4 @@
-"""One port for several processes, and nobody else's."""
+"""One port for the processes of one server alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imgproxy import ports
 from tests.serving import free_port
 
 
-def test_each_share_listens_on_the_same_port() -> None:
+def test_bind_listens_on_one_port_for_each_share() -> None:
     port = free_port()
     with ExitStack() as opened:
         shares = ports.bind("127.0.0.1", port, shares=3)
@@ -23,7 +23,7 @@ def test_each_share_listens_on_the_same_port() -> None:
             socket.create_connection(("127.0.0.1", port), 5).close()
 
 
-def test_every_address_of_a_host_is_listened_on() -> None:
+def test_bind_listens_on_every_address_of_a_host() -> None:
     found = {info[4][0] for info in socket.getaddrinfo("localhost", 1, type=socket.SOCK_STREAM)}
     with ExitStack() as opened:
         for each in ports.bind("localhost", free_port(), shares=1)[0]:
@@ -33,7 +33,7 @@ def test_every_address_of_a_host_is_listened_on() -> None:
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_a_port_where_somebody_listens_is_taken_even_by_one_who_would_share(shared: bool) -> None:
+def test_bind_fails_where_another_process_listens_even_if_that_would_share(shared: bool) -> None:
     with closing(socket.socket()) as other:
         if shared:
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -1,4 +1,4 @@
-"""A server as it is run: a process, or several; signals, ports."""
+"""`imgproxy serve` as a process or several: signals, ports, caches."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield served
 
 
-def test_the_demo_prints_urls_that_work(demo: Served) -> None:
+def test_serve_demo_prints_urls_that_work(demo: Served) -> None:
     urls = re.findall(rf"http://127\.0\.0\.1:{demo.port}(/\S+)", "".join(demo.words))
     assert len(urls) > 10
     assert {url: demo.get(url)[0] for url in urls} == dict.fromkeys(urls, 200)
 
 
-def test_the_demo_has_a_page(demo: Served) -> None:
+def test_serve_demo_has_a_page(demo: Served) -> None:
     status, headers, body = demo.get("/")
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert b"<img" in body
 
 
-def test_the_admin_port_has_metrics_and_the_public_one_has_not(demo: Served) -> None:
+def test_metrics_are_on_the_admin_port_alone(demo: Served) -> None:
     assert demo.get("/metrics")[0] == 404
     status, _, body = demo.get("/metrics", port=demo.admin)
     assert status == 200
@@ -52,14 +52,14 @@ def test_the_admin_port_has_metrics_and_the_public_one_has_not(demo: Served) -> 
         assert [demo.get(path, port=port)[0] for path in ("/healthz", "/readyz")] == [200, 200]
 
 
-def test_sigterm_ends_a_server_that_has_nothing_to_do(tmp_path: Path) -> None:
+def test_sigterm_ends_an_idle_server(tmp_path: Path) -> None:
     (tmp_path / "data" / "objects").mkdir(parents=True)
     with serving(tmp_path) as served:
         served.process.send_signal(signal.SIGTERM)
         assert served.process.wait(20) == 0
 
 
-def test_sigterm_finishes_what_is_under_way(tmp_path: Path) -> None:
+def test_sigterm_finishes_requests_under_way(tmp_path: Path) -> None:
     with serving(tmp_path, "--demo") as served:
         target = "/2400x2400/filters:format(png):blur(20)/demo/landscape.jpg"
         with closing(http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)) as connection:
@@ -73,7 +73,7 @@ def test_sigterm_finishes_what_is_under_way(tmp_path: Path) -> None:
         assert served.process.wait(20) == 0
 
 
-def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
+def test_second_signal_ends_the_server_at_once(tmp_path: Path) -> None:
     with serving(tmp_path, "--demo") as served:
         target = "/6000x6000/filters:format(png):blur(100)/demo/landscape.jpg"
         with closing(http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)) as connection:
@@ -87,7 +87,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
             assert served.process.wait(20) == -signal.SIGTERM
 
 
-def test_a_worker_does_not_outlive_its_server(tmp_path: Path) -> None:
+def test_worker_does_not_outlive_its_server(tmp_path: Path) -> None:
     (tmp_path / "data" / "objects").mkdir(parents=True)
     with serving(tmp_path) as served:
         threads = Path(f"/proc/{served.process.pid}/task").iterdir()
@@ -99,7 +99,7 @@ def test_a_worker_does_not_outlive_its_server(tmp_path: Path) -> None:
             pass
 
 
-def test_what_was_made_is_answered_after_a_restart_too(tmp_path: Path) -> None:
+def test_disk_cache_serves_after_a_restart(tmp_path: Path) -> None:
     target = "/fit-in/200x200/demo/landscape.jpg"
     seen = []
     for _ in range(2):
@@ -113,7 +113,7 @@ def test_what_was_made_is_answered_after_a_restart_too(tmp_path: Path) -> None:
     assert statuses == "imgproxy; hit; detail=disk"
 
 
-def test_share_splits_what_is_for_all_processes_and_leaves_the_rest() -> None:
+def test_share_splits_workers_queue_and_memory_alone() -> None:
     settings = Settings(workers=5, queue=3, memory_bytes=ByteSize(1_000_001), max_source_bytes=ByteSize(1024))
     shares = [share(settings, index=index, edges=2) for index in range(2)]
     assert [(each.workers, each.queue, each.memory_bytes) for each in shares] == [
@@ -151,7 +151,7 @@ class Visitors:
             each.close()
 
     def get(self, target: str) -> list[bytes]:
-        """The body that each is given."""
+        """Return the body that each receives."""
         with ThreadPoolExecutor(len(self._open)) as threads:
             return list(threads.map(lambda connection: self._get(connection, target), self._open))
 
@@ -184,7 +184,7 @@ def children_of(pid: int) -> set[int]:
 
 
 def edges_of(served: Served) -> list[int]:
-    """The processes that answer requests."""
+    """Return the processes that serve requests."""
     return sorted(pid for pid in children_of(served.process.pid) if b"--listeners" in command_of(pid))
 
 
@@ -205,14 +205,14 @@ def one_colour(*colour: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def edges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Two edges with the demo's pictures, and whatever else is put beside them."""
+    """Two edges with the demo's images, and files that tests put beside them."""
     environment = {"IMGPROXY_PURGE_SECRET": SECRET, "IMGPROXY_UNREGISTERED": "public", "IMGPROXY_QUEUE": "3"}
     folder = tmp_path_factory.mktemp("edges")
     with serving(folder, "--demo", "--edges", "2", **environment) as served:
         yield served
 
 
-def test_two_edges_show_the_demo_and_both_answer(edges: Served) -> None:
+def test_edges_serve_the_demo_and_both_respond(edges: Served) -> None:
     urls = re.findall(rf"http://127\.0\.0\.1:{edges.port}(/\S+)", "".join(edges.words))
     assert {url: edges.get(url)[0] for url in urls} == dict.fromkeys(urls, 200)
     requests = counted(edges, "imgproxy_requests_total")
@@ -225,7 +225,7 @@ def test_two_edges_show_the_demo_and_both_answer(edges: Served) -> None:
         assert [edges.get(path, port=port)[0] for path in ("/healthz", "/readyz")] == [200, 200]
 
 
-def test_a_herd_over_two_edges_decodes_at_most_twice(edges: Served) -> None:
+def test_edges_transform_an_image_of_a_herd_at_most_once_each(edges: Served) -> None:
     before = counted(edges, "imgproxy_jobs_total", 'outcome="made"')
     misses = counted(edges, "imgproxy_requests_total", 'cache="miss"')
     with Visitors(edges, 200) as visitors:
@@ -235,7 +235,7 @@ def test_a_herd_over_two_edges_decodes_at_most_twice(edges: Served) -> None:
     assert counted(edges, "imgproxy_requests_total", 'cache="miss"') - misses > 2
 
 
-def test_a_purge_reaches_the_memory_of_every_edge(edges: Served) -> None:
+def test_purge_reaches_the_memory_of_every_edge(edges: Served) -> None:
     path = edges.objects / "colour.png"
     path.write_bytes(one_colour(255, 0, 0))
     was = path.stat()
@@ -250,7 +250,7 @@ def test_a_purge_reaches_the_memory_of_every_edge(edges: Served) -> None:
     assert blue != red
 
 
-def test_too_many_images_for_the_queues_are_refused_with_when_to_come_again(edges: Served) -> None:
+def test_edges_refuse_images_beyond_their_queues_with_retry_after(edges: Served) -> None:
     targets = [
         f"/1500x{1000 + number}/filters:format(png):blur(9)/demo/landscape.jpg" for number in range(40)
     ]
@@ -296,7 +296,7 @@ def test_readyz_says_the_same_on_both_ports_while_the_storage_is_down(tmp_path: 
                 assert served.get("/healthz", port=port)[0] == 200
 
 
-def test_an_edge_that_is_killed_refuses_nobody_and_is_replaced(edges: Served) -> None:
+def test_edge_that_is_killed_is_replaced_and_no_connection_is_refused(edges: Served) -> None:
     ready = ready_lines(edges)
     before, stop = edges_of(edges), threading.Event()
 
@@ -332,7 +332,7 @@ def wait_for(holds: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def test_sigterm_lets_edges_finish_what_is_under_way_and_leaves_nobody(tmp_path: Path) -> None:
+def test_sigterm_lets_edges_finish_requests_and_leaves_no_process(tmp_path: Path) -> None:
     with serving(tmp_path, "--demo", "--edges", "2") as served:
         family = children_of(served.process.pid)
         target = "/2400x2400/filters:format(png):blur(20)/demo/landscape.jpg"
@@ -348,7 +348,7 @@ def test_sigterm_lets_edges_finish_what_is_under_way_and_leaves_nobody(tmp_path:
         wait_until_gone(family)
 
 
-def test_a_second_signal_ends_every_process_at_once(tmp_path: Path) -> None:
+def test_second_signal_ends_every_process_at_once(tmp_path: Path) -> None:
     with serving(tmp_path, "--demo", "--edges", "2") as served:
         family = children_of(served.process.pid)
         target = "/6000x6000/filters:format(png):blur(100)/demo/landscape.jpg"
@@ -364,7 +364,7 @@ def test_a_second_signal_ends_every_process_at_once(tmp_path: Path) -> None:
         wait_until_gone(family)
 
 
-def test_no_edge_outlives_its_parent(tmp_path: Path) -> None:
+def test_edge_does_not_outlive_its_supervisor(tmp_path: Path) -> None:
     (tmp_path / "data" / "objects").mkdir(parents=True)
     with serving(tmp_path, "--edges", "2") as served:
         family = children_of(served.process.pid)
@@ -374,7 +374,7 @@ def test_no_edge_outlives_its_parent(tmp_path: Path) -> None:
         wait_until_gone(family)
 
 
-def test_edges_cannot_share_what_lies_in_one_processs_memory(tmp_path: Path) -> None:
+def test_edges_with_memory_storage_are_an_error(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "imgproxy", "serve", "--edges", "2"],
         env={**os.environ, "IMGPROXY_STORAGE": "memory://", "PYTHONPATH": str(ROOT)},

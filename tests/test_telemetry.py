@@ -1,4 +1,4 @@
-"""What operators see."""
+"""Metrics, the access log, and the program's log."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def line(status: int, target: str = "/photo.jpg") -> AccessLine:
     return AccessLine(1_800_000_000.0, "id", "127.0.0.1", "GET", target, status, 10, "hit", 0.0015)
 
 
-def test_a_line_is_json_whatever_the_target() -> None:
-    told = json.loads(str(line(200, '/"\\\x7f\u2028.jpg')))
-    assert (told["target"], told["ms"], told["bytes"]) == ('/"\\\x7f\u2028.jpg', 1.5, 10)
+def test_access_line_is_json_for_any_target() -> None:
+    read = json.loads(str(line(200, '/"\\\x7f\u2028.jpg')))
+    assert (read["target"], read["ms"], read["bytes"]) == ('/"\\\x7f\u2028.jpg', 1.5, 10)
 
 
 class Watched(io.StringIO):
-    """Tells when something was written."""
+    """A stream that sets an event when it is written to."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Watched(io.StringIO):
         self._loop.call_soon_threadsafe(self.written.set)
 
 
-async def test_lines_are_written_soon_and_in_order_without_being_waited_for() -> None:
+async def test_access_log_writes_lines_soon_and_in_order() -> None:
     stream = Watched()
     log = AccessLog(stream, every=0.001)
     log.start()
@@ -49,7 +49,7 @@ async def test_lines_are_written_soon_and_in_order_without_being_waited_for() ->
     assert [json.loads(each)["status"] for each in stream.getvalue().splitlines()] == [0, 1, 2]
 
 
-async def test_closing_writes_what_is_left() -> None:
+async def test_access_log_close_writes_the_rest() -> None:
     stream = io.StringIO()
     log = AccessLog(stream)
     log.start()
@@ -59,7 +59,7 @@ async def test_closing_writes_what_is_left() -> None:
 
 
 class Pieces(io.StringIO):
-    """Remembers what was written at a time."""
+    """A stream that records what was written at a time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class Pieces(io.StringIO):
         self.pieces.append(self.getvalue()[sum(map(len, self.pieces)) :])
 
 
-async def test_lines_are_written_whole_and_at_most_as_many_as_a_pipe_keeps_together() -> None:
+async def test_access_log_writes_whole_lines_that_fit_into_a_pipe() -> None:
     """Several processes write into one pipe (pipe(7), PIPE_BUF)."""
     stream = Pieces()
     log = AccessLog(stream)
@@ -82,15 +82,15 @@ async def test_lines_are_written_whole_and_at_most_as_many_as_a_pipe_keeps_toget
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "\N{GRINNING FACE}", '"', "\x01"])
-def test_a_line_about_a_target_of_any_length_fits_into_one_piece(letter: str) -> None:
-    said = str(line(200, "/" + letter * 8_190))
-    assert len(said) < select.PIPE_BUF
-    told = json.loads(said)["target"]
-    assert told.endswith("…")
-    assert told[:200] == "/" + letter * 199
+def test_access_line_of_a_long_target_fits_into_a_pipe(letter: str) -> None:
+    text = str(line(200, "/" + letter * 8_190))
+    assert len(text) < select.PIPE_BUF
+    read = json.loads(text)["target"]
+    assert read.endswith("…")
+    assert read[:200] == "/" + letter * 199
 
 
-async def test_a_flood_is_counted_and_not_kept() -> None:
+async def test_access_log_counts_lines_beyond_its_limit() -> None:
     stream = io.StringIO()
     log = AccessLog(stream, most=2)
     for number in range(5):
@@ -99,7 +99,7 @@ async def test_a_flood_is_counted_and_not_kept() -> None:
     assert [json.loads(each) for each in stream.getvalue().splitlines()][-1] == {"dropped": 3}
 
 
-def test_metrics_show_what_they_are_told_and_what_others_keep() -> None:
+def test_metrics_show_counts_and_polled_values() -> None:
     metrics, ends = Metrics(), Counter({"crash": 2})
     metrics.responded(200, "hit", 1000, 0.001)
     metrics.fetched(0.01, 500)
@@ -122,13 +122,13 @@ def test_metrics_show_what_they_are_told_and_what_others_keep() -> None:
     assert 'imgproxy_worker_ends_total{reason="crash"} 3.0' in metrics.text().decode()
 
 
-def test_two_servers_in_one_process_do_not_share_their_counts() -> None:
+def test_metrics_of_two_servers_are_apart() -> None:
     one, other = Metrics(), Metrics()
     one.responded(200, "hit", 1, 0.1)
     assert b'status="200"' not in other.text()
 
 
-def test_the_programs_own_log_is_json_with_its_exceptions() -> None:
+def test_json_formatter_includes_exceptions() -> None:
     try:
         raise ValueError("broken")
     except ValueError:
@@ -140,19 +140,19 @@ def test_the_programs_own_log_is_json_with_its_exceptions() -> None:
 
 
 @pytest.mark.parametrize("text", ['","admin":"yes', "a\r\nb", "\udcff\ud800", "\0", "\u2028", "é" * 10_000])
-def test_access_line_is_json_whatever_its_fields_hold(text: str) -> None:
+def test_access_line_is_json_for_any_fields(text: str) -> None:
     written = str(AccessLine(1.0, text[:64], text[:64], text[:64], text, 200, 1, text[:64], 0.1))
     assert written.isascii()
     assert "\n" not in written
-    told = json.loads(written)
-    assert (told["client"], told["method"], told["id"]) == (text[:64], text[:64], text[:64])
+    read = json.loads(written)
+    assert (read["client"], read["method"], read["id"]) == (text[:64], text[:64], text[:64])
 
 
 def test_access_line_of_no_client_names_none() -> None:
     assert json.loads(str(line(200)._replace(client=None)))["client"] == ""
 
 
-def test_message_that_cannot_be_made_is_logged_as_it_stands() -> None:
+def test_json_formatter_logs_the_format_if_its_values_do_not_fit() -> None:
     record = logging.getLogger("x").makeRecord("x", logging.ERROR, "", 0, "%d of %s", ("x",), None)
     assert json.loads(JsonFormatter().format(record))["message"] == "%d of %s"
 
@@ -167,7 +167,7 @@ logging.getLogger("x").error("a stack", stack_info=True)
 try:
     raise ValueError("a\\nb\\ud800")
 except ValueError:
-    logging.getLogger("x").exception("caught\\nand told")
+    logging.getLogger("x").exception("caught\\nand logged")
 
 class Bad:
     def __del__(self):
@@ -203,12 +203,12 @@ def test_log_to_stderr_writes_every_trace_as_one_line_of_json() -> None:
     assert "a warning" in " ".join(each["message"] for each in lines)
 
 
-def test_the_programs_own_log_masks_passwords_of_urls_in_messages_and_tracebacks() -> None:
+def test_json_formatter_masks_passwords_of_urls() -> None:
     try:
         raise ValueError("postgresql://olga:hunter2@db/x")
     except ValueError:
-        words = ("https://olga:hunter2@cache.example",)
-        record = logging.getLogger("x").makeRecord("x", logging.ERROR, "", 0, "it %s", words, None)
+        args = ("https://olga:hunter2@cache.example",)
+        record = logging.getLogger("x").makeRecord("x", logging.ERROR, "", 0, "it %s", args, None)
         record.exc_info = __import__("sys").exc_info()
     line = JsonFormatter().format(record)
     assert "hunter2" not in line
@@ -216,16 +216,16 @@ def test_the_programs_own_log_masks_passwords_of_urls_in_messages_and_tracebacks
 
 
 @pytest.mark.parametrize("given", ["abc-123-def", "a" * 64, "6f1e.8_0-"])
-def test_the_request_id_of_a_proxy_is_kept(given: str) -> None:
+def test_request_id_keeps_that_of_a_proxy(given: str) -> None:
     assert request_id({"X-Request-Id": given}) == given
 
 
 @pytest.mark.parametrize("given", ["", "short", "a" * 65, "<script>", "abc-123-def\n"])
-def test_what_is_no_request_id_is_replaced(given: str) -> None:
+def test_request_id_replaces_an_invalid_one(given: str) -> None:
     made = request_id({"X-Request-Id": given})
     assert made != given
     assert len(made) == 16
 
 
-def test_request_ids_are_all_different() -> None:
+def test_request_id_is_unique() -> None:
     assert len({request_id({}) for _ in range(10_000)}) == 10_000

@@ -1,4 +1,4 @@
-"""`imgproxy serve` that cannot; what it can is in `tests/test_serve.py`."""
+"""Starts of `imgproxy serve` that fail; `tests/test_serve.py` has those that succeed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alive, ready, counted."""
+"""Liveness, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -27,71 +27,74 @@ def application(health: Health) -> web.Application:
     return application
 
 
-async def test_alive_while_the_process_lives(aiohttp_client: Any) -> None:
+async def test_healthz_is_200_while_a_part_fails(aiohttp_client: Any) -> None:
     client = await aiohttp_client(application(Health(checks({"storage": failing}))))
     assert (await client.get("/healthz")).status == 200
 
 
-async def test_ready_while_every_part_answers(aiohttp_client: Any) -> None:
+async def test_readyz_is_200_while_no_part_fails(aiohttp_client: Any) -> None:
     client = await aiohttp_client(application(Health(checks({"storage": fine, "workers": fine}))))
-    answer = await client.get("/readyz")
-    assert (answer.status, await answer.json()) == (200, {"status": "ok"})
-    assert answer.headers["Cache-Control"] == "no-store"
+    response = await client.get("/readyz")
+    assert (response.status, await response.json()) == (200, {"status": "ok"})
+    assert response.headers["Cache-Control"] == "no-store"
 
 
-async def test_unready_names_the_part_and_nothing_of_the_inside(aiohttp_client: Any) -> None:
+async def test_readyz_names_the_failing_part_and_no_details(aiohttp_client: Any) -> None:
     client = await aiohttp_client(application(Health(checks({"storage": failing, "workers": fine}))))
-    answer = await client.get("/readyz")
-    assert (answer.status, await answer.json()) == (503, {"status": "unavailable", "failing": ["storage"]})
+    response = await client.get("/readyz")
+    assert (response.status, await response.json()) == (
+        503,
+        {"status": "unavailable", "failing": ["storage"]},
+    )
 
 
 class _Part:
-    """A part that counts questions, and answers when it is let."""
+    """A part that counts checks, and ends them when it is released."""
 
     def __init__(self) -> None:
-        self.questions = 0
+        self.checks_made = 0
         self.fails = False
-        self.answers = asyncio.Event()
-        self.answers.set()
+        self.released = asyncio.Event()
+        self.released.set()
         self.now = 0.0
 
     async def check(self) -> None:
-        self.questions += 1
-        await self.answers.wait()
+        self.checks_made += 1
+        await self.released.wait()
         if self.fails:
             raise OSError("gone")
 
 
 @pytest.mark.parametrize(("fails", "status"), [(False, 200), (True, 503)])
-async def test_readyz_asks_the_parts_once_a_second(aiohttp_client: Any, fails: bool, status: int) -> None:
+async def test_readyz_checks_the_parts_once_a_second(aiohttp_client: Any, fails: bool, status: int) -> None:
     part = _Part()
     part.fails = fails
     health = Health(checks({"storage": part.check}), timer=lambda: part.now)
     client = await aiohttp_client(application(health))
-    for questions in (1, 2, 3):
+    for checks_made in (1, 2, 3):
         for _ in range(10):
             assert (await client.get("/readyz")).status == status
-        assert part.questions == questions
+        assert part.checks_made == checks_made
         part.now += 1
 
 
-async def test_readyz_shares_a_question_that_is_slow_to_answer_and_outlives_who_asked_it() -> None:
+async def test_readyz_shares_a_slow_check_that_outlives_its_first_request() -> None:
     part = _Part()
-    part.answers.clear()
+    part.released.clear()
     health = Health(checks({"storage": part.check}), timer=lambda: part.now)
     request = make_mocked_request("GET", "/readyz")
-    asking = [asyncio.create_task(health.readyz(request)) for _ in range(50)]
+    requests = [asyncio.create_task(health.readyz(request)) for _ in range(50)]
     await asyncio.sleep(0)
     part.now += 30
-    asking.append(asyncio.create_task(health.readyz(request)))
-    asking[0].cancel()
+    requests.append(asyncio.create_task(health.readyz(request)))
+    requests[0].cancel()
     await asyncio.sleep(0)
-    part.answers.set()
-    assert [each.status for each in await asyncio.gather(*asking[1:])] == [200] * 50
-    assert part.questions == 1
+    part.released.set()
+    assert [each.status for each in await asyncio.gather(*requests[1:])] == [200] * 50
+    assert part.checks_made == 1
 
 
-async def test_unready_before_it_stops_listening(aiohttp_client: Any) -> None:
+async def test_readyz_is_503_while_draining(aiohttp_client: Any) -> None:
     health = Health(checks({}))
     client = await aiohttp_client(application(health))
     health.drain()
@@ -99,8 +102,8 @@ async def test_unready_before_it_stops_listening(aiohttp_client: Any) -> None:
     assert (await client.get("/healthz")).status == 200
 
 
-async def test_metrics_are_prometheus_text(aiohttp_client: Any) -> None:
+async def test_metrics_route_responds_in_prometheus_text(aiohttp_client: Any) -> None:
     client = await aiohttp_client(application(Health(checks({}))))
-    answer = await client.get("/metrics")
-    assert answer.content_type == "text/plain"
-    assert "imgproxy_sent_bytes_total" in await answer.text()
+    response = await client.get("/metrics")
+    assert response.content_type == "text/plain"
+    assert "imgproxy_sent_bytes_total" in await response.text()

@@ -1,4 +1,4 @@
-"""Every promise about what runs on an event loop is kept on both loops."""
+"""Tests of this folder run on both event loops."""
 
 from tests.engine.conftest import pytest_asyncio_loop_factories
 

@@ -1,4 +1,4 @@
-"""What is left of processes and descriptors, and waiting for what happens in other processes."""
+"""Leftover processes and descriptors, and waiting for other processes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 async def until(holds: Callable[[], object]) -> None:
-    """Wait for what must come to be; the test fails if it does not within 20 s."""
+    """Wait until a condition holds; the test fails if it does not within 20 s."""
     async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110  what is awaited is in other processes
+        while not holds():  # noqa: ASYNC110  other processes set no event
             await asyncio.sleep(0.005)
 
 

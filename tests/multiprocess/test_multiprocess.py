@@ -36,7 +36,7 @@ async def links() -> AsyncIterator[tuple[Link, Link]]:
             yield link, far
 
 
-async def test_call_returns_the_answers_in_whatever_order_they_come() -> None:
+async def test_call_returns_answers_in_any_order() -> None:
     async with links() as (link, far):
         first = asyncio.Event()
 
@@ -350,7 +350,7 @@ async def test_process_inherits_its_link_its_sockets_and_nothing_else(
         assert (stdin, session != os.getsid(0)) == ("/dev/null", True)
 
 
-def test_command_is_the_code_that_runs_here_whatever_else_has_its_name(tmp_path: Path) -> None:
+def test_command_is_the_code_that_runs_here(tmp_path: Path) -> None:
     (tmp_path / "imgproxy").mkdir()
     (tmp_path / "imgproxy" / "__init__.py").write_text("raise SystemExit('another')")
     done = subprocess.run(
