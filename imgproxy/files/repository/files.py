@@ -12,7 +12,6 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Update, bindparam, delete, insert, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from imgproxy.errors import Changed, KeyExists
 from imgproxy.files.model import File, FileId, Share, TenantId
@@ -86,8 +85,8 @@ def _row(connection: Connection, file: File) -> dict[str, Any]:
 
 
 @cache
-def _inserting(engine: str) -> postgresql.Insert | sqlite.Insert:
-    return rows.insert_or_ignore(files, engine).values(changed=changes.mark_of_this_transaction(engine))
+def _inserting(engine: str) -> rows.InsertOrIgnore:
+    return rows.insert_or_ignore(files).values(changed=changes.mark_of_this_transaction(engine))
 
 
 @cache

@@ -127,3 +127,7 @@ async def test_what_is_left_out_of_a_row_is_empty(database: Database) -> None:
     given = {"name": "Acme", "created_at": NOW, "id": ACME}
     await database.write(lambda record: rows.add(record, tenants, given))
     assert await database.read(lambda record: record.execute(tenants.select()).one().disabled_at) is None
+
+
+def test_insert_or_ignore_is_compiled_once_and_cached() -> None:
+    assert rows.insert_or_ignore(uploads)._generate_cache_key() is not None
