@@ -32,7 +32,7 @@ from imgproxy.edge.stripper import Stripper
 from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.pool import Pool
 from imgproxy.engine.worker_protocol import Encoding
-from imgproxy.files.access import DatabaseAccess
+from imgproxy.files.file_status import FileStatusCache
 from imgproxy.files.multipart import Arrived
 from imgproxy.filing import Around, Filing, assemble_files
 from imgproxy.http.client_address import Clients
@@ -155,10 +155,10 @@ async def assemble_edge(
 
 
 @asynccontextmanager
-async def open_access(settings: Settings, filing: Filing) -> AsyncIterator[DatabaseAccess]:
+async def open_access(settings: Settings, filing: Filing) -> AsyncIterator[FileStatusCache]:
     """Who may see what, by the record."""
     publish = filing.publisher.publish if filing.publisher else None
-    access = DatabaseAccess(
+    access = FileStatusCache(
         filing.database, timer=time.monotonic, publish=publish, entries=settings.cache_sizes.file_rows
     )
     try:
@@ -181,7 +181,7 @@ async def open_url_purger(front: CdnPurger, answered: ServedUrls) -> AsyncIterat
 @asynccontextmanager
 async def open_renderer(
     settings: Settings,
-    access: DatabaseAccess,
+    access: FileStatusCache,
     storage: Storage,
     epochs: PurgeEpochs,
     sources: SourceCache,
@@ -273,7 +273,7 @@ def gateway_routes(
     settings: Settings,
     storage: Storage,
     url_signer: UrlSigner,
-    access: DatabaseAccess,
+    access: FileStatusCache,
     access_log: AccessLog,
     arrived: Arrived,
 ) -> list[web.RouteDef]:

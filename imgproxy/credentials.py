@@ -7,9 +7,9 @@ from typing import Literal
 
 from imgproxy.api.keys import draw_key, sha256_of
 from imgproxy.api.token import issue
+from imgproxy.files.api_keys import ApiKeyStore
 from imgproxy.files.database import Database, open_database
 from imgproxy.files.ids import uuid7
-from imgproxy.files.keyring import Keyring
 from imgproxy.files.model import TenantId
 from imgproxy.filing import milliseconds, trust
 from imgproxy.settings import Settings, SettingsError
@@ -21,7 +21,7 @@ async def create_key(settings: Settings, kind: Literal["pk", "sk"], tenant: Tena
     try:
         key, now = draw_key(kind, draw=os.urandom), milliseconds()
         id_ = uuid7(now, os.urandom)
-        await Keyring(database).add(id_=id_, tenant=tenant, kind=kind, sha256=sha256_of(key), now=now)
+        await ApiKeyStore(database).add(id_=id_, tenant=tenant, kind=kind, sha256=sha256_of(key), now=now)
         return key, id_
     finally:
         await database.close()
@@ -31,7 +31,7 @@ async def revoke_key(settings: Settings, id_: str, tenant: TenantId) -> bool:
     """End a key; running servers refuse it within seconds. Return whether it was there."""
     database = await _ready(settings)
     try:
-        return await Keyring(database).revoke(tenant, id_, now=milliseconds())
+        return await ApiKeyStore(database).revoke(tenant, id_, now=milliseconds())
     finally:
         await database.close()
 

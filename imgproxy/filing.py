@@ -30,24 +30,24 @@ from imgproxy.api.seal import Seal
 from imgproxy.api.shares import SHARES
 from imgproxy.api.token import Tokens, Trust
 from imgproxy.api.uploads import UPLOADS, Intake
-from imgproxy.files.changes import Changes
+from imgproxy.files.api_keys import ApiKeyStore
+from imgproxy.files.auto_registration import AutoRegistration
+from imgproxy.files.collection_limits import CollectionLimits
+from imgproxy.files.content_inspection import ContentInspector
 from imgproxy.files.database import Database, open_database
-from imgproxy.files.examine import Examiner
-from imgproxy.files.freeze import Freezer, Tell
-from imgproxy.files.keyring import Keyring
+from imgproxy.files.editing import FileEditor
+from imgproxy.files.finalize import Finalizer, Tell
+from imgproxy.files.id_generator import Entropy, IdGenerator
+from imgproxy.files.idempotency_store import IdempotencyStore
 from imgproxy.files.model import Upload
 from imgproxy.files.multipart import Arrived, MultipartUploads, nobody_waits
-from imgproxy.files.names import Lots, Names
-from imgproxy.files.objects import Inspector, Stripper
+from imgproxy.files.object_storage import Inspector, Stripper
 from imgproxy.files.outbox import Outbox, keepers
-from imgproxy.files.promised import Promised
-from imgproxy.files.publisher import Publisher
-from imgproxy.files.reading import Reading, UrlSigner
-from imgproxy.files.register import Registrar
-from imgproxy.files.replies import RecordedReplies
+from imgproxy.files.outbox_admin import OutboxAdmin
+from imgproxy.files.reading import FileReader, UrlSigner
+from imgproxy.files.registration import Registrar
 from imgproxy.files.retention import Retention
-from imgproxy.files.stream import Streams
-from imgproxy.files.terms import Terms
+from imgproxy.files.streamed_uploads import StreamedUploads
 from imgproxy.files.uploads import Uploads
 from imgproxy.http.client_address import Clients
 from imgproxy.http.cors import Cors
@@ -78,17 +78,17 @@ class Incoming:
     uploads: Uploads
     multipart: MultipartUploads
     registrar: Registrar
-    streams: Streams
-    publisher: Publisher
+    streams: StreamedUploads
+    publisher: AutoRegistration
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What shows and changes files that are there, and what keeps its promises."""
 
-    reading: Reading
-    changes: Changes
-    promised: Promised
+    reading: FileReader
+    changes: FileEditor
+    outbox_admin: OutboxAdmin
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Filing:
 
     database: Database
     routes: Sequence[web.RouteDef]
-    publisher: Publisher | None
+    publisher: AutoRegistration | None
     """What publishes files that nobody registers, if anything does."""
     front: CdnPurger
     """The caches in front."""
@@ -116,12 +116,12 @@ async def assemble_files(
     database = await open_database(settings.database)
     download = Download(settings.jwks_url)
     issuer = KeySet(download, timer=time.monotonic) if settings.jwks_url else None
-    keys = Keys(Keyring(database), clock=milliseconds, timer=time.monotonic)
+    keys = Keys(ApiKeyStore(database), clock=milliseconds, timer=time.monotonic)
     door = Door(
         authenticator=Authenticator(keys, Tokens(trust(settings), issuer, clock=time.time)),
         rate=Rate(settings.api_rate, timer=time.monotonic),
         cors=Cors(settings.cors_origins),
-        once=Once(RecordedReplies(database), seal=Seal(settings.key_for("replies")), clock=milliseconds),
+        once=Once(IdempotencyStore(database), seal=Seal(settings.key_for("replies")), clock=milliseconds),
         metrics=metrics,
         access_log=access_log,
         clock=time.time,
@@ -169,7 +169,7 @@ def endpoints(incoming: Incoming, standing: Standing) -> list[Bound]:
         *SHARES.bind(shelf),
         *COMPANION.bind(parts),
         *ENTITY_UPLOADS.bind(Entities(incoming.uploads, standing.reading)),
-        *ADMIN.bind(standing.promised),
+        *ADMIN.bind(standing.outbox_admin),
     ]
 
 
@@ -193,7 +193,7 @@ def make_outbox(database: Database, around: Around, front: CdnPurger, metrics: M
     return outbox
 
 
-def make_retention(database: Database, outbox: Outbox, publisher: Publisher | None) -> Retention:
+def make_retention(database: Database, outbox: Outbox, publisher: AutoRegistration | None) -> Retention:
     """What ends what time has ended; what is published unasked is, before its upload would end."""
 
     async def rescue(upload: Upload) -> bool:
@@ -201,7 +201,7 @@ def make_retention(database: Database, outbox: Outbox, publisher: Publisher | No
 
     return Retention(
         database,
-        names=Names(milliseconds, Lots(os.urandom)),
+        ids=IdGenerator(milliseconds, Entropy(os.urandom)),
         rescue=rescue if publisher is not None else None,
         wake=outbox.wake,
     )
@@ -211,52 +211,56 @@ def make_standing(settings: Settings, database: Database, around: Around, outbox
     """What shows and changes files, over a record and a storage."""
     ttl = int(settings.download_ttl)
     return Standing(
-        reading=Reading(
+        reading=FileReader(
             database=database,
             objects=around.objects,
             clock=milliseconds,
             ttl=ttl,
             url_signer=around.url_signer,
         ),
-        changes=Changes(database=database, names=Names(milliseconds, Lots(os.urandom)), tell=around.tell),
-        promised=Promised(database, clock=milliseconds, wake=outbox.wake),
+        changes=FileEditor(
+            database=database, ids=IdGenerator(milliseconds, Entropy(os.urandom)), tell=around.tell
+        ),
+        outbox_admin=OutboxAdmin(database, clock=milliseconds, wake=outbox.wake),
     )
 
 
 def make_incoming(settings: Settings, database: Database, around: Around) -> Incoming:
     """What makes files of uploads, over a record and a storage."""
     objects, ttl = around.objects, int(settings.presign_ttl)
-    names = Names(milliseconds, Lots(os.urandom))
-    terms = Terms(database, clock=milliseconds)
-    examiner = Examiner(objects, around.inspector)
-    freezer = Freezer(
+    ids = IdGenerator(milliseconds, Entropy(os.urandom))
+    limits = CollectionLimits(database, clock=milliseconds)
+    inspector = ContentInspector(objects, around.inspector)
+    finalizer = Finalizer(
         database=database,
         objects=objects,
-        examiner=examiner,
-        terms=terms,
-        names=names,
+        inspector=inspector,
+        limits=limits,
+        ids=ids,
         tell=around.tell,
         stripper=around.stripper,
     )
-    publisher = Publisher(database=database, objects=objects, terms=terms, names=names, freezer=freezer)
+    publisher = AutoRegistration(
+        database=database, objects=objects, limits=limits, ids=ids, finalizer=finalizer
+    )
     return Incoming(
-        uploads=Uploads(database=database, objects=objects, terms=terms, names=names, ttl=ttl),
+        uploads=Uploads(database=database, objects=objects, limits=limits, ids=ids, ttl=ttl),
         multipart=MultipartUploads(
             database=database,
             objects=objects,
-            terms=terms,
-            names=names,
+            limits=limits,
+            ids=ids,
             ttl=ttl,
             arrived=publisher.arrived if settings.publish == "auto" else nobody_waits,
         ),
-        registrar=Registrar(database=database, freezer=freezer, names=names, tell=around.tell),
-        streams=Streams(
+        registrar=Registrar(database=database, finalizer=finalizer, ids=ids, tell=around.tell),
+        streams=StreamedUploads(
             database=database,
             objects=objects,
-            examiner=examiner,
-            terms=terms,
-            names=names,
-            freezer=freezer,
+            inspector=inspector,
+            limits=limits,
+            ids=ids,
+            finalizer=finalizer,
         ),
         publisher=publisher,
     )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from imgproxy.files.database import open_database
-from imgproxy.files.names import Names
+from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.outbox import Outbox, keepers
 from imgproxy.files.sweep import Findings, Sweep
 from imgproxy.filing import make_front, milliseconds
@@ -24,8 +24,8 @@ async def sweep(settings: Settings, *, dry: bool, say: Callable[[str], None]) ->
     front = make_front(settings)
     try:
         await database.check()
-        names = Names(milliseconds, os.urandom)
-        found = await Sweep(database=database, objects=storage, names=names, say=say, dry=dry).run()
+        ids = IdGenerator(milliseconds, os.urandom)
+        found = await Sweep(database=database, objects=storage, ids=ids, say=say, dry=dry).run()
         if not dry:
             await Outbox(database, keepers(storage, front), clock=milliseconds).drain()
         return found

@@ -12,9 +12,9 @@ import pytest
 
 from imgproxy.api.keys import sha256_of
 from imgproxy.cli import main
+from imgproxy.files.api_keys import ApiKeyStore
 from imgproxy.files.database import open_database
 from imgproxy.files.database_url import SqliteUrl
-from imgproxy.files.keyring import Keyring
 from imgproxy.files.model import ApiKey
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -29,7 +29,7 @@ def _deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def kept(tmp_path: Path, text: str) -> ApiKey | None:
     database = await open_database(SqliteUrl(tmp_path / "imgproxy.db"))
     try:
-        return await Keyring(database).api_key(sha256_of(text))
+        return await ApiKeyStore(database).api_key(sha256_of(text))
     finally:
         await database.close()
 

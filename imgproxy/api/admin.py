@@ -1,25 +1,27 @@
-"""Endpoints for those who run it: work that was promised, and what was given up of it."""
+"""Endpoints for those who run it: work that was outbox_admin, and what was given up of it."""
 
 from __future__ import annotations
 
 from imgproxy import errors
-from imgproxy.api.answers import Outbox, TaskTold
 from imgproxy.api.endpoints import Answer, Call, Endpoint, Group
-from imgproxy.api.schema import OutboxAsked
+from imgproxy.api.requests import OutboxAsked
+from imgproxy.api.responses import Outbox, TaskTold
 from imgproxy.files.model import Task
+from imgproxy.files.outbox_admin import OutboxAdmin
 from imgproxy.files.principal import Kind
-from imgproxy.files.promised import Promised
 
 _DEAD = {"all": None, "waiting": False, "dead": True}
 
 
-async def _list(promised: Promised, call: Call[OutboxAsked]) -> Answer:
-    tasks = await promised.list(call.principal.tenant, dead=_DEAD[call.given.state], limit=call.given.limit)
+async def _list(outbox_admin: OutboxAdmin, call: Call[OutboxAsked]) -> Answer:
+    tasks = await outbox_admin.list(
+        call.principal.tenant, dead=_DEAD[call.given.state], limit=call.given.limit
+    )
     return Answer(Outbox(items=[_told(task) for task in tasks]))
 
 
-async def _retry(promised: Promised, call: Call[None]) -> Answer:
-    return Answer(_told(await promised.retry(call.principal.tenant, call.file_id)))
+async def _retry(outbox_admin: OutboxAdmin, call: Call[None]) -> Answer:
+    return Answer(_told(await outbox_admin.retry(call.principal.tenant, call.file_id)))
 
 
 def _told(task: Task) -> TaskTold:
@@ -35,7 +37,7 @@ def _told(task: Task) -> TaskTold:
     )
 
 
-ADMIN: Group[Promised] = Group(
+ADMIN: Group[OutboxAdmin] = Group(
     "Operation",
     "For those who run it: bytes that are to be removed, uploads to be aborted, caches to be purged.",
     (

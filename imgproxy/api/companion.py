@@ -14,16 +14,16 @@ from multidict import MultiDict
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from imgproxy import errors
-from imgproxy.api.answers import Nothing
 from imgproxy.api.endpoints import Answer, Call, Endpoint, Group
 from imgproxy.api.field_types import FileName, KeyText, MimeType, Name, PartNumber
 from imgproxy.api.multipart import MAX_PARTS_BYTES, PartsIntake
-from imgproxy.api.schema import Body, MultipartAsked, Query, UploadedPart
+from imgproxy.api.requests import Body, MultipartAsked, Query, UploadedPart
+from imgproxy.api.responses import Nothing
 from imgproxy.api.uploads import OF_DECLARING, OF_STORAGE
 from imgproxy.api.validation import read_query
 from imgproxy.files.model import UploadId, Visibility
-from imgproxy.files.multipart import Place
-from imgproxy.files.uploads import Wish
+from imgproxy.files.multipart import UploadReference
+from imgproxy.files.uploads import UploadRequest
 from imgproxy.image.source import Key
 from imgproxy.storage import Part
 
@@ -121,8 +121,8 @@ class CompanionDone(BaseModel):
 
 async def _params(intake: PartsIntake, call: Call[CompanionWish]) -> Answer:
     asked = call.given
-    wish = Wish(asked.filename, asked.type, visibility=asked.visibility, category=asked.category)
-    issued = await intake.uploads.issue(call.principal, wish)
+    request = UploadRequest(asked.filename, asked.type, visibility=asked.visibility, category=asked.category)
+    issued = await intake.uploads.issue(call.principal, request)
     return Answer(
         CompanionUpload(
             url=urljoin(call.base, issued.url),
@@ -135,8 +135,8 @@ async def _params(intake: PartsIntake, call: Call[CompanionWish]) -> Answer:
 
 async def _begin(intake: PartsIntake, call: Call[CompanionBegin]) -> Answer:
     asked, meta = call.given, call.given.metadata
-    wish = Wish(asked.filename, asked.type, visibility=meta.visibility, category=meta.category)
-    upload = await intake.uploads.issue_parts(call.principal, wish)
+    request = UploadRequest(asked.filename, asked.type, visibility=meta.visibility, category=meta.category)
+    upload = await intake.uploads.issue_parts(call.principal, request)
     return Answer(CompanionBegun(key=upload.key, upload_id=upload.id))
 
 
@@ -171,8 +171,8 @@ def _named(call: Call[Any], key: str, **more: str) -> MultiDict[str]:
     return MultiDict({"uploadId": call.path["upload"], "key": key, **more})
 
 
-def _place(asked: MultipartAsked) -> Place:
-    return Place(UploadId(asked.upload_id), Key(asked.key))
+def _place(asked: MultipartAsked) -> UploadReference:
+    return UploadReference(UploadId(asked.upload_id), Key(asked.key))
 
 
 _OF_NAMING = (errors.InvalidPath, errors.KeyTooLong, errors.UploadNotFound)

@@ -14,15 +14,15 @@ from multidict import MultiDict
 from pydantic import Field
 
 from imgproxy import errors
-from imgproxy.api.answers import Body, Instant
 from imgproxy.api.endpoints import Answer, Call, Endpoint, Group
 from imgproxy.api.field_types import KeyText, Line, Name
-from imgproxy.api.schema import NewUpload, Query
-from imgproxy.api.uploads import OF_DECLARING, OF_STORAGE, wish_of
+from imgproxy.api.requests import NewUpload, Query
+from imgproxy.api.responses import Body, Instant
+from imgproxy.api.uploads import OF_DECLARING, OF_STORAGE, upload_request
 from imgproxy.api.validation import read_query
 from imgproxy.files.collections import DEFAULTS
 from imgproxy.files.principal import Kind
-from imgproxy.files.reading import Reading
+from imgproxy.files.reading import FileReader
 from imgproxy.files.uploads import Uploads
 from imgproxy.image.source import Key
 
@@ -32,7 +32,7 @@ class Entities:
     """What these endpoints call."""
 
     uploads: Uploads
-    reading: Reading
+    reading: FileReader
 
 
 class _EntityPath(Query):
@@ -68,10 +68,10 @@ class EntityDownload(Body):
 
 
 async def _upload(entities: Entities, call: Call[NewUpload]) -> Answer:
-    wish = wish_of(call.given)
+    request = upload_request(call.given)
     path = read_query(_EntityPath, MultiDict(call.path))
-    category = wish.category or _category(path.collection, path.field)
-    issued = await entities.uploads.issue(call.principal, replace(wish, category=category))
+    category = request.category or _category(path.collection, path.field)
+    issued = await entities.uploads.issue(call.principal, replace(request, category=category))
     url, key = urljoin(call.base, issued.url), issued.upload.key
     return Answer(EntityUpload(upload_url=url, file_key=key, url=url, key=key, expires_in=issued.expires_in))
 

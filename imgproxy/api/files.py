@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from imgproxy import errors
-from imgproxy.api.answers import (
+from imgproxy.api.endpoints import Answer, Call, Endpoint, Group, version_tag
+from imgproxy.api.requests import DownloadAsked, DownloadQuery, FileAsked, FileList, FilePatch
+from imgproxy.api.responses import (
     DownloadUrl,
     FilePage,
     Nothing,
@@ -17,14 +19,12 @@ from imgproxy.api.answers import (
     public_record,
     record,
 )
-from imgproxy.api.endpoints import Answer, Call, Endpoint, Group, version_tag
-from imgproxy.api.schema import DownloadAsked, DownloadQuery, FileAsked, FileList, FilePatch
-from imgproxy.files.changes import Changes
 from imgproxy.files.cursor import Sort
+from imgproxy.files.editing import FileEditor
 from imgproxy.files.model import File
-from imgproxy.files.permission import owns
+from imgproxy.files.policy import owns
 from imgproxy.files.principal import Kind, Principal
-from imgproxy.files.reading import Reading
+from imgproxy.files.reading import FileReader
 from imgproxy.files.repository.listing import Listed
 
 
@@ -32,8 +32,8 @@ from imgproxy.files.repository.listing import Listed
 class Shelf:
     """What these endpoints call."""
 
-    reading: Reading
-    changes: Changes
+    reading: FileReader
+    changes: FileEditor
 
 
 async def _list(shelf: Shelf, call: Call[FileList]) -> Answer:

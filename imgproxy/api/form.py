@@ -21,10 +21,10 @@ from imgproxy.api.form_reader import FormReader
 from imgproxy.api.put_object import MAX_BYTES
 from imgproxy.api.validation import refusal
 from imgproxy.errors import BodyTooLarge, InvalidRequest
-from imgproxy.files.freeze import Facts
+from imgproxy.files.finalize import FileAttributes
 from imgproxy.files.model import Visibility
-from imgproxy.files.stream import Details
-from imgproxy.files.uploads import Wish
+from imgproxy.files.streamed_uploads import Details
+from imgproxy.files.uploads import UploadRequest
 
 _FIELD_BYTES = 64 * 1024  # of all fields but the file
 _UNKNOWN = "application/octet-stream"
@@ -92,7 +92,7 @@ class Form:
         said = _checked(FileForm, fields.given)
         kind = part.headers.get("Content-Type") or _UNKNOWN
         own = _checked(_File, {"filename": said.original_name or part.filename, "contentType": kind})
-        self.wish = Wish(own.filename, own.content_type, None, said.visibility, said.category)
+        self.request = UploadRequest(own.filename, own.content_type, None, said.visibility, said.category)
 
     @classmethod
     async def open(cls, http: web.Request, fingerprint: Fingerprint | None = None) -> Form:
@@ -117,8 +117,8 @@ class Form:
     def details(self) -> Details:
         """What the fields say, once all of them are here."""
         said = _checked(FileForm, self._fields.given)
-        facts = Facts(
-            original_name=said.original_name or self.wish.name,
+        attributes = FileAttributes(
+            original_name=said.original_name or self.request.name,
             visibility=said.visibility or Visibility.PRIVATE,
             category=said.category,
             description=said.description,
@@ -127,7 +127,7 @@ class Form:
             tags=tuple(said.tags or ()),
             metadata=said.metadata or {},
         )
-        return Details(facts, said.visibility)
+        return Details(attributes, said.visibility)
 
 
 async def read(http: web.Request, fingerprint: Fingerprint) -> None:

@@ -20,7 +20,7 @@ from email.utils import formatdate
 from aiohttp import web
 
 from imgproxy.errors import ImgproxyError, NotSigned
-from imgproxy.files.access import Access
+from imgproxy.files.file_status import FileStatuses
 from imgproxy.http.headers import SANDBOX
 from imgproxy.http.ranges import OutOfRange, Span, requested
 from imgproxy.image.source import Key
@@ -42,7 +42,7 @@ _SAFE = {
 class Files:
     """Files by their keys, while they have the generation in their URLs."""
 
-    access: Access
+    access: FileStatuses
     storage: Storage
 
     async def find(self, signed: SignedUrl) -> Key:

@@ -21,7 +21,7 @@ from imgproxy.api.fingerprint import Fingerprint
 from imgproxy.api.reply import Reply
 from imgproxy.api.seal import Seal
 from imgproxy.errors import ImgproxyError, InvalidRequest, KeyReused, StillRunning
-from imgproxy.files.model import Remembered, TenantId
+from imgproxy.files.model import StoredRequest, TenantId
 from imgproxy.files.principal import Principal
 
 _log = logging.getLogger(__name__)
@@ -40,10 +40,10 @@ class Replies(Protocol):
 
     async def remember(
         self, tenant: TenantId, principal: str, key: str, *, request_sha256: bytes, now: int, expires_at: int
-    ) -> Remembered | None:
+    ) -> StoredRequest | None:
         """Begin a request: None if it is new, or what is remembered of the first one with this key."""
 
-    async def answer(self, tenant: TenantId, principal: str, key: str, remembered: Remembered) -> None:
+    async def answer(self, tenant: TenantId, principal: str, key: str, remembered: StoredRequest) -> None:
         """Keep the answer of a request that has begun, and the fingerprint that it has now."""
 
     async def forget(self, tenant: TenantId, principal: str, key: str) -> None:
@@ -107,7 +107,7 @@ class Once:
         await self._keep(place, request, reply)
         return reply
 
-    async def _replay(self, place: _Place, first: Remembered, request: Repeatable) -> Reply | None:
+    async def _replay(self, place: _Place, first: StoredRequest, request: Repeatable) -> Reply | None:
         """Return the first request's answer; None if its secret is no more."""
         if first.status is not None:
             await request.read()
@@ -122,7 +122,7 @@ class Once:
         """Remember what is done; that it could not be is no reason to say it is not done."""
         body = self._seal.close(reply.body, place=place.name) if request.signs else reply.body
         digest = request.fingerprint.digest()
-        remembered = Remembered(digest, self._clock(), reply.status, reply.headers, body)
+        remembered = StoredRequest(digest, self._clock(), reply.status, reply.headers, body)
         try:
             await self._replies.answer(place.tenant, place.principal, place.key, remembered)
         except ImgproxyError as error:
@@ -134,7 +134,7 @@ class Once:
         except ImgproxyError as error:
             _log.warning("a request could not be forgotten: %s", error)
 
-    async def _begin(self, place: _Place, fingerprint: Fingerprint) -> Remembered | None:
+    async def _begin(self, place: _Place, fingerprint: Fingerprint) -> StoredRequest | None:
         """None if the work is ours to do."""
         first = await self._remember(place, fingerprint)
         abandoned = self._clock() - ABANDONED_MS
@@ -143,7 +143,7 @@ class Once:
         await self._forget(place)
         return await self._remember(place, fingerprint)
 
-    async def _remember(self, place: _Place, fingerprint: Fingerprint) -> Remembered | None:
+    async def _remember(self, place: _Place, fingerprint: Fingerprint) -> StoredRequest | None:
         now = self._clock()
         return await self._replies.remember(
             place.tenant,

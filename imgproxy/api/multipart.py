@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from urllib.parse import quote, urljoin
 
 from imgproxy import errors
-from imgproxy.api.answers import (
+from imgproxy.api.endpoints import Answer, Call, Endpoint, Group
+from imgproxy.api.requests import (
+    MultipartAbort,
+    MultipartAsked,
+    MultipartComplete,
+    MultipartPart,
+    NewUpload,
+)
+from imgproxy.api.responses import (
     MultipartAborted,
     MultipartCompleted,
     MultipartUpload,
@@ -14,17 +22,9 @@ from imgproxy.api.answers import (
     PartStored,
     PresignedPart,
 )
-from imgproxy.api.endpoints import Answer, Call, Endpoint, Group
-from imgproxy.api.schema import (
-    MultipartAbort,
-    MultipartAsked,
-    MultipartComplete,
-    MultipartPart,
-    NewUpload,
-)
-from imgproxy.api.uploads import OF_DECLARING, OF_STORAGE, wish_of
+from imgproxy.api.uploads import OF_DECLARING, OF_STORAGE, upload_request
 from imgproxy.files.model import UploadId
-from imgproxy.files.multipart import MultipartUploads, Place
+from imgproxy.files.multipart import MultipartUploads, UploadReference
 from imgproxy.files.uploads import Uploads
 from imgproxy.image.source import Key
 from imgproxy.storage import Part
@@ -42,7 +42,7 @@ class PartsIntake:
 
 
 async def _begin(intake: PartsIntake, call: Call[NewUpload]) -> Answer:
-    upload = await intake.uploads.issue_parts(call.principal, wish_of(call.given))
+    upload = await intake.uploads.issue_parts(call.principal, upload_request(call.given))
     return Answer(MultipartUpload(upload_id=upload.id, key=upload.key, filename=call.given.filename))
 
 
@@ -76,8 +76,8 @@ async def _abort(intake: PartsIntake, call: Call[MultipartAbort]) -> Answer:
     return Answer(MultipartAborted(key=call.given.key))
 
 
-def _place(given: MultipartPart | MultipartAsked | MultipartComplete | MultipartAbort) -> Place:
-    return Place(UploadId(given.upload_id), Key(given.key))
+def _place(given: MultipartPart | MultipartAsked | MultipartComplete | MultipartAbort) -> UploadReference:
+    return UploadReference(UploadId(given.upload_id), Key(given.key))
 
 
 _OF_NAMING = (errors.InvalidPath, errors.KeyTooLong, errors.UploadNotFound)

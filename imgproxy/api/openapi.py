@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from imgproxy import errors
-from imgproxy.api.answers import Problem
 from imgproxy.api.endpoints import FORM, JSON, Endpoint, Group
 from imgproxy.api.examples import example
 from imgproxy.api.prose import HEADERS, INTRODUCTION, PARAMETERS, SECURITY, SECURITY_SCHEMES
+from imgproxy.api.responses import Problem
 from imgproxy.http import problems
 from imgproxy.http.problems import TABLE, ErrorCode
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from imgproxy.api.answers import SharesTold, shares_told
 from imgproxy.api.endpoints import Answer, Call, Endpoint, Group
 from imgproxy.api.files import Shelf
-from imgproxy.api.schema import ShareGiven, ShareRemoved, SharesGiven
+from imgproxy.api.requests import ShareGiven, ShareRemoved, SharesGiven
+from imgproxy.api.responses import SharesTold, shares_told
 from imgproxy.files.model import Share
 
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from imgproxy import errors
-from imgproxy.api.answers import PresignedUpload, Record, record
 from imgproxy.api.endpoints import FORM, Answer, Call, Endpoint, Group, version_tag
 from imgproxy.api.form import FileForm, Form
-from imgproxy.api.schema import NewUpload, Registration
-from imgproxy.files import register
-from imgproxy.files.freeze import Facts
+from imgproxy.api.requests import NewUpload, Registration
+from imgproxy.api.responses import PresignedUpload, Record, record
+from imgproxy.files import registration
+from imgproxy.files.finalize import FileAttributes
 from imgproxy.files.model import File, Visibility
-from imgproxy.files.register import Registrar
-from imgproxy.files.stream import Streams
-from imgproxy.files.uploads import Uploads, Wish
+from imgproxy.files.registration import Registrar
+from imgproxy.files.streamed_uploads import StreamedUploads
+from imgproxy.files.uploads import UploadRequest, Uploads
 from imgproxy.image.source import Key
 
 _FORM_BYTES = 1024**2
@@ -28,11 +28,11 @@ class Intake:
 
     uploads: Uploads
     registrar: Registrar
-    streams: Streams
+    streams: StreamedUploads
 
 
 async def _presign(intake: Intake, call: Call[NewUpload]) -> Answer:
-    issued = await intake.uploads.issue(call.principal, wish_of(call.given))
+    issued = await intake.uploads.issue(call.principal, upload_request(call.given))
     upload = issued.upload
     return Answer(
         PresignedUpload(
@@ -56,14 +56,14 @@ async def _send(intake: Intake, call: Call[FileForm]) -> Answer:
     form = await Form.open(call.http, call.fingerprint)
     at_least = (call.http.content_length or 0) - _FORM_BYTES
     file = await intake.streams.store(
-        call.principal, form.wish, form.chunks(), form.details, at_least=at_least
+        call.principal, form.request, form.chunks(), form.details, at_least=at_least
     )
     return _created(file, call.base)
 
 
-def wish_of(given: NewUpload) -> Wish:
+def upload_request(given: NewUpload) -> UploadRequest:
     """What a body asks for."""
-    return Wish(
+    return UploadRequest(
         name=given.filename,
         mime_type=given.content_type,
         size=given.file_size,
@@ -72,8 +72,8 @@ def wish_of(given: NewUpload) -> Wish:
     )
 
 
-def _said(given: Registration) -> register.Registration:
-    facts = Facts(
+def _said(given: Registration) -> registration.UploadRegistration:
+    attributes = FileAttributes(
         original_name=given.original_name,
         visibility=given.visibility or Visibility.PRIVATE,
         category=given.category,
@@ -83,11 +83,11 @@ def _said(given: Registration) -> register.Registration:
         tags=tuple(given.tags or ()),
         metadata=given.metadata or {},
     )
-    return register.Registration(
+    return registration.UploadRegistration(
         key=Key(given.s3_key),
         mime_type=given.mime_type,
         size=given.size,
-        facts=facts,
+        attributes=attributes,
         visibility=given.visibility,
         collection=given.bucket,
     )

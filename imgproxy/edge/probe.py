@@ -20,7 +20,7 @@ _LONGEST = 10_000_000  # pixels; libvips knows no picture that is wider
 
 
 class ImageProbe:
-    """Looks into pictures; see `files.objects.Inspector`."""
+    """Looks into pictures; see `files.object_storage.Inspector`."""
 
     def __init__(self, sources: SourceCache, engine: Engine, *, ceiling: Ceiling) -> None:
         """Pictures of more pixels than `ceiling` has are refused: they would be when they are asked for."""
@@ -47,5 +47,5 @@ class ImageProbe:
 
 
 def turn_of(key: Key) -> Waiters:
-    """Name a line by the tenant, the second part of a key's path (`files.names`), staged or not."""
+    """Name a line by the tenant, the second part of a key's path (`files.id_generator`), staged or not."""
     return Waiters("/".join(("files", *key.split("/")[1:2])))

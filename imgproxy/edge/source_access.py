@@ -21,7 +21,7 @@ from imgproxy.cache.purge_epochs import PurgeEpochs
 from imgproxy.cache.singleflight import Singleflight
 from imgproxy.cache_sizes import DEFAULT, CacheSizes
 from imgproxy.errors import NotFound, SourceError
-from imgproxy.files.access import UNREGISTERED, Access, Record
+from imgproxy.files.file_status import UNREGISTERED, FileStatus, FileStatuses
 from imgproxy.files.recent import Recent
 from imgproxy.image.source import Key
 from imgproxy.storage import OWN_PREFIXES, Storage
@@ -65,7 +65,7 @@ class SourceAccess:
 
     def __init__(
         self,
-        access: Access,
+        access: FileStatuses,
         storage: Storage,
         epochs: PurgeEpochs,
         *,
@@ -90,7 +90,7 @@ class SourceAccess:
         self._lenient = ttl > 0
         self._tasks = BackgroundTasks()
         self._flights: Singleflight[SourceGrant] = Singleflight()
-        self._granted: Recent[Key, tuple[Record, SourceGrant]] = Recent(sizes.file_rows)
+        self._granted: Recent[Key, tuple[FileStatus, SourceGrant]] = Recent(sizes.file_rows)
 
     async def authorize(self, key: Key, *, old: bool = False) -> SourceGrant:
         """Leave to serve a key now; raise `NotFound`, or a `SourceError` or `Unavailable` if nobody can tell.
@@ -128,7 +128,7 @@ class SourceAccess:
         except OSError as error:
             _log.warning("purge of '%s' holds in this process until it ends: %s", key, error)
 
-    def _grant(self, record: Record) -> SourceGrant:
+    def _grant(self, record: FileStatus) -> SourceGrant:
         granted, epoch = self._granted.get(record.key), self._epochs.of(record.key)
         if granted is not None and granted[0] is record and granted[1].epoch == epoch:
             return granted[1]

@@ -13,7 +13,7 @@ import unicodedata
 from typing import Literal
 from urllib.parse import quote
 
-from imgproxy.files.declared import normal
+from imgproxy.files.mime_types import normal
 from imgproxy.files.model import File
 from imgproxy.files.sniff import UNKNOWN
 

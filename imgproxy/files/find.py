@@ -5,7 +5,7 @@ from __future__ import annotations
 from imgproxy.errors import FileNotFound
 from imgproxy.files.database import Connection
 from imgproxy.files.model import File, FileId, Share, Visibility
-from imgproxy.files.permission import Action, owns, require
+from imgproxy.files.policy import Action, owns, require
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository.files import file_by_id, lock_file, shares_of
 

@@ -198,7 +198,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class StoredRequest:
     """A request with an Idempotency-Key, and its answer if it has one."""
 
     request_sha256: bytes

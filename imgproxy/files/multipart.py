@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from imgproxy.errors import Conflict, FileTooLarge, ImgproxyError, InvalidPartNumber, NotFound, UploadNotFound
-from imgproxy.files import promises
+from imgproxy.files import outbox_tasks
+from imgproxy.files.collection_limits import CollectionLimits, size_limit
 from imgproxy.files.database import Connection, Database
-from imgproxy.files.hold import LEASE_MS
+from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import Task, Upload, UploadId, UploadState
-from imgproxy.files.names import Names
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository.outbox import add_task
 from imgproxy.files.repository.uploads import extend_upload, transition_upload, upload_by_id
-from imgproxy.files.terms import Terms, size_limit
+from imgproxy.files.upload_lease import LEASE_MS
 from imgproxy.files.uploads import may_use
 from imgproxy.image.source import Key
 from imgproxy.storage import Part, Storage
@@ -40,7 +40,7 @@ _A_FILE = (UploadState.PUBLISHED, UploadState.CONSUMED)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class UploadReference:
     """An upload as clients name it."""
 
     id: UploadId
@@ -66,25 +66,25 @@ class MultipartUploads:
         *,
         database: Database,
         objects: Storage,
-        terms: Terms,
-        names: Names,
+        limits: CollectionLimits,
+        ids: IdGenerator,
         ttl: int,
         arrived: Arrived = nobody_waits,
     ) -> None:
         """URLs are good for `ttl` seconds."""
         self._database = database
         self._objects = objects
-        self._terms = terms
-        self._names = names
+        self._limits = limits
+        self._ids = ids
         self._ttl = ttl
         self._arrived = arrived
 
-    async def sign(self, principal: Principal, place: Place, *, number: int) -> SignedPart:
+    async def sign(self, principal: Principal, place: UploadReference, *, number: int) -> SignedPart:
         """Allow one PUT of one part."""
         if not 1 <= number <= MAX_PARTS:
             raise InvalidPartNumber(f"parts are numbered from 1 to {MAX_PARTS}, not {number}")
         upload, begun = await self._open(principal, place)
-        expires_at = self._names.clock() + self._ttl * 1000
+        expires_at = self._ids.clock() + self._ttl * 1000
         if upload.url_expires_at < expires_at:
             await self._extend(upload, expires_at + self._ttl * 1000)
         limit = await self._limit(upload)
@@ -93,7 +93,7 @@ class MultipartUploads:
         )
         return SignedPart(url, self._ttl, expires_at)
 
-    async def parts(self, principal: Principal, place: Place) -> Sequence[Part]:
+    async def parts(self, principal: Principal, place: UploadReference) -> Sequence[Part]:
         """What has arrived."""
         upload, begun = await self._open(principal, place)
         try:
@@ -101,7 +101,7 @@ class MultipartUploads:
         except NotFound:
             raise _unknown() from None
 
-    async def complete(self, principal: Principal, place: Place, parts: Iterable[Part]) -> Upload:
+    async def complete(self, principal: Principal, place: UploadReference, parts: Iterable[Part]) -> Upload:
         """Make the parts one object, ready to be registered; raise `InvalidParts`.
 
         Raise `FileTooLarge` and give the upload up if they have more bytes than it may have.
@@ -122,16 +122,16 @@ class MultipartUploads:
         await self._arrived(upload.staging_key)
         return upload
 
-    async def abort(self, principal: Principal, place: Place) -> None:
+    async def abort(self, principal: Principal, place: UploadReference) -> None:
         """Give an upload up; its parts go, now and again when no URL is good any more."""
         upload = await self._find(principal, place)
         if upload.state in _GIVEN_UP:
             return
-        tasks = (*promises.abort_parts(self._names, upload), *promises.clear_staging(self._names, upload))
-        await self._database.write(partial(_abort, upload=upload, tasks=tasks, now=self._names.clock()))
+        tasks = (*outbox_tasks.abort_parts(self._ids, upload), *outbox_tasks.clear_staging(self._ids, upload))
+        await self._database.write(partial(_abort, upload=upload, tasks=tasks, now=self._ids.clock()))
 
     async def _limit(self, upload: Upload) -> int:
-        collection = await self._terms.named(upload.tenant, upload.collection)
+        collection = await self._limits.named(upload.tenant, upload.collection)
         return size_limit(collection, upload.declared_size)
 
     async def _weigh(self, principal: Principal, upload: Upload, begun: str, parts: Sequence[Part]) -> None:
@@ -141,19 +141,19 @@ class MultipartUploads:
         numbers = {part.number for part in parts}
         size = sum(part.size for part in held if part.number in numbers)
         if size > limit:
-            await self.abort(principal, Place(upload.id, upload.key))
+            await self.abort(principal, UploadReference(upload.id, upload.key))
             with suppress(ImgproxyError):  # then the outbox has them go
                 await self._objects.multipart.abort(upload.staging_key, begun)
             raise FileTooLarge(f"the parts must have at most {limit} bytes together, got {size}")
 
-    async def _open(self, principal: Principal, place: Place) -> tuple[Upload, str]:
+    async def _open(self, principal: Principal, place: UploadReference) -> tuple[Upload, str]:
         """An upload that can be gone on with, and storage's name of it."""
         upload = await self._find(principal, place)
         if upload.state is not UploadState.ISSUED or upload.storage_upload is None:
             raise _unknown()
         return upload, upload.storage_upload
 
-    async def _find(self, principal: Principal, place: Place) -> Upload:
+    async def _find(self, principal: Principal, place: UploadReference) -> Upload:
         upload = await self._database.read(
             lambda connection: upload_by_id(connection, principal.tenant, place.id)
         )

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from imgproxy.errors import ImgproxyError, NotFound
 from imgproxy.files.database import Database
-from imgproxy.files.freeze import Tell
+from imgproxy.files.finalize import Tell
 from imgproxy.files.model import Task, TaskKind
 from imgproxy.files.repository import outbox
 from imgproxy.image.source import Key

@@ -1,4 +1,4 @@
-"""Reading: the files that somebody may see, who they are shared with, and URLs to their bytes.
+"""FileReader: the files that somebody may see, who they are shared with, and URLs to their bytes.
 
 A URL to the bytes is given after a look at the record as it is now. One that leads to us names the file's
 generation and ends with any change of visibility or shares, and with a delete. One that leads to storage is
@@ -16,11 +16,11 @@ from typing import Any, Literal, Protocol, cast
 
 from imgproxy.errors import FileNotFound
 from imgproxy.files.database import Connection, Database
-from imgproxy.files.declared import normal
 from imgproxy.files.disposition import PLAIN, Disposition, content_disposition, content_type
 from imgproxy.files.find import find
+from imgproxy.files.mime_types import normal
 from imgproxy.files.model import File, FileId, FileState, Share, Visibility
-from imgproxy.files.permission import Action, listed_owner, shared_until
+from imgproxy.files.policy import Action, listed_owner, shared_until
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository.files import file_by_key, shares_of
 from imgproxy.files.repository.listing import Listed, list_files
@@ -31,7 +31,7 @@ from imgproxy.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
-class Download:
+class DownloadLink:
     """Where a file's bytes can be had."""
 
     file: File
@@ -58,7 +58,7 @@ class UrlSigner(Protocol):
         """Return the path of a URL that ends with the file's generation."""
 
 
-class Reading:
+class FileReader:
     """Shows files to those who may see them; to others they are `FileNotFound`."""
 
     def __init__(
@@ -121,7 +121,7 @@ class Reading:
         *,
         disposition: Disposition = "attachment",
         ttl: int | None = None,
-    ) -> Download:
+    ) -> DownloadLink:
         """Return a URL to the bytes as they are, good for `ttl` seconds, or as long as any may be."""
         now = self._clock()
         file, end = await self._database.read(partial(_downloaded, principal=principal, id_=id_, now=now))
@@ -139,7 +139,7 @@ class Reading:
             url = self._url_signer.presign("GET", file.key, generation=file.generation, **told)
         else:
             url = await self._objects.presign("GET", file.object_key, **told)
-        return Download(file, url, seconds, now + seconds * 1000)
+        return DownloadLink(file, url, seconds, now + seconds * 1000)
 
     async def _is_what_it_says(self, file: File) -> bool:
         """Whether plain text is no page: a client may declare markup as text, and old browsers look."""

@@ -13,15 +13,15 @@ from dataclasses import replace
 from functools import partial
 
 from imgproxy.errors import ImgproxyError
-from imgproxy.files import promises
+from imgproxy.files import outbox_tasks
 from imgproxy.files.database import Connection, Database
-from imgproxy.files.hold import LEASE_MS
+from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import File, FileState, Task, Upload, UploadState
-from imgproxy.files.names import Names
 from imgproxy.files.repository.files import files_to_purge, lock_file, remove_shares, update_file
 from imgproxy.files.repository.idempotency import delete_expired_requests
 from imgproxy.files.repository.outbox import add_task
 from imgproxy.files.repository.uploads import expired_uploads, transition_upload
+from imgproxy.files.upload_lease import LEASE_MS
 
 _log = logging.getLogger(__name__)
 
@@ -38,13 +38,13 @@ class Retention:
         self,
         database: Database,
         *,
-        names: Names,
+        ids: IdGenerator,
         rescue: Callable[[Upload], Awaitable[bool]] | None = None,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
         """`rescue` makes a file of what came, where nobody needs to register; `wake` wakes the outbox."""
         self._database = database
-        self._names = names
+        self._ids = ids
         self._rescue = rescue
         self._wake = wake
         self._loop: asyncio.Task[None] | None = None
@@ -63,15 +63,15 @@ class Retention:
         """Do all that is due now."""
         await self.purge_files()
         await self.expire_uploads()
-        now = self._names.clock()
+        now = self._ids.clock()
         await self._database.write(lambda connection: delete_expired_requests(connection, now=now))
 
     async def purge_files(self) -> int:
         """Have the bytes go of files whose retention has ended; return how many that were."""
-        now, last, purged = self._names.clock(), None, 0
+        now, last, purged = self._ids.clock(), None, 0
         while due := await self._database.read(partial(_due_files, now=now, after=last)):
             gone = [
-                (file, promises.delete_object(self._names, file.tenant, file.object_key, at=now))
+                (file, outbox_tasks.delete_object(self._ids, file.tenant, file.object_key, at=now))
                 for file in due
             ]
             purged += await self._database.write(partial(_purge, gone=gone, now=now))
@@ -81,7 +81,7 @@ class Retention:
 
     async def expire_uploads(self) -> int:
         """End uploads that nobody has registered in time; return how many that were."""
-        now, last, ended = self._names.clock(), None, 0
+        now, last, ended = self._ids.clock(), None, 0
         while due := await self._database.read(partial(_due_uploads, before=now - GRACE_MS, after=last)):
             for upload in due:
                 ended += await self._expire(upload, now)
@@ -93,8 +93,8 @@ class Retention:
         if self._rescue is not None and await self._is_rescued(upload, self._rescue):
             return False
         tasks = (
-            *promises.abort_parts(self._names, upload),
-            *promises.clear_staging(self._names, upload),
+            *outbox_tasks.abort_parts(self._ids, upload),
+            *outbox_tasks.clear_staging(self._ids, upload),
         )
         return await self._database.write(partial(_expire, upload=upload, tasks=tasks, now=now))
 

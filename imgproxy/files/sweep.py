@@ -14,10 +14,10 @@ from functools import partial
 from typing import TypeVar
 
 from imgproxy.errors import NotFound
-from imgproxy.files import promises
+from imgproxy.files import outbox_tasks
 from imgproxy.files.database import Connection, Database
+from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import Orphan, Task, TenantId
-from imgproxy.files.names import Names
 from imgproxy.files.repository.outbox import add_task
 from imgproxy.files.repository.sweep import (
     FileObject,
@@ -63,14 +63,14 @@ class Sweep:
         *,
         database: Database,
         objects: Storage,
-        names: Names,
+        ids: IdGenerator,
         say: Callable[[str], None] = lambda _: None,
         dry: bool = False,
     ) -> None:
         """`say` is told how far it is; when `dry`, nothing is written."""
         self._database = database
         self._objects = objects
-        self._names = names
+        self._ids = ids
         self._say = say
         self._dry = dry
         self._orphans: set[Key] = set()
@@ -99,7 +99,7 @@ class Sweep:
             await self._look_for_missing(set(), after=after, upto=prefix + _LAST)
 
     async def _treat_objects(self, batch: Sequence[tuple[Key, Head]]) -> None:
-        now = self._names.clock()
+        now = self._ids.clock()
         named = await self._database.read(partial(_named, keys=[key for key, _ in batch], now=now))
         orphans = [Orphan(key, now, head.size) for key, head in batch if key not in named]
         self._orphans.update(orphan.object_key for orphan in orphans)
@@ -108,7 +108,7 @@ class Sweep:
 
     async def _treat_orphans(self, orphans: Sequence[Orphan], now: int) -> None:
         removals = [
-            promises.delete_object(self._names, _folder(each.object_key), each.object_key, at=now)
+            outbox_tasks.delete_object(self._ids, _folder(each.object_key), each.object_key, at=now)
             for each in orphans
         ]
         pairs = list(zip(orphans, removals, strict=True))
@@ -138,11 +138,11 @@ class Sweep:
         return False
 
     async def _sweep_parts(self) -> None:
-        now = self._names.clock()
+        now = self._ids.clock()
         async for batch in _batches(self._objects.multipart.list(STAGING)):
             old = [each for each in batch if each.begun * 1000 + GRACE_MS <= now]
             pairs = [
-                (each.key, promises.abort_upload(self._names, _folder(each.key), each.key, each.upload))
+                (each.key, outbox_tasks.abort_upload(self._ids, _folder(each.key), each.key, each.upload))
                 for each in old
             ]
             work = partial(_abort, pairs=pairs, now=now, dry=self._dry)

@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from imgproxy.errors import ImgproxyError, UploadInitFailed
+from imgproxy.files.collection_limits import CollectionLimits, check_size, check_type, size_limit
 from imgproxy.files.database import Connection, Database
+from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import Collection, Upload, UploadId, UploadKind, UploadState, Visibility
-from imgproxy.files.names import Names
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository.uploads import insert_upload, set_storage_upload, transition_upload
-from imgproxy.files.terms import Terms, check_size, check_type, size_limit
 from imgproxy.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class UploadRequest:
     """What a client is going to upload."""
 
     name: str
@@ -44,69 +44,79 @@ class Issued:
 class Uploads:
     """Issues uploads."""
 
-    def __init__(self, *, database: Database, objects: Storage, terms: Terms, names: Names, ttl: int) -> None:
+    def __init__(
+        self, *, database: Database, objects: Storage, limits: CollectionLimits, ids: IdGenerator, ttl: int
+    ) -> None:
         """URLs are good for `ttl` seconds."""
         self._database = database
         self._objects = objects
-        self._terms = terms
-        self._names = names
+        self._limits = limits
+        self._ids = ids
         self._ttl = ttl
 
-    async def issue(self, principal: Principal, wish: Wish) -> Issued:
+    async def issue(self, principal: Principal, request: UploadRequest) -> Issued:
         """Allow one PUT of exactly this type, and size if it is told; raise a `FilesError`."""
-        upload, collection = await self._insert(principal, wish, "single")
+        upload, collection = await self._insert(principal, request, "single")
         url = await self._objects.presign(
             "PUT",
             upload.staging_key,
             expires=self._ttl,
-            content_type=wish.mime_type,
-            content_length=wish.size,
-            limit=size_limit(collection, wish.size),
+            content_type=request.mime_type,
+            content_length=request.size,
+            limit=size_limit(collection, request.size),
         )
         return Issued(upload, url, self._ttl)
 
-    async def issue_parts(self, principal: Principal, wish: Wish) -> Upload:
+    async def issue_parts(self, principal: Principal, request: UploadRequest) -> Upload:
         """Begin an upload in parts; raise a `FilesError`, `UploadInitFailed` if storage begins none."""
-        upload, _ = await self._insert(principal, wish, "multipart")
+        upload, _ = await self._insert(principal, request, "multipart")
         try:
-            begun = await self._objects.multipart.begin(upload.staging_key, content_type=wish.mime_type)
+            begun = await self._objects.multipart.begin(upload.staging_key, content_type=request.mime_type)
         except ImgproxyError as error:
-            await self._database.write(partial(_abandon, upload=upload, now=self._names.clock()))
+            await self._database.write(partial(_abandon, upload=upload, now=self._ids.clock()))
             raise UploadInitFailed("storage began no upload: try again") from error
         await self._database.write(
             lambda connection: set_storage_upload(connection, upload.tenant, upload.id, begun)
         )
         return replace(upload, storage_upload=begun)
 
-    async def _insert(self, principal: Principal, wish: Wish, kind: UploadKind) -> tuple[Upload, Collection]:
-        collection = await self._terms.choose(
-            principal.tenant, category=wish.category, mime_type=wish.mime_type
+    async def _insert(
+        self, principal: Principal, request: UploadRequest, kind: UploadKind
+    ) -> tuple[Upload, Collection]:
+        collection = await self._limits.choose(
+            principal.tenant, category=request.category, mime_type=request.mime_type
         )
-        check_type(collection, wish.mime_type)
-        if wish.size is not None:
-            check_size(collection, wish.size)
-        upload = draw_upload(self._names, principal, wish, collection, kind=kind, seconds=self._ttl)
+        check_type(collection, request.mime_type)
+        if request.size is not None:
+            check_size(collection, request.size)
+        upload = draw_upload(self._ids, principal, request, collection, kind=kind, seconds=self._ttl)
         await self._database.write(partial(insert_upload, upload=upload))
         return upload, collection
 
 
 def draw_upload(
-    names: Names, principal: Principal, wish: Wish, collection: Collection, *, kind: UploadKind, seconds: int
+    ids: IdGenerator,
+    principal: Principal,
+    request: UploadRequest,
+    collection: Collection,
+    *,
+    kind: UploadKind,
+    seconds: int,
 ) -> Upload:
     """A new upload, whose URL is good for so many seconds."""
-    now, id_ = names.clock(), UploadId(names.id())
+    now, id_ = ids.clock(), UploadId(ids.id())
     return Upload(
         id=id_,
         tenant=principal.tenant,
         collection=collection.name,
-        key=names.key(collection.name, wish.name),
-        staging_key=names.staging(principal.tenant, id_),
+        key=ids.key(collection.name, request.name),
+        staging_key=ids.staging_key(principal.tenant, id_),
         kind=kind,
-        declared_name=wish.name,
-        declared_type=wish.mime_type,
-        declared_size=wish.size,
-        category=wish.category,
-        visibility=wish.visibility or collection.default_visibility,
+        declared_name=request.name,
+        declared_type=request.mime_type,
+        declared_size=request.size,
+        category=request.category,
+        visibility=request.visibility or collection.default_visibility,
         owner=principal.owner,
         state=UploadState.ISSUED,
         url_expires_at=now + seconds * 1000,

@@ -30,10 +30,10 @@ from imgproxy.api.seal import Seal
 from imgproxy.api.shares import SHARES
 from imgproxy.api.token import Tokens, Trust
 from imgproxy.api.uploads import UPLOADS, Intake
-from imgproxy.files.access import DatabaseAccess
 from imgproxy.files.database import open_database
 from imgproxy.files.database_url import SqliteUrl
-from imgproxy.files.reading import Reading
+from imgproxy.files.file_status import FileStatusCache
+from imgproxy.files.reading import FileReader
 from imgproxy.http.cors import Cors
 from imgproxy.http.rate_limits import Rate
 from imgproxy.storage.memory import MemoryStorage
@@ -128,7 +128,7 @@ async def counter(_record_template: Path, tmp_path: Path) -> AsyncIterator[Count
     )
     intake = Intake(desk.uploads, desk.registrar, desk.streams)
     parts = PartsIntake(desk.uploads, desk.multipart)
-    access = DatabaseAccess(database, timer=time.monotonic)
+    access = FileStatusCache(database, timer=time.monotonic)
     await access.start()
     gateway = ObjectGateway(
         Files(access, storage),
@@ -142,11 +142,11 @@ async def counter(_record_template: Path, tmp_path: Path) -> AsyncIterator[Count
     keeping = Keeping(desk)
     keeping.edges.append(access.changed)
     own = {"database": database, "objects": storage, "url_signer": storage.url_signer}
-    entities = Entities(desk.uploads, Reading(**own, clock=desk.clock, ttl=TTL))
-    shelf = api_files.Shelf(Reading(**own, clock=desk.clock, ttl=3600), keeping.changes)
+    entities = Entities(desk.uploads, FileReader(**own, clock=desk.clock, ttl=TTL))
+    shelf = api_files.Shelf(FileReader(**own, clock=desk.clock, ttl=3600), keeping.changes)
     bound = [*UPLOADS.bind(intake), *MULTIPART.bind(parts)]
     bound += [*COMPANION.bind(parts), *ENTITY_UPLOADS.bind(entities)]
-    bound += [*api_files.FILES.bind(shelf), *SHARES.bind(shelf), *ADMIN.bind(keeping.promised)]
+    bound += [*api_files.FILES.bind(shelf), *SHARES.bind(shelf), *ADMIN.bind(keeping.outbox_admin)]
     application.router.add_routes(door.routes(bound))
     application.router.add_routes(gateway.routes())
     async with TestClient(TestServer(application)) as client:

@@ -18,12 +18,12 @@ from imgproxy.api.auth import Authenticator
 from imgproxy.api.endpoints import FORM, Answer, Call, Endpoint, Group
 from imgproxy.api.idempotency import Once
 from imgproxy.api.keys import Keys, sha256_of
+from imgproxy.api.requests import Body, Query
 from imgproxy.api.routes import Door
-from imgproxy.api.schema import Body, Query
 from imgproxy.api.seal import Seal
 from imgproxy.api.token import Tokens, Trust
 from imgproxy.errors import Changed, ImgproxyError, StorageFailed
-from imgproxy.files.model import ApiKey, Remembered, TenantId
+from imgproxy.files.model import ApiKey, StoredRequest, TenantId
 from imgproxy.files.principal import Kind
 from imgproxy.http.client_address import DIRECT, Clients
 from imgproxy.http.cors import Cors
@@ -78,20 +78,20 @@ Place = tuple[str, str, str]
 class RepliesInMemory:
     """What is remembered of requests."""
 
-    kept: dict[Place, tuple[Remembered, int]] = field(default_factory=dict)
+    kept: dict[Place, tuple[StoredRequest, int]] = field(default_factory=dict)
     error: ImgproxyError | None = None
 
     async def remember(
         self, tenant: TenantId, principal: str, key: str, *, request_sha256: bytes, now: int, expires_at: int
-    ) -> Remembered | None:
+    ) -> StoredRequest | None:
         place = (tenant, principal, key)
         first = self.kept.get(place)
         if first is not None and first[1] > now:
             return first[0]
-        self.kept[place] = (Remembered(request_sha256, now), expires_at)
+        self.kept[place] = (StoredRequest(request_sha256, now), expires_at)
         return None
 
-    async def answer(self, tenant: TenantId, principal: str, key: str, remembered: Remembered) -> None:
+    async def answer(self, tenant: TenantId, principal: str, key: str, remembered: StoredRequest) -> None:
         if self.error is not None:
             raise self.error
         place = (tenant, principal, key)
@@ -101,7 +101,7 @@ class RepliesInMemory:
         self.kept.pop((tenant, principal, key), None)
 
 
-class Wish(Body):
+class UploadRequest(Body):
     """What a test sends."""
 
     text: str
@@ -141,7 +141,7 @@ class Part:
         return Echo(text=text, who=call.principal.name, base=call.base)
 
 
-async def _create(part: Part, call: Call[Wish]) -> Answer:
+async def _create(part: Part, call: Call[UploadRequest]) -> Answer:
     return Answer(await part.say(call, call.given.text), headers={"Location": "/v1/things/1"})
 
 
@@ -171,7 +171,7 @@ THINGS = Group(
             "createThing",
             "Make a thing",
             _create,
-            takes=Wish,
+            takes=UploadRequest,
             answers=Echo,
             status=201,
             creates=True,

@@ -10,7 +10,7 @@ from imgproxy.errors import Changed, FileNotFound
 from imgproxy.files.model import TenantId
 from imgproxy.files.principal import Kind, Principal
 from tests.api.shell import THINGS, Part
-from tests.files.test_permission import a_file
+from tests.files.test_policy import a_file
 
 ID = "0197a1f0-0000-7000-8000-000000000001"
 

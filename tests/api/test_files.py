@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from multidict import CIMultiDict
 
-from imgproxy.api.answers import PublicRecord
-from imgproxy.api.schema import FileList
+from imgproxy.api.requests import FileList
+from imgproxy.api.responses import PublicRecord
 from imgproxy.files.cursor import Sort
 from imgproxy.files.model import File, Share, Visibility
 from imgproxy.files.principal import Kind, Principal

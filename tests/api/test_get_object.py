@@ -11,7 +11,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from imgproxy.errors import NotFound
-from imgproxy.files.access import MemoryAccess, Record
+from imgproxy.files.file_status import FileStatus, MemoryFileStatuses
 from imgproxy.files.model import Visibility
 from imgproxy.image.source import Key
 from imgproxy.storage.memory import MemoryStorage
@@ -269,14 +269,14 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-def access() -> MemoryAccess:
+def access() -> MemoryFileStatuses:
     """Knows one file, whose bytes lie at `KEY`."""
-    access = MemoryAccess()
+    access = MemoryFileStatuses()
     flip(access)
     return access
 
 
-def flip(access: MemoryAccess) -> None:
+def flip(access: MemoryFileStatuses) -> None:
     """Change the file, so that its generation goes up."""
     access.register(FILE, Visibility.PRIVATE, version="1", modified=0, object_key=KEY)
 
@@ -286,7 +286,7 @@ def file_url(storage: MemoryStorage, *, generation: int = 1) -> str:
 
 
 async def test_deliver_of_a_file_gives_its_bytes_whole_in_part_and_not_again(
-    storage: Noted, access: MemoryAccess
+    storage: Noted, access: MemoryFileStatuses
 ) -> None:
     await stored(storage)
     url = file_url(storage)
@@ -305,7 +305,7 @@ async def test_deliver_of_a_file_gives_its_bytes_whole_in_part_and_not_again(
 
 @pytest.mark.parametrize("change", [flip, lambda access: access.forget(FILE)], ids=["changed", "gone"])
 async def test_deliver_of_a_file_that_has_changed_is_403_in_every_form(
-    storage: Noted, access: MemoryAccess, change: Callable[[MemoryAccess], None]
+    storage: Noted, access: MemoryFileStatuses, change: Callable[[MemoryFileStatuses], None]
 ) -> None:
     await stored(storage)
     url, tag = file_url(storage), await etag(storage)
@@ -325,7 +325,7 @@ async def test_deliver_of_a_file_that_has_changed_is_403_in_every_form(
 
 @pytest.mark.parametrize("change", ["2", "01", "", "1&generation=1"])
 async def test_deliver_of_a_file_by_a_changed_generation_is_403(
-    storage: Noted, access: MemoryAccess, change: str
+    storage: Noted, access: MemoryFileStatuses, change: str
 ) -> None:
     await stored(storage)
     url = file_url(storage)
@@ -338,7 +338,7 @@ async def test_deliver_of_a_file_by_a_changed_generation_is_403(
 
 
 async def test_deliver_of_a_file_without_a_generation_finds_no_object(
-    storage: Noted, access: MemoryAccess
+    storage: Noted, access: MemoryFileStatuses
 ) -> None:
     await stored(storage)
     url = await storage.presign("GET", FILE, expires=60)
@@ -346,7 +346,7 @@ async def test_deliver_of_a_file_without_a_generation_finds_no_object(
         assert answer.status == 404
 
 
-async def test_deliver_of_a_file_ends_in_its_midst_when_the_file_changes(access: MemoryAccess) -> None:
+async def test_deliver_of_a_file_ends_in_its_midst_when_the_file_changes(access: MemoryFileStatuses) -> None:
     class Flipped(Noted):
         async def read(self, key: Key, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
             async for chunk in super().read(key, start=start, end=end):
@@ -363,7 +363,7 @@ async def test_deliver_of_a_file_ends_in_its_midst_when_the_file_changes(access:
     assert storage.reads == [(0, MIB), (MIB, 2 * MIB)]
 
 
-async def test_deliver_of_a_file_reads_no_further_than_its_client(access: MemoryAccess) -> None:
+async def test_deliver_of_a_file_reads_no_further_than_its_client(access: MemoryFileStatuses) -> None:
     storage = Noted()
     await stored(storage, data=bytes(32 * MIB))
     async with listening(storage, access=access, patience=0.2) as server:
@@ -374,7 +374,9 @@ async def test_deliver_of_a_file_reads_no_further_than_its_client(access: Memory
     assert 0 < len(storage.reads) < 16  # what the kernel takes, and a piece
 
 
-async def test_deliver_of_a_range_of_a_file_reads_pieces_of_it(storage: Noted, access: MemoryAccess) -> None:
+async def test_deliver_of_a_range_of_a_file_reads_pieces_of_it(
+    storage: Noted, access: MemoryFileStatuses
+) -> None:
     data = bytes(range(256)) * (3 * MIB // 256)
     await stored(storage, data=data)
     async with listening(storage, access=access) as server:
@@ -384,17 +386,17 @@ async def test_deliver_of_a_range_of_a_file_reads_pieces_of_it(storage: Noted, a
     assert storage.reads == [(100, MIB + 100), (MIB + 100, 2 * MIB + 100), (2 * MIB + 100, 2 * MIB + 201)]
 
 
-class Stale(MemoryAccess):
+class Stale(MemoryFileStatuses):
     """Remembers a file as it was until it is told of a change, as another machine does."""
 
     def __init__(self, *, forgets: bool) -> None:
         super().__init__()
         self.asked = 0
-        self._old: Record | None = None
+        self._old: FileStatus | None = None
         self._forgets = forgets
         self._is_told = False
 
-    async def look(self, key: Key) -> Record | None:
+    async def look(self, key: Key) -> FileStatus | None:
         self.asked += 1
         return await super().look(key) if self._is_told else self._old
 

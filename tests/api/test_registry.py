@@ -7,9 +7,9 @@ from collections import Counter
 from openapi_spec_validator import validate
 from pydantic import BaseModel
 
-from imgproxy.api.answers import PublicRecord
 from imgproxy.api.openapi import document
 from imgproxy.api.registry import GROUPS
+from imgproxy.api.responses import PublicRecord
 
 
 def test_the_document_of_all_groups_is_valid() -> None:

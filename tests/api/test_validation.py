@@ -13,7 +13,7 @@ from imgproxy import errors
 from imgproxy.api.field_types import MOST
 from imgproxy.api.form import FileForm
 from imgproxy.api.registry import GROUPS
-from imgproxy.api.schema import (
+from imgproxy.api.requests import (
     Body,
     FileList,
     FilePatch,

@@ -30,7 +30,7 @@ from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.pool import Result
 from imgproxy.engine.worker_protocol import Encoding, Job, Rendered
 from imgproxy.errors import ImgproxyError
-from imgproxy.files.access import MemoryAccess
+from imgproxy.files.file_status import MemoryFileStatuses
 from imgproxy.files.model import Visibility
 from imgproxy.http.client_address import Clients
 from imgproxy.image.formats import Format
@@ -86,7 +86,7 @@ class Edge:
 
     client: TestClient[web.Request, web.Application]
     storage: MemoryStorage
-    access: MemoryAccess
+    access: MemoryFileStatuses
     engine: CountingEngine
     clock: Clock
     metrics: Metrics
@@ -144,7 +144,7 @@ async def make_edge(aiohttp_client: Any) -> MakeEdge:
 
     async def make(**chosen: Any) -> Edge:
         choices = Choices(**chosen)
-        storage, access = choices.storage or MemoryStorage(), MemoryAccess()
+        storage, access = choices.storage or MemoryStorage(), MemoryFileStatuses()
         engine, clock, metrics, log = CountingEngine(), Clock(), Metrics(), io.StringIO()
         access_log = AccessLog(log)
         source_access = SourceAccess(

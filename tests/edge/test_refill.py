@@ -20,9 +20,9 @@ from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.pool import Result
 from imgproxy.engine.worker_protocol import Encoding, Job
 from imgproxy.errors import NotFound
-from imgproxy.files.access import DatabaseAccess
 from imgproxy.files.database import open_database
 from imgproxy.files.database_url import SqliteUrl
+from imgproxy.files.file_status import FileStatusCache
 from imgproxy.files.model import File, Visibility
 from imgproxy.files.repository.files import insert_file, update_file
 from imgproxy.image.formats import Format
@@ -91,7 +91,7 @@ class HeldTier(MemoryTier):
 class Scene:
     """A file that changes, and an edge that shows it."""
 
-    def __init__(self, access: DatabaseAccess, database: object) -> None:
+    def __init__(self, access: FileStatusCache, database: object) -> None:
         self.gate, self.access, self.database = Gate(), access, database
         self.storage, self.engine, self.tier = HeldStorage(), HeldEngine(), HeldTier(1_000_000)
         self.storage.gate = self.engine.gate = self.tier.gate = self.gate
@@ -141,7 +141,7 @@ class Scene:
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     database = await open_database(SqliteUrl(tmp_path / "record.db"))
     await database.migrate()
-    access = DatabaseAccess(database, timer=lambda: 0.0)
+    access = FileStatusCache(database, timer=lambda: 0.0)
     await access.start()
     made = Scene(access, database)
     made.file = replace(made.file, **await made.put(0))  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from imgproxy.edge.source_cache import SourceCache
 from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.errors import BrokenImage, EngineFailed, ImgproxyError, NotFound, StorageFailed, TransformFailed
-from imgproxy.files.access import MemoryAccess
+from imgproxy.files.file_status import MemoryFileStatuses
 from imgproxy.files.model import Visibility
 from imgproxy.image.formats import Format
 from imgproxy.image.negotiate import Output
@@ -99,7 +99,7 @@ class Kitchen:
         tier: MemoryTier | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.storage, self.access = storage or MemoryStorage(), MemoryAccess()
+        self.storage, self.access = storage or MemoryStorage(), MemoryFileStatuses()
         self.engine = CountingEngine()
         self.source_access = SourceAccess(
             self.access,

@@ -10,7 +10,7 @@ import pytest
 from imgproxy.cache.purge_epochs import PurgeEpochs
 from imgproxy.edge.source_access import SourceAccess
 from imgproxy.errors import NotFound, StorageFailed
-from imgproxy.files.access import MemoryAccess
+from imgproxy.files.file_status import MemoryFileStatuses
 from imgproxy.files.model import Visibility
 from imgproxy.image.source import Key, parse_key
 from imgproxy.storage import OWN_PREFIXES
@@ -46,13 +46,13 @@ class Clock:
 
 def source_access(
     storage: MemoryStorage,
-    access: MemoryAccess | None = None,
+    access: MemoryFileStatuses | None = None,
     *,
     open_: bool = True,
     clock: Clock | None = None,
 ) -> SourceAccess:
     return SourceAccess(
-        access or MemoryAccess(),
+        access or MemoryFileStatuses(),
         storage,
         PurgeEpochs(),
         unregistered=open_,
@@ -63,7 +63,7 @@ def source_access(
 
 
 async def test_a_record_is_the_authority_and_storage_is_not_asked() -> None:
-    access, storage = MemoryAccess(), Watched()
+    access, storage = MemoryFileStatuses(), Watched()
     access.register(KEY, Visibility.PUBLIC, version="v1", modified=5, tenant="t")
     grant = await source_access(storage, access).authorize(KEY)
     assert (grant.version, grant.generation, grant.modified, grant.tenant) == ("v1", 1, 5, "t")
@@ -72,7 +72,7 @@ async def test_a_record_is_the_authority_and_storage_is_not_asked() -> None:
 
 @pytest.mark.parametrize("visibility", [each for each in Visibility if each is not Visibility.PUBLIC])
 async def test_only_public_files_pass_whatever_lies_in_storage(visibility: Visibility) -> None:
-    access, storage = MemoryAccess(), MemoryStorage()
+    access, storage = MemoryFileStatuses(), MemoryStorage()
     await storage.put(KEY, bytes_of(b"x"))
     access.register(KEY, visibility, version="v1", modified=5)
     with pytest.raises(NotFound):
@@ -242,7 +242,7 @@ async def test_where_storage_is_asked_each_time_nothing_old_is_given() -> None:
     storage = Watched()
     await storage.put(KEY, bytes_of(b"x"))
     asked = SourceAccess(
-        MemoryAccess(), storage, PurgeEpochs(), unregistered=True, ttl=0, timer=Clock(), stale=3600
+        MemoryFileStatuses(), storage, PurgeEpochs(), unregistered=True, ttl=0, timer=Clock(), stale=3600
     )
     grants = [await asked.authorize(KEY, old=True) for _ in range(3)]
     assert (storage.asked, asked.at_hand(KEY), grants[0].old) == (3, None, False)
@@ -274,7 +274,7 @@ async def test_an_object_that_was_only_thought_to_have_changed_has_no_version_be
 
 
 async def test_a_registered_file_has_no_version_before_though_it_had_one_without_a_record() -> None:
-    storage, access = MemoryStorage(), MemoryAccess()
+    storage, access = MemoryStorage(), MemoryFileStatuses()
     asked = source_access(storage, access)
     for body in (b"old", b"new"):
         await storage.put(KEY, bytes_of(body))
@@ -288,7 +288,7 @@ async def test_a_registered_file_has_no_version_before_though_it_had_one_without
 
 
 async def test_a_purge_that_is_told_again_or_late_voids_nothing_newer() -> None:
-    access, storage = MemoryAccess(), MemoryStorage()
+    access, storage = MemoryFileStatuses(), MemoryStorage()
     access.register(KEY, Visibility.PUBLIC, version="v1", modified=5)
     asked = source_access(storage, access)
     await asked.purge(KEY, 7)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imgproxy.errors import ImgproxyError
-from imgproxy.files.changes import Changes
 from imgproxy.files.database import Database
+from imgproxy.files.editing import FileEditor
 from imgproxy.files.model import File, FileId, Task, Visibility
 from imgproxy.files.outbox import Outbox, keepers
-from imgproxy.files.promised import Promised
-from imgproxy.files.reading import Reading
+from imgproxy.files.outbox_admin import OutboxAdmin
+from imgproxy.files.reading import FileReader
 from imgproxy.files.repository.files import file_by_id
 from imgproxy.files.repository.outbox import list_tasks
 from imgproxy.files.retention import Retention
@@ -49,7 +49,7 @@ class Keeping:
 
     def __post_init__(self) -> None:
         database, storage, clock = self.desk.database, self.desk.storage, self.desk.clock
-        self.names = self.desk.names
+        self.ids = self.desk.ids
 
         async def tell(key: Key) -> None:
             self.desk.told.append(key)
@@ -59,10 +59,10 @@ class Keeping:
                 raise self.deaf
 
         self.outbox = Outbox(database, keepers(storage, self.front), clock=clock)
-        self.changes = Changes(database=database, names=self.names, tell=tell)
-        self.reading = Reading(database=database, objects=storage, clock=clock, ttl=3600)
-        self.promised = Promised(database, clock=clock, wake=self.outbox.wake)
-        self.retention = Retention(database, names=self.names, wake=self.outbox.wake)
+        self.changes = FileEditor(database=database, ids=self.ids, tell=tell)
+        self.reading = FileReader(database=database, objects=storage, clock=clock, ttl=3600)
+        self.outbox_admin = OutboxAdmin(database, clock=clock, wake=self.outbox.wake)
+        self.retention = Retention(database, ids=self.ids, wake=self.outbox.wake)
 
     async def file(self, **said: Any) -> File:
         """A file of ann's, public unless told; nobody is left to be told of it, and nothing to be done."""
@@ -93,7 +93,7 @@ class Keeping:
         return [task for task in due if kind in (None, task.kind)]
 
     async def sweep(self, *, dry: bool = False) -> Findings:
-        sweep = Sweep(database=self.desk.database, objects=self.desk.storage, names=self.names, dry=dry)
+        sweep = Sweep(database=self.desk.database, objects=self.desk.storage, ids=self.ids, dry=dry)
         return await sweep.run()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from imgproxy.errors import FileNotFound
 from imgproxy.files.find import find, find_to_change
-from imgproxy.files.permission import Action
+from imgproxy.files.policy import Action
 from tests.files.keeping import UNKNOWN, Keeping
 from tests.files.uploading import ANN, ELSEWHERE, NOW
 

@@ -17,11 +17,11 @@ from imgproxy.errors import (
     UploadNotFound,
 )
 from imgproxy.files.database import Database
-from imgproxy.files.hold import LEASE_MS, claim, draw_hold
 from imgproxy.files.model import Upload, UploadId, UploadState
-from imgproxy.files.multipart import MultipartUploads, Place
-from imgproxy.files.promises import AFTER_URL_MS
-from imgproxy.files.uploads import Wish
+from imgproxy.files.multipart import MultipartUploads, UploadReference
+from imgproxy.files.outbox_tasks import AFTER_URL_MS
+from imgproxy.files.upload_lease import LEASE_MS, acquire, new_lease
+from imgproxy.files.uploads import UploadRequest
 from imgproxy.image.source import Key
 from imgproxy.storage import MIN_PART_BYTES, Part
 from tests.files.uploading import (
@@ -42,11 +42,11 @@ FIRST = JPEG.ljust(MIN_PART_BYTES, b".")
 
 
 async def begun(desk: Desk) -> Upload:
-    return await desk.uploads.issue_parts(ANN, Wish("cat.jpg", "image/jpeg"))
+    return await desk.uploads.issue_parts(ANN, UploadRequest("cat.jpg", "image/jpeg"))
 
 
-def place(upload: Upload) -> Place:
-    return Place(upload.id, upload.key)
+def place(upload: Upload) -> UploadReference:
+    return UploadReference(upload.id, upload.key)
 
 
 async def send(desk: Desk, upload: Upload, number: int, body: bytes) -> Part:
@@ -138,8 +138,8 @@ async def test_whoever_waits_is_told_where_parts_became_one_object(here: Desk) -
     multipart = MultipartUploads(
         database=here.database,
         objects=here.storage,
-        terms=here.terms,
-        names=here.names,
+        limits=here.limits,
+        ids=here.ids,
         ttl=TTL,
         arrived=arrived,
     )
@@ -149,7 +149,7 @@ async def test_whoever_waits_is_told_where_parts_became_one_object(here: Desk) -
 
 async def test_complete_gives_up_parts_of_more_bytes_than_declared(desk: Desk) -> None:
     """As a client may send to S3, which signs no limit of all parts."""
-    upload = await desk.uploads.issue_parts(ANN, Wish("cat.jpg", "image/jpeg", size=len(FIRST) + 3))
+    upload = await desk.uploads.issue_parts(ANN, UploadRequest("cat.jpg", "image/jpeg", size=len(FIRST) + 3))
     parts = [await send(desk, upload, 1, FIRST), await send(desk, upload, 2, b" end")]
     with pytest.raises(FileTooLarge, match=f"at most {len(FIRST) + 3} bytes together, got {len(FIRST) + 4}"):
         await desk.multipart.complete(ANN, place(upload), parts)
@@ -161,16 +161,16 @@ async def test_complete_gives_up_parts_of_more_bytes_than_declared(desk: Desk) -
 
 
 async def test_sign_binds_the_declared_size_or_the_collections_limit(here: Desk) -> None:
-    for wish, limit in (({"size": 7}, 7), ({}, 20 * 1024**2), ({"category": "avatars"}, 2 * 1024**2)):
-        upload = await here.uploads.issue_parts(ANN, Wish("cat.jpg", "image/jpeg", **wish))  # type: ignore[arg-type]
+    for request, limit in (({"size": 7}, 7), ({}, 20 * 1024**2), ({"category": "avatars"}, 2 * 1024**2)):
+        upload = await here.uploads.issue_parts(ANN, UploadRequest("cat.jpg", "image/jpeg", **request))  # type: ignore[arg-type]
         signed = await here.multipart.sign(ANN, place(upload), number=1)
         assert f"&limit={limit}&" in signed.url
 
 
 async def claimed(desk: Desk, upload: Upload) -> None:
     """Somebody has begun to register it, and died."""
-    hold = draw_hold(desk.names, upload.tenant)
-    await desk.database.write(lambda record: claim(record, upload, hold, now=desk.clock()))
+    lease = new_lease(desk.ids, upload.tenant)
+    await desk.database.write(lambda record: acquire(record, upload, lease, now=desk.clock()))
 
 
 @pytest.mark.parametrize("later", [0, LEASE_MS + 1])

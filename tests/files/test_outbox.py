@@ -61,7 +61,7 @@ async def left(database: Database) -> list[Task]:
 
 
 async def test_what_was_promised_is_done_and_forgotten(keeping: Keeping) -> None:
-    storage, names = keeping.desk.storage, keeping.names
+    storage, ids = keeping.desk.storage, keeping.ids
     key = Key("files/acme/1/a")
     await storage.put(key, bytes_of(b"gone soon"))
     begun = await storage.multipart.begin(Key("staging/acme/2"))
@@ -80,7 +80,7 @@ async def test_what_was_promised_is_done_and_forgotten(keeping: Keeping) -> None
     assert [each async for each in storage.multipart.list()] == []
     assert keeping.front.forgotten == ["images/a/cat.jpg"]
     assert await left(keeping.desk.database) == []
-    assert names is keeping.desk.names
+    assert ids is keeping.desk.ids
 
 
 async def test_doing_it_again_is_as_good(keeping: Keeping) -> None:
@@ -130,7 +130,7 @@ async def test_what_was_given_up_is_tried_again_by_hand(keeping: Keeping) -> Non
     given = await promise(database, attempts=TRIES - 1)
     await outbox.drain()
     hand.error = None
-    revived = await keeping.promised.retry(ACME, given.id)
+    revived = await keeping.outbox_admin.retry(ACME, given.id)
     assert (revived.dead_at, revived.attempts) == (None, 0)
     assert await outbox.drain() == 1
     assert await left(database) == []

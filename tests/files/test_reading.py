@@ -1,4 +1,4 @@
-"""Reading files, and URLs to their bytes."""
+"""FileReader files, and URLs to their bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from imgproxy.errors import AccessDenied, FileNotFound
 from imgproxy.files.model import Share, Visibility
 from imgproxy.files.principal import Kind, Principal
-from imgproxy.files.reading import Reading
+from imgproxy.files.reading import FileReader
 from imgproxy.storage.memory import MemoryStorage
 from tests.files.keeping import UNKNOWN, Keeping
 from tests.files.uploading import ACME, ACME_ITSELF, ANN, BOB, ELSEWHERE, NOBODY, NOW, TEXT
@@ -137,7 +137,7 @@ async def test_download_by_a_share_that_ends_is_no_longer_good_than_the_share(
 async def test_download_through_us_names_the_file_and_its_generation(one: Keeping) -> None:
     storage, database = one.desk.storage, one.desk.database
     assert isinstance(storage, MemoryStorage)
-    reading = Reading(
+    reading = FileReader(
         database=database, objects=storage, clock=one.desk.clock, ttl=60, url_signer=storage.url_signer
     )
     file = await one.file()

@@ -10,13 +10,13 @@ import pytest
 
 from imgproxy.errors import StorageFailed, UploadExpired
 from imgproxy.files.database import Connection
-from imgproxy.files.hold import LEASE_MS, claim, draw_hold
+from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import FileState, Share, Upload, UploadState, Visibility
-from imgproxy.files.names import Names
 from imgproxy.files.repository.files import shares_of
 from imgproxy.files.repository.idempotency import begin_request
 from imgproxy.files.repository.uploads import set_storage_upload
 from imgproxy.files.retention import GRACE_MS, Retention
+from imgproxy.files.upload_lease import LEASE_MS, acquire, new_lease
 from tests.files.keeping import Keeping, until, writable_once
 from tests.files.uploading import ACME, ANN, BOB, NOW, TTL, Clock, bytes_of
 
@@ -42,14 +42,14 @@ async def test_bytes_go_when_retention_has_ended_and_not_before(keeping: Keeping
 async def test_a_purge_and_its_promise_are_one_write(one: Keeping) -> None:
     file = await one.deleted()
     one.desk.clock.now += MONTH
-    assert await Retention(writable_once(one.desk.database), names=one.names).purge_files() == 1
+    assert await Retention(writable_once(one.desk.database), ids=one.ids).purge_files() == 1
     assert {"key": file.object_key} in [task.payload for task in await one.tasks("delete")]
 
 
 async def test_the_end_of_an_upload_and_its_promise_are_one_write(one: Keeping) -> None:
     upload = await one.desk.uploaded()
     one.desk.clock.now = ENDS + GRACE_MS + 1
-    assert await Retention(writable_once(one.desk.database), names=one.names).expire_uploads() == 1
+    assert await Retention(writable_once(one.desk.database), ids=one.ids).expire_uploads() == 1
     assert [task.payload for task in await one.tasks("delete")] == [{"key": upload.staging_key}]
 
 
@@ -129,8 +129,8 @@ async def test_parts_of_an_upload_that_ends_are_thrown_away(keeping: Keeping) ->
 async def held(keeping: Keeping, now: int) -> Upload:
     """An upload that somebody began to complete at a time, and then was not there any more."""
     upload = await keeping.desk.uploaded()
-    hold = draw_hold(keeping.names, upload.tenant)
-    return await keeping.desk.database.write(lambda record: claim(record, upload, hold, now=now))
+    lease = new_lease(keeping.ids, upload.tenant)
+    return await keeping.desk.database.write(lambda record: acquire(record, upload, lease, now=now))
 
 
 async def test_what_is_being_registered_does_not_end(keeping: Keeping) -> None:
@@ -170,7 +170,7 @@ async def test_what_is_published_unasked_is_before_its_upload_ends(one: Keeping)
     async def publish(due: Upload) -> bool:
         return await one.desk.publisher.publish(due.key)
 
-    retention = Retention(one.desk.database, names=one.names, rescue=publish)
+    retention = Retention(one.desk.database, ids=one.ids, rescue=publish)
     one.desk.clock.now = ENDS + GRACE_MS + 1
     assert await retention.expire_uploads() == 0
     file = await one.desk.file(upload.key)
@@ -186,7 +186,7 @@ async def test_what_cannot_be_looked_at_waits_and_keeps_nobody_waiting(one: Keep
             raise StorageFailed("the storage is on fire")
         return False
 
-    retention = Retention(one.desk.database, names=one.names, rescue=publish)
+    retention = Retention(one.desk.database, ids=one.ids, rescue=publish)
     one.desk.clock.now = ENDS + GRACE_MS + 1
     assert await retention.expire_uploads() == 1
     found = await one.desk.upload(second)
@@ -213,7 +213,7 @@ async def test_it_looks_by_itself(one: Keeping) -> None:
     woken: list[bool] = []
     await one.deleted()
     one.desk.clock.now += MONTH
-    retention = Retention(one.desk.database, names=one.names, wake=lambda: woken.append(True))
+    retention = Retention(one.desk.database, ids=one.ids, wake=lambda: woken.append(True))
     retention.start()
     await until(lambda: woken)
     await retention.close()
@@ -253,8 +253,8 @@ async def test_what_was_restored_meanwhile_is_not_purged(keeping: Keeping, again
         if again:
             await keeping.changes.delete(ANN, file.id)
 
-    ahead = Names(Clock(NOW + MONTH), keeping.names.draw)  # another machine's clock
-    retention = Retention(Between(keeping.desk.database, restore), names=ahead)  # type: ignore[arg-type]
+    ahead = IdGenerator(Clock(NOW + MONTH), keeping.ids.entropy)  # another machine's clock
+    retention = Retention(Between(keeping.desk.database, restore), ids=ahead)  # type: ignore[arg-type]
     assert await retention.purge_files() == 0
     state = FileState.DELETED if again else FileState.READY
     assert (await keeping.now(file)).state is state

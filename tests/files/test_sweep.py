@@ -120,7 +120,7 @@ async def test_what_is_named_while_it_is_being_compared_stays(keeping: Keeping) 
     record: Any = Meanwhile(
         keeping.desk.database, lambda connection: insert_file(connection, samples.file(object_key=LOST))
     )
-    found = await Sweep(database=record, objects=keeping.desk.storage, names=keeping.names).run()
+    found = await Sweep(database=record, objects=keeping.desk.storage, ids=keeping.ids).run()
     assert (found.removed, await keeping.tasks("delete")) == (0, [])
 
 

@@ -11,12 +11,12 @@ from imgproxy.errors import FileTooLarge, FileTooSmall, InvalidFormat, StorageFa
 from imgproxy.files.database import Database
 from imgproxy.files.model import Collection, Owner, UploadState, Visibility
 from imgproxy.files.repository.uploads import expired_uploads
-from imgproxy.files.uploads import Wish
+from imgproxy.files.uploads import UploadRequest
 from tests.files.samples import set_collection
 from tests.files.uploading import ACME, ACME_ITSELF, ANN, JPEG, NOBODY, NOW, TTL, Desk
 from tests.storage.broken import BrokenStorage
 
-WISH = Wish("Été 1.JPG", "image/jpeg", len(JPEG))
+WISH = UploadRequest("Été 1.JPG", "image/jpeg", len(JPEG))
 LATER = NOW + 10 * TTL * 1000
 
 
@@ -54,7 +54,7 @@ async def test_the_url_binds_type_and_size(here: Desk) -> None:
 
 
 async def test_the_url_binds_no_size_that_was_not_told(here: Desk) -> None:
-    assert "length=" not in (await here.uploads.issue(ANN, Wish("a.jpg", "image/jpeg"))).url
+    assert "length=" not in (await here.uploads.issue(ANN, UploadRequest("a.jpg", "image/jpeg"))).url
 
 
 async def test_the_row_is_there_before_the_url_is(database: Database) -> None:
@@ -66,7 +66,7 @@ async def test_the_row_is_there_before_the_url_is(database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "collection", "visibility"),
+    ("wanted", "collection", "visibility"),
     [
         ({}, "images", Visibility.PUBLIC),
         ({"mime_type": "IMAGE/PNG; a=b"}, "images", Visibility.PUBLIC),
@@ -79,14 +79,14 @@ async def test_the_row_is_there_before_the_url_is(database: Database) -> None:
     ],
 )
 async def test_the_category_or_the_type_chooses_the_collection(
-    here: Desk, wish: dict[str, Any], collection: str, visibility: Visibility
+    here: Desk, wanted: dict[str, Any], collection: str, visibility: Visibility
 ) -> None:
-    upload = await here.issue(**wish)
+    upload = await here.issue(**wanted)
     assert (upload.collection, upload.visibility) == (collection, visibility)
 
 
 @pytest.mark.parametrize(
-    ("wish", "kind"),
+    ("wanted", "kind"),
     [
         ({"mime_type": "text/plain", "category": "images"}, InvalidFormat),
         ({"size": 20 * 1024**2 + 1}, FileTooLarge),
@@ -95,10 +95,10 @@ async def test_the_category_or_the_type_chooses_the_collection(
     ],
 )
 async def test_what_the_collection_does_not_take_is_refused_and_not_kept(
-    here: Desk, wish: dict[str, Any], kind: type[Exception]
+    here: Desk, wanted: dict[str, Any], kind: type[Exception]
 ) -> None:
     with pytest.raises(kind):
-        await here.issue(**wish)
+        await here.issue(**wanted)
     assert await here.database.read(lambda record: expired_uploads(record, before=LATER)) == []
 
 

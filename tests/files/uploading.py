@@ -8,21 +8,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imgproxy.errors import BrokenImage, ImgproxyError, NotFound
+from imgproxy.files.auto_registration import AutoRegistration
+from imgproxy.files.collection_limits import CollectionLimits
+from imgproxy.files.content_inspection import ContentInspector
 from imgproxy.files.database import Connection, Database
-from imgproxy.files.examine import Examiner
-from imgproxy.files.freeze import Facts, Freezer
+from imgproxy.files.finalize import FileAttributes, Finalizer
+from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import File, Task, TenantId, Upload, Visibility
 from imgproxy.files.multipart import MultipartUploads
-from imgproxy.files.names import Names
 from imgproxy.files.principal import Kind, Principal
-from imgproxy.files.publisher import Publisher
-from imgproxy.files.register import Registrar, Registration
+from imgproxy.files.registration import Registrar, UploadRegistration
 from imgproxy.files.repository.files import file_by_key
 from imgproxy.files.repository.outbox import finish_task, lease_tasks
 from imgproxy.files.repository.uploads import upload_by_id
-from imgproxy.files.stream import Streams
-from imgproxy.files.terms import Terms
-from imgproxy.files.uploads import Uploads, Wish
+from imgproxy.files.streamed_uploads import StreamedUploads
+from imgproxy.files.uploads import UploadRequest, Uploads
 from imgproxy.image.source import Key
 from imgproxy.storage import Storage
 
@@ -111,49 +111,55 @@ class Desk:
     strips: bool = False
 
     def __post_init__(self) -> None:
-        self.names = Names(self.clock, os.urandom)
+        self.ids = IdGenerator(self.clock, os.urandom)
         self.measure = Measure(self.storage)
-        self.terms = terms = Terms(self.database, clock=self.clock)
+        self.limits = limits = CollectionLimits(self.database, clock=self.clock)
         self.erase = Erase(self.storage)
         erase = self.erase if self.strips else None
-        examiner = Examiner(self.storage, self.measure)
+        inspector = ContentInspector(self.storage, self.measure)
 
-        same: dict[str, Any] = {"database": self.database, "names": self.names}
+        same: dict[str, Any] = {"database": self.database, "ids": self.ids}
         stored: dict[str, Any] = {**same, "objects": self.storage}
-        self.freezer = Freezer(**stored, examiner=examiner, terms=terms, tell=self.tell, stripper=erase)
-        self.uploads = Uploads(**stored, terms=terms, ttl=TTL)
-        self.multipart = MultipartUploads(**stored, terms=terms, ttl=TTL)
-        self.registrar = Registrar(**same, freezer=self.freezer, tell=self.tell)
-        self.publisher = Publisher(**stored, terms=terms, freezer=self.freezer)
-        self.streams = Streams(**stored, examiner=examiner, terms=terms, freezer=self.freezer)
+        self.finalizer = Finalizer(
+            **stored, inspector=inspector, limits=limits, tell=self.tell, stripper=erase
+        )
+        self.uploads = Uploads(**stored, limits=limits, ttl=TTL)
+        self.multipart = MultipartUploads(**stored, limits=limits, ttl=TTL)
+        self.registrar = Registrar(**same, finalizer=self.finalizer, tell=self.tell)
+        self.publisher = AutoRegistration(**stored, limits=limits, finalizer=self.finalizer)
+        self.streams = StreamedUploads(**stored, inspector=inspector, limits=limits, finalizer=self.finalizer)
 
     async def tell(self, key: Key) -> None:
         """As edges are told of a change."""
         self.told.append(key)
 
-    async def issue(self, principal: Principal = ANN, **wish: Any) -> Upload:
+    async def issue(self, principal: Principal = ANN, **request: Any) -> Upload:
         """Issue an upload of `cat.jpg`."""
-        given = {"name": "cat.jpg", "mime_type": "image/jpeg", **wish}
-        return (await self.uploads.issue(principal, Wish(**given))).upload
+        given = {"name": "cat.jpg", "mime_type": "image/jpeg", **request}
+        return (await self.uploads.issue(principal, UploadRequest(**given))).upload
 
     async def put(self, key: Key, body: bytes = JPEG) -> None:
         """Write to a place as a client with its URL does."""
         await self.storage.put(key, bytes_of(body))
 
-    async def uploaded(self, body: bytes = JPEG, **wish: Any) -> Upload:
+    async def uploaded(self, body: bytes = JPEG, **request: Any) -> Upload:
         """An upload whose bytes are there."""
-        upload = await self.issue(**wish)
+        upload = await self.issue(**request)
         await self.put(upload.staging_key, body)
         return upload
 
     async def register(self, upload: Upload, principal: Principal = ANN, **said: Any) -> File:
         """Register an upload, by default truthfully."""
-        facts = {"original_name": "cat.jpg", "visibility": Visibility.PRIVATE}
-        facts |= {
-            name: said.pop(name) for name in list(said) if name in Facts.__slots__ and name != "visibility"
+        attributes = {"original_name": "cat.jpg", "visibility": Visibility.PRIVATE}
+        attributes |= {
+            name: said.pop(name)
+            for name in list(said)
+            if name in FileAttributes.__slots__ and name != "visibility"
         }
         given = {"key": upload.key, "mime_type": "image/jpeg", "size": len(JPEG), **said}
-        return await self.registrar.register(principal, Registration(facts=Facts(**facts), **given))  # type: ignore[arg-type]
+        return await self.registrar.register(
+            principal, UploadRegistration(attributes=FileAttributes(**attributes), **given)
+        )  # type: ignore[arg-type]
 
     async def upload(self, upload: Upload) -> Upload | None:
         """An upload as the record has it now."""

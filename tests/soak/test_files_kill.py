@@ -18,8 +18,8 @@ import pytest
 
 from imgproxy.files.database import open_database
 from imgproxy.files.database_url import SqliteUrl
+from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import FileState
-from imgproxy.files.names import Names
 from imgproxy.files.outbox import Outbox, keepers
 from imgproxy.files.retention import Retention
 from imgproxy.files.sweep import Sweep
@@ -237,14 +237,14 @@ async def _drained(folder: Path, objects: Path) -> Record:
 
     _age(objects / ".uploads")
     database, storage = await open_database(SqliteUrl(folder / "imgproxy.db")), LocalStorage(objects)
-    names, later = Names(clock, random.Random(7).randbytes), 0  # noqa: S311 - nothing is drawn that lasts
+    ids, later = IdGenerator(clock, random.Random(7).randbytes), 0  # noqa: S311 - nothing is drawn that lasts
     try:
         await storage.check()  # which writes, and so finds what nobody goes on with
         for _ in range(3):
             later += _LATER
-            await Retention(database, names=names).round()
+            await Retention(database, ids=ids).round()
             await Outbox(database, keepers(storage, Front()), clock=clock).drain()
-            found = await Sweep(database=database, objects=storage, names=names).run()
+            found = await Sweep(database=database, objects=storage, ids=ids).run()
             assert (found.noted, found.removed, found.missing) == (0, 0, [])
         return await database.read(record)
     finally:

@@ -16,7 +16,7 @@ from yarl import URL
 from imgproxy.api.get_object import Files
 from imgproxy.api.object_gateway import ObjectGateway
 from imgproxy.api.put_object import PutStorage
-from imgproxy.files.access import Access, MemoryAccess
+from imgproxy.files.file_status import FileStatuses, MemoryFileStatuses
 from imgproxy.http.cors import Cors
 from imgproxy.storage.signed_url import UrlSigner
 from imgproxy.telemetry import AccessLog
@@ -37,11 +37,11 @@ async def listening(
     origins: tuple[str, ...] = ("*",),
     patience: float = 30.0,
     log: AccessLog | None = None,
-    access: Access | None = None,
+    access: FileStatuses | None = None,
 ) -> AsyncIterator[TestServer]:
     """Run a gateway."""
     gateway = ObjectGateway(
-        Files(access or MemoryAccess(), storage),
+        Files(access or MemoryFileStatuses(), storage),
         url_signer=storage.url_signer,
         sink=storage,
         cors=Cors(origins),

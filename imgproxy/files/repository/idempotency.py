@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
-from imgproxy.files.model import Remembered, TenantId
+from imgproxy.files.model import StoredRequest, TenantId
 from imgproxy.files.repository import rows
 from imgproxy.files.tables import idempotency
 
@@ -18,7 +18,7 @@ def begin_request(
     request_sha256: bytes,
     now: int,
     expires_at: int,
-) -> Remembered | None:
+) -> StoredRequest | None:
     """Begin a request: None if it is new, or what is remembered of the first one with this key.
 
     Of requests that begin at once one is the first; what has expired is forgotten.
@@ -37,7 +37,7 @@ def begin_request(
     if rows.add(connection, idempotency, values):
         return None
     found = connection.execute(select(idempotency).where(*place)).one()
-    return Remembered(
+    return StoredRequest(
         request_sha256=found.request_sha256,
         created_at=found.created_at,
         status=found.status,
@@ -47,7 +47,7 @@ def begin_request(
 
 
 def save_response(
-    connection: Connection, tenant: TenantId, principal: str, key: str, remembered: Remembered
+    connection: Connection, tenant: TenantId, principal: str, key: str, remembered: StoredRequest
 ) -> None:
     """Keep the answer of a request that has begun, and its fingerprint once its body was read."""
     connection.execute(

@@ -19,13 +19,13 @@ from imgproxy.errors import (
     Unavailable,
     UploadExpired,
 )
-from imgproxy.files.freeze import Facts
-from imgproxy.files.hold import LEASE_MS
+from imgproxy.files.finalize import FileAttributes
 from imgproxy.files.model import File, Upload, UploadState, Visibility
-from imgproxy.files.multipart import Place
+from imgproxy.files.multipart import UploadReference
 from imgproxy.files.principal import Principal
-from imgproxy.files.register import Registration
-from imgproxy.files.uploads import Wish
+from imgproxy.files.registration import UploadRegistration
+from imgproxy.files.upload_lease import LEASE_MS
+from imgproxy.files.uploads import UploadRequest
 from imgproxy.image.source import Key
 from tests.files.machine.faults import Fault
 from tests.files.machine.laws import Laws, Record
@@ -174,8 +174,8 @@ class Base(RuleBasedStateMachine):
         visibility: Visibility | None,
         category: str | None,
     ) -> Sent:
-        wish = Wish("cat.jpg", mime_type, size, visibility, category)
-        issued = self.run(self.world.uploads.issue(who, wish))
+        request = UploadRequest("cat.jpg", mime_type, size, visibility, category)
+        issued = self.run(self.world.uploads.issue(who, request))
         sent = self._note(who, issued.upload)
         sent.url, sent.url_ends = issued.url, self.now + URL_SECONDS * 1000
         self.laws.writable.add(issued.upload.staging_key)
@@ -227,7 +227,7 @@ class Base(RuleBasedStateMachine):
             sent.state, sent.held_until = "file", 0
 
     def _register_published(
-        self, sent: Sent, known: Known, said: Registration, work: Awaitable[File]
+        self, sent: Sent, known: Known, said: UploadRegistration, work: Awaitable[File]
     ) -> None:
         """What is a file already stays as it is, but for what is said of it now."""
         if known.state != "ready":
@@ -352,8 +352,8 @@ async def all_of(*work: Awaitable[Any]) -> list[Any]:
     return await asyncio.gather(*work, return_exceptions=True)
 
 
-def place_of(sent: Sent) -> Place:
-    return Place(sent.upload.id, sent.upload.key)
+def place_of(sent: Sent) -> UploadReference:
+    return UploadReference(sent.upload.id, sent.upload.key)
 
 
 def said_of(
@@ -363,9 +363,9 @@ def said_of(
     size: int,
     collection: str | None = None,
     visibility: Visibility | None = None,
-) -> Registration:
-    facts = Facts("cat.jpg", Visibility.PRIVATE)
-    return Registration(sent.upload.key, mime_type, size, facts, visibility, collection)
+) -> UploadRegistration:
+    attributes = FileAttributes("cat.jpg", Visibility.PRIVATE)
+    return UploadRegistration(sent.upload.key, mime_type, size, attributes, visibility, collection)
 
 
 def master_of(known: Known) -> Principal:

@@ -14,7 +14,7 @@ from imgproxy.errors import (
 )
 from imgproxy.files.model import Visibility
 from imgproxy.files.principal import Principal
-from imgproxy.files.uploads import Wish
+from imgproxy.files.uploads import UploadRequest
 from imgproxy.storage import Part
 from tests.files.machine.base import Base, all_of, place_of
 from tests.files.machine.faults import Fault
@@ -33,14 +33,14 @@ class PartRules(Base):
 
     @rule(who=OWNERS, visibility=VISIBILITIES)
     def begin_parts(self, who: Principal, visibility: Visibility) -> None:
-        wish = Wish("cat.jpg", "image/jpeg", None, visibility)
-        self._note(who, self.run(self.world.uploads.issue_parts(who, wish)))
+        request = UploadRequest("cat.jpg", "image/jpeg", None, visibility)
+        self._note(who, self.run(self.world.uploads.issue_parts(who, request)))
 
     @rule(fault=FAULTS)
     def begin_parts_in_trouble(self, fault: Fault) -> None:
         """What storage began, and we could not note, is swept."""
-        wish = Wish("cat.jpg", "image/jpeg")
-        self._in_trouble(fault, self.world.uploads.issue_parts(ANN, wish))
+        request = UploadRequest("cat.jpg", "image/jpeg")
+        self._in_trouble(fault, self.world.uploads.issue_parts(ANN, request))
 
     @rule(which=ANY, number=st.integers(1, 3), large=st.sampled_from((False, False, False, True)))
     def put_part(self, which: int, number: int, large: bool) -> None:

@@ -14,13 +14,13 @@ from imgproxy.errors import (
     FilesError,
     InvalidFormat,
 )
-from imgproxy.files.freeze import Facts
-from imgproxy.files.hold import LEASE_MS
+from imgproxy.files.finalize import FileAttributes
 from imgproxy.files.model import File, Visibility
 from imgproxy.files.principal import Principal
-from imgproxy.files.register import Registration
-from imgproxy.files.stream import Details
-from imgproxy.files.uploads import Wish
+from imgproxy.files.registration import UploadRegistration
+from imgproxy.files.streamed_uploads import Details
+from imgproxy.files.upload_lease import LEASE_MS
+from imgproxy.files.uploads import UploadRequest
 from tests.files.machine.base import Base, all_of, said_of
 from tests.files.machine.faults import Fault
 from tests.files.machine.lots import ANY, BODIES, FAULTS, OWNERS, VISIBILITIES, WHO
@@ -62,8 +62,8 @@ class UploadRules(Base):
     ) -> None:
         """Ask for a URL, and do nothing with it yet."""
         if category == "avatars" and not mime_type.startswith("image/"):
-            wish = Wish("cat.jpg", mime_type, size, visibility, category)
-            self._refused(self.world.uploads.issue(who, wish), (InvalidFormat,))
+            request = UploadRequest("cat.jpg", mime_type, size, visibility, category)
+            self._refused(self.world.uploads.issue(who, request), (InvalidFormat,))
             return
         self._sent(who, mime_type, size, visibility, category)
 
@@ -145,7 +145,7 @@ class UploadRules(Base):
         self._believe(sent)
         assert (sent.state == "file") == isinstance(made, File)
 
-    async def _overtaken(self, who: Principal, said: Registration) -> tuple[Any, Any]:
+    async def _overtaken(self, who: Principal, said: UploadRegistration) -> tuple[Any, Any]:
         """What comes of a registration that takes too long, and of one that began after its lease.
 
         One that begins before is refused. The late one ends while the other is still at it.
@@ -202,8 +202,8 @@ class UploadRules(Base):
         self, who: Principal, found: Body, said: str, visibility: Visibility, *, broken: bool = False
     ) -> Awaitable[File]:
         chunks = broken_off(found.bytes) if broken else bytes_of(found.bytes)
-        details = Details(Facts("cat.jpg", visibility), visibility)
-        return self.world.streams.store(who, Wish("cat.jpg", said), chunks, lambda: details)
+        details = Details(FileAttributes("cat.jpg", visibility), visibility)
+        return self.world.streams.store(who, UploadRequest("cat.jpg", said), chunks, lambda: details)
 
 
 async def broken_off(content: bytes) -> AsyncIterator[bytes]:

@@ -33,22 +33,22 @@ from imgproxy.edge.source_cache import SourceCache
 from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.errors import BrokenImage
-from imgproxy.files.access import DatabaseAccess
-from imgproxy.files.changes import Changes
+from imgproxy.files.auto_registration import AutoRegistration
+from imgproxy.files.collection_limits import CollectionLimits
+from imgproxy.files.content_inspection import ContentInspector
 from imgproxy.files.database import Database
-from imgproxy.files.examine import Examiner
-from imgproxy.files.freeze import Freezer
+from imgproxy.files.editing import FileEditor
+from imgproxy.files.file_status import FileStatusCache
+from imgproxy.files.finalize import Finalizer
+from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import Upload
 from imgproxy.files.multipart import MultipartUploads
-from imgproxy.files.names import Names
 from imgproxy.files.outbox import Outbox, keepers
-from imgproxy.files.publisher import Publisher
-from imgproxy.files.reading import Reading
-from imgproxy.files.register import Registrar
+from imgproxy.files.reading import FileReader
+from imgproxy.files.registration import Registrar
 from imgproxy.files.retention import Retention
-from imgproxy.files.stream import Streams
+from imgproxy.files.streamed_uploads import StreamedUploads
 from imgproxy.files.sweep import Findings, Sweep
-from imgproxy.files.terms import Terms
 from imgproxy.files.uploads import Uploads
 from imgproxy.http.cors import Cors
 from imgproxy.image.plan import Ceiling
@@ -100,30 +100,30 @@ class World:
         self.database = DoubtfulRecord(database, self.faults)
         self.storage = DoubtfulStorage(storage, self.faults)
         self.front, self.engine = Front(), CountingEngine()
-        self.names = Names(clock, random.Random(1).randbytes)  # noqa: S311 - so that a run can be repeated
+        self.ids = IdGenerator(clock, random.Random(1).randbytes)  # noqa: S311 - so that a run can be repeated
         self.access_log = AccessLog(StringIO())
-        terms = Terms(self.database, clock=clock)
-        examiner = Examiner(self.storage, Measure(self.storage))
-        same: dict[str, Any] = {"database": self.database, "names": self.names}
+        limits = CollectionLimits(self.database, clock=clock)
+        inspector = ContentInspector(self.storage, Measure(self.storage))
+        same: dict[str, Any] = {"database": self.database, "ids": self.ids}
         stored: dict[str, Any] = {**same, "objects": self.storage}
-        freezer = Freezer(**stored, examiner=examiner, terms=terms, tell=self.tell)
-        self.publisher = Publisher(**stored, terms=terms, freezer=freezer)
+        finalizer = Finalizer(**stored, inspector=inspector, limits=limits, tell=self.tell)
+        self.publisher = AutoRegistration(**stored, limits=limits, finalizer=finalizer)
         self._auto = auto
-        self.access = DatabaseAccess(
+        self.access = FileStatusCache(
             self.database, timer=clock.seconds, publish=self.publisher.publish if auto else None
         )
         self.renderer = self._renderer()
-        self.uploads = Uploads(**stored, terms=terms, ttl=URL_SECONDS)
-        self.multipart = MultipartUploads(**stored, terms=terms, ttl=URL_SECONDS, arrived=self.arrived)
-        self.registrar = Registrar(**same, freezer=freezer, tell=self.tell)
-        self.streams = Streams(**stored, examiner=examiner, terms=terms, freezer=freezer)
-        self.changes = Changes(**same, tell=self.tell)
+        self.uploads = Uploads(**stored, limits=limits, ttl=URL_SECONDS)
+        self.multipart = MultipartUploads(**stored, limits=limits, ttl=URL_SECONDS, arrived=self.arrived)
+        self.registrar = Registrar(**same, finalizer=finalizer, tell=self.tell)
+        self.streams = StreamedUploads(**stored, inspector=inspector, limits=limits, finalizer=finalizer)
+        self.changes = FileEditor(**same, tell=self.tell)
         url_signer = getattr(self.storage, "url_signer", None)
-        self.reading = Reading(
+        self.reading = FileReader(
             database=self.database, objects=self.storage, clock=clock, ttl=URL_SECONDS, url_signer=url_signer
         )
         self.outbox = Outbox(self.database, keepers(self.storage, self.front), clock=clock)
-        self.retention = Retention(self.database, names=self.names, rescue=self._rescue if auto else None)
+        self.retention = Retention(self.database, ids=self.ids, rescue=self._rescue if auto else None)
 
     async def tell(self, key: Key) -> None:
         """As `app` has it told: whoever remembers the record, then whoever keeps pictures."""
@@ -138,7 +138,7 @@ class World:
         return await self.publisher.publish(upload.key)
 
     async def sweep(self, *, dry: bool) -> Findings:
-        return await Sweep(database=self.database, objects=self.storage, names=self.names, dry=dry).run()
+        return await Sweep(database=self.database, objects=self.storage, ids=self.ids, dry=dry).run()
 
     async def put(self, url: str, body: bytes, content_type: str | None = None) -> tuple[int, str]:
         """Send bytes as a client does; return the status and the ETag."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from imgproxy.files.database import Connection, Database
-from imgproxy.files.model import Remembered
+from imgproxy.files.model import StoredRequest
 from imgproxy.files.repository import idempotency
 from tests.files.samples import ACME, NOW, OTHER
 
-ANSWER = Remembered(b"sha", NOW, status=201, headers={"ETag": '"1"'}, body=b"\x00{}")
+ANSWER = StoredRequest(b"sha", NOW, status=201, headers={"ETag": '"1"'}, body=b"\x00{}")
 
 
-def _remember(connection: Connection, *, now: int = NOW, key: str = "key") -> Remembered | None:
+def _remember(connection: Connection, *, now: int = NOW, key: str = "key") -> StoredRequest | None:
     return idempotency.begin_request(
         connection, ACME, "user:ann", key, request_sha256=b"sha", now=now, expires_at=now + 10
     )
@@ -20,7 +20,7 @@ def _remember(connection: Connection, *, now: int = NOW, key: str = "key") -> Re
 
 async def test_the_first_is_new_and_the_second_hears_that_it_is_under_way(database: Database) -> None:
     assert await database.write(_remember) is None
-    assert await database.write(_remember) == Remembered(b"sha", NOW)
+    assert await database.write(_remember) == StoredRequest(b"sha", NOW)
 
 
 async def test_of_many_at_once_one_is_the_first(database: Database) -> None:
@@ -37,7 +37,7 @@ async def test_an_answer_is_remembered(database: Database) -> None:
 async def test_a_key_is_of_one_tenant_and_principal(database: Database) -> None:
     await database.write(_remember)
 
-    def others(connection: Connection) -> list[Remembered | None]:
+    def others(connection: Connection) -> list[StoredRequest | None]:
         return [
             idempotency.begin_request(
                 connection, tenant, principal, "key", request_sha256=b"", now=NOW, expires_at=NOW + 1

@@ -14,7 +14,7 @@ from imgproxy.errors import InvalidRequest
 from imgproxy.files.cursor import Sort
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.model import File, FileState, Owner, Share, Visibility
-from imgproxy.files.permission import Action, allows
+from imgproxy.files.policy import Action, allows
 from imgproxy.files.principal import Kind, Principal
 from imgproxy.files.repository import files, listing, search
 from imgproxy.files.repository.index import folded

@@ -1,0 +1,199 @@
+"""Freezing: from bytes that a client may still overwrite to a file whose bytes nobody can.
+
+claim     see `hold`
+copy      within storage, to a place that no client ever held a URL for; images without personal metadata
+examine   the copy: size, type, sides
+publish   the file is there; what lies at the place that clients can write to is to be removed
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from imgproxy.errors import (
+    Conflict,
+    FileNotFound,
+    FilesError,
+    FileTooLarge,
+    ImageError,
+    ImgproxyError,
+    InvalidFormat,
+    NotFound,
+    SourceTooLarge,
+    StorageSlow,
+)
+from imgproxy.files import outbox_tasks
+from imgproxy.files.collection_limits import CollectionLimits, size_limit
+from imgproxy.files.content_inspection import ContentInspector, DeclaredContent, Inspection, check_weight
+from imgproxy.files.database import Database
+from imgproxy.files.id_generator import IdGenerator
+from imgproxy.files.model import Collection, File, FileState, Upload, UploadState, Visibility
+from imgproxy.files.object_storage import Stripper
+from imgproxy.files.upload_lease import LEASE_MS, UploadLease, commit, release
+from imgproxy.image.source import Key
+from imgproxy.storage import Head, Storage
+
+_SECONDS = LEASE_MS / 1000 - 30
+
+Tell = Callable[[Key], Awaitable[None]]
+"""Have every edge forget what it knows of a key; when this returns, they have."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileAttributes:
+    """What is to be known of a file, in its owner's words."""
+
+    original_name: str
+    visibility: Visibility
+    category: str | None = None
+    description: str | None = None
+    alt: str | None = None
+    related_entity_id: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Finalizer:
+    """Makes files of uploads that are held."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        objects: Storage,
+        inspector: ContentInspector,
+        limits: CollectionLimits,
+        ids: IdGenerator,
+        tell: Tell,
+        stripper: Stripper | None = None,
+    ) -> None:
+        """Personal metadata of images stays unless there is a `stripper`."""
+        self._database = database
+        self._objects = objects
+        self._inspector = inspector
+        self._limits = limits
+        self._ids = ids
+        self._tell = tell
+        self._stripper = stripper
+
+    def strips(self, mime_type: str) -> bool:
+        """Whether personal metadata of files of a type is removed."""
+        return self._stripper is not None and self._stripper.takes(mime_type)
+
+    async def finalize(
+        self,
+        upload: Upload,
+        lease: UploadLease,
+        attributes: FileAttributes,
+        declared: DeclaredContent,
+        *,
+        to: UploadState,
+    ) -> File:
+        """Make an upload's file; else let it be tried again, and raise a `FilesError` or a `SourceError`."""
+        try:
+            async with asyncio.timeout(_SECONDS):
+                found = await self._copied(upload, lease, declared)
+            file = made(upload, lease, attributes, found, now=self._ids.clock())
+            await self.publish(upload, lease, file, to=to)
+        except BaseException as error:
+            await asyncio.shield(self._give_back(upload, lease, over=isinstance(error, FilesError)))
+            if isinstance(error, TimeoutError):
+                raise StorageSlow("the storage did not copy the upload in time") from error
+            raise
+        return file
+
+    async def publish(self, upload: Upload, lease: UploadLease, file: File, *, to: UploadState) -> None:
+        """Make the file be there, for edges too."""
+        rest = (
+            tuple(outbox_tasks.clear_staging(self._ids, upload))
+            if upload.staging_key != file.object_key
+            else ()
+        )
+        await self._database.write(partial(commit, upload=upload, lease=lease, file=file, to=to, then=rest))
+        with suppress(ImgproxyError):  # it is there, whoever could not be told of it
+            await self._tell(file.key)
+
+    async def _copied(self, upload: Upload, lease: UploadLease, declared: DeclaredContent) -> Inspection:
+        collection = await self._limits.named(upload.tenant, upload.collection)
+        try:
+            staged = await self._objects.head(upload.staging_key)
+            if staged.size > size_limit(collection, upload.declared_size):
+                with suppress(ImgproxyError):  # then it goes when the upload ends
+                    await self._objects.delete(upload.staging_key)
+            check_weight(staged.size, declared, collection)
+            return await self.copied(upload.staging_key, staged, lease.object_key, declared, collection)
+        except NotFound:
+            raise FileNotFound(
+                "nothing was uploaded for this key: PUT the file to its URL, then register"
+            ) from None
+
+    async def copied(
+        self, source: Key, staged: Head, target: Key, declared: DeclaredContent, collection: Collection
+    ) -> Inspection:
+        """Copy an object to where nobody can write, and return what the copy is.
+
+        Sizes that were claimed are those of the object with its metadata; the caller has compared them.
+        """
+        kind = await self._inspector.kind(source, declared) if self._stripper else ""
+        if self._stripper is not None and self._stripper.takes(kind):
+            body = await _stripped(self._stripper, source, staged.version)
+            head = await self._objects.put(target, _one(body), content_type=kind)
+            return await self._inspector.inspect(target, head, replace(declared, sizes=()), collection)
+        head = await self._objects.copy(source, target)
+        found = await self._inspector.inspect(target, head, declared, collection)
+        if self.strips(found.mime_type):
+            raise Conflict("the upload was replaced while it was registered: try again")
+        return found
+
+    async def _give_back(self, upload: Upload, lease: UploadLease, *, over: bool) -> None:
+        now = self._ids.clock()
+        with suppress(ImgproxyError):  # then the hold ends by itself
+            await self._database.write(partial(release, upload=upload, lease=lease, over=over, now=now))
+
+
+async def _stripped(stripper: Stripper, key: Key, version: str) -> bytes:
+    try:
+        return await stripper.strip(key, version)
+    except ImageError as error:
+        raise InvalidFormat(f"the file's metadata cannot be removed: {error}") from error
+    except SourceTooLarge as error:
+        raise FileTooLarge(f"the file is too large for its metadata to be removed: {error}") from error
+
+
+async def _one(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+def made(
+    upload: Upload, lease: UploadLease, attributes: FileAttributes, found: Inspection, *, now: int
+) -> File:
+    """The file of an upload."""
+    return File(
+        id=lease.file_id,
+        tenant=upload.tenant,
+        collection=upload.collection,
+        key=upload.key,
+        object_key=lease.object_key,
+        etag=found.version,
+        original_name=attributes.original_name,
+        mime_type=found.mime_type,
+        size=found.size,
+        visibility=attributes.visibility,
+        owner=upload.owner,
+        state=FileState.READY,
+        created_at=now,
+        updated_at=now,
+        width=found.width,
+        height=found.height,
+        category=attributes.category if attributes.category is not None else upload.category,
+        description=attributes.description,
+        alt=attributes.alt,
+        related_entity_id=attributes.related_entity_id,
+        tags=attributes.tags,
+        metadata=attributes.metadata,
+    )
