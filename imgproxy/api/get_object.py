@@ -21,7 +21,7 @@ from aiohttp import web
 
 from imgproxy.errors import ImgproxyError, NotSigned
 from imgproxy.files.file_status import FileStatuses
-from imgproxy.http.headers import SANDBOX
+from imgproxy.http.headers import SANDBOX, names_etag
 from imgproxy.http.ranges import OutOfRange, Span, requested
 from imgproxy.image.source import Key
 from imgproxy.storage import Head, Storage
@@ -73,7 +73,7 @@ async def get_object(
     key = signed.key if signed.generation is None else await files.find(signed)
     head = await storage.head(key)
     headers = {**common, **_SAFE, **_describe(head, signed)}
-    if _is_current(http.headers.get("If-None-Match"), headers["ETag"]):
+    if names_etag(http.headers.get("If-None-Match"), headers["ETag"]):
         return web.Response(status=304, headers=headers)
     try:
         span = _span(http, head, headers)
@@ -103,11 +103,6 @@ def _describe(head: Head, signed: SignedUrl) -> dict[str, str]:
     if signed.disposition is not None:
         described["Content-Disposition"] = signed.disposition
     return described
-
-
-def _is_current(if_none_match: str | None, etag: str) -> bool:
-    names = (name.strip().removeprefix("W/") for name in (if_none_match or "").split(","))
-    return any(name in ("*", etag) for name in names)
 
 
 def _span(http: web.Request, head: Head, headers: dict[str, str]) -> Span | None:

@@ -10,7 +10,7 @@ from html import escape
 from aiohttp import web
 
 from imgproxy.api.openapi import Groups, document
-from imgproxy.http.headers import API_HEADERS
+from imgproxy.http.headers import API_HEADERS, names_etag
 from imgproxy.http.problems import meanings, type_url
 
 _HEADERS = {**API_HEADERS, "Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache"}
@@ -28,11 +28,11 @@ def routes(groups: Groups) -> list[web.RouteDef]:
 
 def _fixed(path: str, text: str, content_type: str) -> web.RouteDef:
     body = text.encode()
-    tag = hashlib.sha256(body).hexdigest()[:32]
-    headers = {**_HEADERS, "Content-Type": content_type, "ETag": f'"{tag}"'}
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {**_HEADERS, "Content-Type": content_type, "ETag": etag}
 
     async def show(http: web.Request) -> web.Response:
-        if any(each.value in ("*", tag) for each in http.if_none_match or ()):
+        if names_etag(http.headers.get("If-None-Match"), etag):
             return web.Response(status=304, headers=headers)
         return web.Response(body=body, headers=headers)
 

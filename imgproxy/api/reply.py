@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from imgproxy.api.endpoints import JSON, Answer
+from imgproxy.http.headers import names_etag
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,8 @@ def written(http: web.Request, found: Reply) -> web.Response:
     headers = {"Cache-Control": "private, no-cache" if etag else "no-store", **found.headers}
     if found.replayed:
         headers["Idempotency-Replayed"] = "true"
-    if etag and http.method in ("GET", "HEAD") and _has(http, etag):
+    if etag and http.method in ("GET", "HEAD") and names_etag(http.headers.get("If-None-Match"), etag):
         return web.Response(status=304, headers=headers)
     if found.body:
         headers["Content-Type"] = f"{JSON}; charset=utf-8"
     return web.Response(status=found.status, body=found.body, headers=headers)
-
-
-def _has(http: web.Request, etag: str) -> bool:
-    names = http.headers.get("If-None-Match", "").split(",")
-    return any(name.strip().removeprefix("W/") in ("*", etag) for name in names)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from imgproxy.edge.render import Prepared
 from imgproxy.edge.source_access import SourceGrant
 from imgproxy.errors import NotFound
-from imgproxy.http.headers import IMAGE_HEADERS
+from imgproxy.http.headers import IMAGE_HEADERS, names_etag
 from imgproxy.image.formats import TRAITS, Format
 from imgproxy.image.options import Options
 from imgproxy.image.source import Key
@@ -137,9 +137,7 @@ def _modified(grants: Sequence[SourceGrant]) -> int:
 def not_modified(prepared: Prepared, if_none_match: str | None, if_modified_since: str | None) -> bool:
     """Whether the client has it already (RFC 9110 §13.1.2, §13.1.3): tags decide, dates only without."""
     if if_none_match is not None:
-        wanted = etag(prepared)
-        names = (name.strip().removeprefix("W/") for name in if_none_match.split(","))
-        return any(name in ("*", wanted) for name in names)
+        return names_etag(if_none_match, etag(prepared))
     if if_modified_since is None or not prepared.grants:
         return False
     try:

@@ -25,3 +25,10 @@ API_HEADERS = {
     "Referrer-Policy": "no-referrer",
     **SERVER,
 }
+
+
+def names_etag(header: str | None, etag: str) -> bool:
+    """Return whether `If-None-Match` names an ETag, by the weak comparison (RFC 9110 §13.1.2)."""
+    if header is None:
+        return False
+    return any(name.strip().removeprefix("W/") in ("*", etag) for name in header.split(","))
