@@ -1,4 +1,4 @@
-"""A record of many files to measure with: the same ones each time, and what is asked of them."""
+"""Database of many files to measure with: the same ones each time, and lists of them."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ from imgproxy.files.model import (
     Visibility,
 )
 from imgproxy.files.principal import Kind, Principal
-from imgproxy.files.repository import index, rows
-from imgproxy.files.repository.reach import ListQuery
+from imgproxy.files.repository import rows
+from imgproxy.files.repository.lists import ListQuery
+from imgproxy.files.repository.search_columns import search_columns
 from imgproxy.image.source import Key
 
 TENANT = TenantId("acme")
@@ -43,38 +44,43 @@ _WORDS = (
 
 SERVICE = Principal(TENANT, Kind.SERVICE)
 ANONYMOUS = Principal(TENANT, Kind.ANONYMOUS)
-FEW = Principal(TENANT, Kind.USER, user="rare")
-MANY = Principal(TENANT, Kind.USER, user="u0")
-STRANGER = Principal(TENANT, Kind.USER, user="nobody")
+USER = Principal(TENANT, Kind.USER, user="u7")
+SHARED_WITH = Principal(TENANT, Kind.USER, user="u0", role="staff")
+SMALL = Principal(TenantId("small-3"), Kind.SERVICE)
+SMALL_TENANTS, SMALL_FILES = 50, 2_000
 
-FILTERS: dict[str, dict[str, Any]] = {
+ONE_FILTER: dict[str, dict[str, Any]] = {
     "none": {},
-    "visibility public": {"visibility": Visibility.PUBLIC},
-    "visibility shared": {"visibility": Visibility.SHARED},
-    "ownerType user": {"owner_type": "user"},
-    "ownerType session": {"owner_type": "session"},
+    "visibility": {"visibility": Visibility.SHARED},
     "owner rare": {"owner_type": "user", "owner_id": "rare"},
     "owner common": {"owner_id": "u0"},
     "bucket common": {"collection": "images"},
     "bucket rare": {"collection": "backups"},
     "type common": {"mime_type": "image/jpeg"},
     "type middling": {"mime_type": "video/mp4"},
-    "type none": {"mime_type": "font/woff2"},
     "category common": {"category": "pets"},
     "category rare": {"category": "once"},
     "tag common": {"tag": "red"},
     "tag rare": {"tag": "seldom"},
     "tag none": {"tag": "never"},
-    "search common": {"search": "summer"},
-    "search middling": {"search": "zebra"},
-    "search rare": {"search": "needle"},
-    "search none": {"search": "qqxq"},
-    "search 1 letter": {"search": "e"},
-    "search 2 letters": {"search": "zz"},
+}
+SEARCHES = {
+    "common": "summer",
+    "middling": "zebra",
+    "rare": "needle",
+    "none": "qqxq",
+    "two words": "cat-dog",
+    "three characters": "ter",
+}
+TWO_FILTERS: dict[str, dict[str, Any]] = {
+    "both common": {"mime_type": "image/png", "category": "pets"},
+    "one rare": {"mime_type": "image/jpeg", "collection": "backups"},
+    "tag and type": {"tag": "green", "mime_type": "application/pdf"},
+    "owner and tag": {"owner_id": "u0", "tag": "red"},
 }
 
 
-def _file(at: int, draw: random.Random) -> File:
+def _file(at: int, draw: random.Random, tenant: TenantId = TENANT) -> File:
     created = _START + at * 1000
     id_ = uuid7(created, draw.randbytes)
     kind = draw.choices(("image/jpeg", "image/png", "video/mp4", "application/pdf"), (70, 20, 2, 8))[0]
@@ -86,16 +92,16 @@ def _file(at: int, draw: random.Random) -> File:
     owner = Owner("user", "rare" if at % 50_000 == 3 else f"u{int(draw.random() ** 3 * 5000)}")
     return File(
         id=FileId(id_),
-        tenant=TENANT,
+        tenant=tenant,
         collection={"i": "images", "v": "media", "a": "documents"}[kind[0]] if at % 20_000 else "backups",
         key=Key(f"images/{id_}/x"),
         object_key=Key(f"files/acme/{id_}/1"),
         etag=id_[-12:],
         original_name=f"{word.replace(' ', '-')}-{at}.{kind[-3:]}",
         mime_type=kind,
-        # Videos are large, so that by size they all lie together: what a walk likes least.
+        # Videos are large, so that by size they all lie together: the slowest case of a followed order.
         size=draw.randrange(10**8, 10**9) if kind[0] == "v" else draw.randrange(10**3, 10**7),
-        visibility=draw.choices([*Visibility], (50, 40, 8, 2))[0],
+        visibility=draw.choices([*Visibility], (80, 10, 8, 2))[0],
         owner=owner if at % 500 else Owner("session", f"s{at}"),
         state=FileState.READY,
         created_at=created,
@@ -107,85 +113,70 @@ def _file(at: int, draw: random.Random) -> File:
 
 
 def _batches(count: int) -> Iterator[list[File]]:
+    """Generate the files of one large tenant, then of small ones."""
     draw = random.Random(1)  # noqa: S311  the same files each time
-    made = (_file(at, draw) for at in range(count))
+    large = (_file(at, draw) for at in range(count))
+    small = (
+        _file(at, draw, TenantId(f"small-{tenant}"))
+        for tenant in range(SMALL_TENANTS)
+        for at in range(SMALL_FILES)
+    )
+    made = itertools.chain(large, small)
     return iter(lambda: list(itertools.islice(made, _BATCH)), [])
 
 
 _FILES = [column.name for column in tables.files.columns]
-_TAGS = [column.name for column in tables.file_tags.columns]
-_TEXTS = [column.name for column in tables.file_search.columns if column.name != "grams"]
+_SHARES = [column.name for column in tables.shares.columns]
 
 
 def _rows(batch: list[File]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """Their rows in `files` and `file_tags`."""
-    signed = [index.short_signature(index.text_of(each)) for each in batch]
-    added = ({"changed": 1, "signature": each} for each in signed)
-    of_files = [rows.file_row(each) | more for each, more in zip(batch, added, strict=True)]
-    for row in of_files:
+    """Return the rows of `files` and `shares`: every second file that is shared is shared with one role."""
+    of_files, of_shares = [], []
+    for each in batch:
+        row = rows.file_row(each) | search_columns(each) | {"changed": 1}
         row |= {name: compact_json(row[name]) for name in ("tags", "metadata")}
-    of_tags = [row for each in batch for row in index.tag_rows(each)]
-    return [tuple(row[name] for name in _FILES) for row in of_files], [
-        tuple(row[name] for name in _TAGS) for row in of_tags
-    ]
+        of_files.append(tuple(row[name] for name in _FILES))
+        if each.visibility is Visibility.SHARED and each.size % 2:
+            share = {"tenant_id": each.tenant, "type": "role", "principal_id": "staff", "seq": row["seq"]}
+            of_shares.append(tuple(share.get(name) for name in _SHARES))
+    return of_files, of_shares
 
 
 def fill_sqlite(path: Path, count: int) -> None:
-    """Put files into an empty record; indexes are made at the end, which takes a tenth of the time."""
+    """Fill an empty database; its triggers copy text and tags."""
     connection = sqlite3.connect(path, isolation_level=None)
     for pragma in ("synchronous=OFF", "journal_mode=OFF", "cache_size=-400000"):
         connection.execute(f"PRAGMA {pragma}")
     indexes = connection.execute(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
-        " AND tbl_name IN ('files', 'file_tags')"
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND name LIKE 'files_by%'"
     ).fetchall()
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
     connection.execute("BEGIN")
     for batch in _batches(count):
-        _insert(connection, batch)
+        for table, columns, values in zip(("files", "shares"), (_FILES, _SHARES), _rows(batch), strict=True):
+            marks = ", ".join("?" * len(columns))
+            connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", values)  # noqa: S608
     connection.execute("COMMIT")
     for _, statement in indexes:
         connection.execute(statement)
-    connection.execute("INSERT INTO file_grams (file_grams) VALUES ('optimize')")
+    connection.execute("INSERT INTO files_fts (files_fts) VALUES ('optimize')")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.close()
 
 
-def _insert(connection: sqlite3.Connection, batch: list[File]) -> None:
-    of_files, of_tags = _rows(batch)
-    found = [index.text_row(each) for each in batch]
-    of_texts = [tuple(row[name] for name in _TEXTS) for row in found]
-    given = {"files": (_FILES, of_files), "file_tags": (_TAGS, of_tags), "file_search": (_TEXTS, of_texts)}
-    for table, (columns, values) in given.items():
-        marks = ", ".join("?" * len(columns))
-        connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", values)  # noqa: S608
-    grams = [(row["seq"], index.fts_of(each, row["text"])) for each, row in zip(batch, found, strict=True)]
-    connection.executemany("INSERT INTO file_grams (rowid, grams) VALUES (?, ?)", grams)
-
-
 async def fill_postgresql(url: str, count: int) -> None:
-    """The same, by COPY."""
+    """Fill an empty database by COPY."""
     connection = await asyncpg.connect(url)
     indexes = await connection.fetch(
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND (indexname LIKE"
-        " 'files_by%' OR indexname LIKE 'file_tags_by%' OR indexname = 'file_search_grams')"
+        " 'files_by%' OR indexname = 'files_trigrams')"
     )
     for name, _ in indexes:
         await connection.execute(f"DROP INDEX {name}")
     for batch in _batches(count):
-        of_files, of_tags = _rows(batch)
-        signed = [index.signature(index.text_of(each)) for each in batch]
-        of_files = [(*row[:-1], each) for row, each in zip(of_files, signed, strict=True)]
-        await connection.copy_records_to_table("files", records=of_files, columns=_FILES)
-        await connection.copy_records_to_table("file_tags", records=of_tags, columns=_TAGS)
-        texts = [(each.id, index.text_of(each)) for each in batch]
-        found = [
-            (*text, sorted(index.grams(each.tenant, each.visibility, text[1])))
-            for each, text in zip(batch, texts, strict=True)
-        ]
-        columns = ["file_id", "text", "grams"]
-        await connection.copy_records_to_table("file_search", records=found, columns=columns)
+        for table, columns, values in zip(("files", "shares"), (_FILES, _SHARES), _rows(batch), strict=True):
+            await connection.copy_records_to_table(table, records=values, columns=columns)
     await connection.execute("SET maintenance_work_mem = '1GB'")
     for _, statement in indexes:
         await connection.execute(statement)
@@ -193,22 +184,61 @@ async def fill_postgresql(url: str, count: int) -> None:
     await connection.close()
 
 
-def queries() -> Iterator[tuple[str, ListQuery]]:
-    """What is asked, each with its name; what is before the first colon is measured as one."""
-    whole = ListQuery(SERVICE, _START, limit=100)
-    for name, facts in FILTERS.items():
-        for sort in Sort:
-            yield f"{_group(name, sort)}: {name}, {sort}", replace(whole, sort=sort, **facts)
-    for who, principal in {"anonymous": ANONYMOUS, "few": FEW, "many": MANY, "stranger": STRANGER}.items():
-        for name, facts in FILTERS.items():
-            yield f"other principals: {who}, {name}", replace(whole, principal=principal, **facts)
-        for sort in Sort:
-            yield f"other principals: {who}, {sort}", replace(whole, principal=principal, sort=sort)
-    for sort in Sort:
-        yield f"the 100th page: {sort}", replace(whole, page=100, sort=sort)
-    yield "the 100th page: bucket common", replace(whole, page=100, collection="images")
-    yield "the 100th page: anonymous, tag", replace(whole, page=100, principal=ANONYMOUS, tag="red")
-    yield "any order: ascending", replace(whole, descending=False)
+LIMITS = {
+    "newest, one filter or none": 20,
+    "newest, one filter or none, user with many shares": 60,
+    "by name or size": 20,
+    "by name or size, user with many shares": 100,
+    "search": 75,
+    "search and filter, two filters, filter by name or size": 150,
+    "two filters or search, by name or size": 200,
+    "small tenant": 20,
+}
+"""Greatest p95 of each group of lists, in ms."""
+
+
+def queries() -> Iterator[tuple[str, str, ListQuery]]:
+    """Generate lists, each with its group and name."""
+    for who, principal in {
+        "service": SERVICE,
+        "anonymous": ANONYMOUS,
+        "user": USER,
+        "many": SHARED_WITH,
+    }.items():
+        many = ", user with many shares" if principal is SHARED_WITH else ""
+        whole = ListQuery(principal, _START, limit=100)
+        may_filter = {
+            name: filters
+            for name, filters in (ONE_FILTER | TWO_FILTERS).items()
+            if principal is SERVICE or "owner_id" not in filters
+        }
+        for name, filters in may_filter.items():
+            here = replace(whole, **filters)
+            group = "search and filter, two filters, filter by name or size"
+            simple = name in ONE_FILTER
+            yield f"newest, one filter or none{many}" if simple else group, f"{who}, {name}", here
+            for sort in (Sort.ORIGINAL_NAME, Sort.SIZE):
+                other = group if simple else "two filters or search, by name or size"
+                yield (
+                    f"by name or size{many}" if name == "none" else other,
+                    f"{who}, {name}, {sort}",
+                    replace(here, sort=sort),
+                )
+            if simple and name != "none":
+                yield group, f"{who}, {name}, search", replace(here, search="summer")
+                yield group, f"{who}, {name}, search middling", replace(here, search="zebra")
+        for name, words in SEARCHES.items():
+            yield "search", f"{who}, {name}", replace(whole, search=words)
+            other = "two filters or search, by name or size"
+            yield other, f"{who}, search {name}", replace(whole, search=words, sort=Sort.ORIGINAL_NAME)
+    small = ListQuery(SMALL, _START, limit=100)
+    for words in SEARCHES.values():
+        yield "small tenant", f"search {words}", replace(small, search=words)
+
+
+def new_file(at: int) -> File:
+    """Return a file that the database does not have yet."""
+    return _file(2_000_000 + at, random.Random(at))  # noqa: S311
 
 
 def upload() -> Upload:
@@ -228,9 +258,3 @@ def upload() -> Upload:
         url_expires_at=_START,
         created_at=_START,
     )
-
-
-def _group(name: str, sort: Sort) -> str:
-    if name.startswith("search"):
-        return "search, newest first" if sort is Sort.CREATED_AT else "search, other orders"
-    return "any order" if name == "none" else "one filter, any order"

@@ -45,6 +45,7 @@ secret or library. HTTP statuses are not here: see `edge/problems.py` and `api/p
     │   ├── Conflict                not in the state that this needs
     │   ├── StillRunning            the same Idempotency-Key is being worked on
     │   ├── KeyReused               the same Idempotency-Key, another request
+    │   ├── ListTooBroad            a list that takes too long, a search of fewer than three characters
     │   ├── Changed                 since the version that If-Match names
     │   ├── BucketNotConfigured     there is nowhere to write to
     │   └── UploadInitFailed        storage began no upload
@@ -228,6 +229,10 @@ class StillRunning(FilesError):
 
 class KeyReused(FilesError):
     """An Idempotency-Key comes again with another request."""
+
+
+class ListTooBroad(FilesError):
+    """The list takes too long, or its search is too short; the message says how to narrow it."""
 
 
 class Changed(FilesError):

@@ -25,7 +25,7 @@ from imgproxy.files.model import File
 from imgproxy.files.policy import owns
 from imgproxy.files.principal import Kind, Principal
 from imgproxy.files.reading import FileReader
-from imgproxy.files.repository.listing import Listed
+from imgproxy.files.repository.lists import ListPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _changed(file: File, base: str) -> Answer:
     return Answer(record(file, base=base), etag=version_tag(file))
 
 
-def _pagination(asked: FileList, listed: Listed) -> Pagination:
+def _pagination(asked: FileList, listed: ListPage) -> Pagination:
     total = listed.total if asked.total else None
     before = asked.page > 1 or asked.cursor is not None
     return Pagination(
@@ -153,10 +153,12 @@ FILES: Group[Shelf] = Group(
             Kind.ANONYMOUS,
             takes=FileList,
             answers=FilePage,
+            refuses=(errors.ListTooBroad,),
             text="A publishable key alone sees public files; a user sees those, protected ones, his own, and "
             "what is shared with him; a secret key sees all. Fields that somebody is not shown cannot be "
             "filtered by: another owner's files are 403. Pages by number reach as far as 10,000 files, "
-            "`nextCursor` goes on from there.",
+            "`nextCursor` goes on from there. A list ends as 422 after half a second: filter by fewer "
+            "fields or a rarer value, or search for a longer text.",
         ),
         Endpoint(
             "GET",

@@ -134,14 +134,16 @@ class FileList(Query):
     category: Name | None = None
     tag: Name | None = None
     search: Line | None = Field(
-        None, description="Part of a file's name, description or alternative text, any case."
+        None,
+        description="Part of a file's name, description or alternative text, any case; at least three "
+        "characters, else 422.",
     )
     cursor: str | None = Field(
         None,
         max_length=4096,
         description="`nextCursor` of the page before; keeps its place while files come and go.",
     )
-    total: bool = Field(True, description="`false` leaves out the count, which is dear among many.")
+    total: bool = Field(True, description="`false` leaves the number of files out of the response.")
 
 
 class FileAsked(Query):

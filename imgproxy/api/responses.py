@@ -138,8 +138,9 @@ class Record(PublicRecord):
 class Pagination(Body):
     """Where a page stands.
 
-    `total` and `totalPages` are exact up to 10,000 files of all or of one filter. With words, or several
-    filters that each have thousands of files, they may be lower bounds before that: `totalIsExact` says so.
+    `total` counts up to 1,000 files where there is no search and at most one filter, or where few files are
+    left to search. Otherwise it counts the files up to this page, or is null on a page by `cursor`.
+    `totalIsExact` is false if there may be more.
     """
 
     total: int | None

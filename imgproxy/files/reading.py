@@ -23,8 +23,7 @@ from imgproxy.files.model import File, FileId, FileState, Share, Visibility
 from imgproxy.files.policy import Action, listed_owner, shared_until
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository.files import file_by_key, shares_of
-from imgproxy.files.repository.listing import Listed, list_files
-from imgproxy.files.repository.reach import ListQuery
+from imgproxy.files.repository.lists import ListPage, ListQuery, list_files
 from imgproxy.files.sniff import SNIFFED_BYTES, sniff
 from imgproxy.image.source import Key
 from imgproxy.storage import Storage
@@ -94,7 +93,7 @@ class FileReader:
             raise FileNotFound("there is no such file")
         return file.id
 
-    async def list(self, principal: Principal, **filters: Any) -> Listed:
+    async def list(self, principal: Principal, **filters: Any) -> ListPage:
         """Return one page of what somebody may see; the filters are those of `ListQuery`.
 
         Raise `AccessDenied` for a filter on a field that the principal may not read.

@@ -1,13 +1,12 @@
-"""The tables of the record, the same on SQLite and PostgreSQL.
+"""Tables of the database, the same on SQLite and PostgreSQL.
 
-The tenant comes first in every index that a tenant's request may use, so that neither answers nor timing
-tell of another's rows; what only sweeps and edges ask goes across tenants. Lists are of ready files, and
-whoever asks may see some visibilities only, so the indexes of lists hold ready files alone and have
-visibility second: any list is a few of these ranges, each read in order. Text is ordered by code point on
-both engines.
+The tenant comes first in every index that a tenant's request may use, so that neither responses nor timing
+depend on another tenant's rows; sweeps and edges read across tenants. Lists are of ready files of some
+visibilities, so their indexes hold ready files alone and have visibility second. Text is ordered by code
+point on both engines.
 
-
-`file_tags` and `file_search` say again what `files` knows, for finding only; `repository.index` writes them.
+Triggers copy tags into `file_tags` and, on SQLite, text into the FTS5 table `files_fts`; migration 0002 has
+them.
 """
 
 from __future__ import annotations
@@ -26,11 +25,10 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    column,
+    func,
     literal_column,
-    table,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, BIT, TEXT
+from sqlalchemy.dialects.postgresql import TEXT
 
 from imgproxy.files.model import FileState, UploadState, Visibility
 
@@ -49,9 +47,6 @@ POSTGRESQL = "postgresql"
 
 Words = Text().with_variant(TEXT(collation="C"), POSTGRESQL)
 Number = BigInteger().with_variant(Integer(), "sqlite")  # 64 bits there too, and may be a rowid
-Grams = Text().with_variant(ARRAY(BigInteger), POSTGRESQL)
-SIGNED = 384  # bits
-Signature = Number.with_variant(BIT(SIGNED), POSTGRESQL)
 
 
 def _one_of(column: str, words: type[StrEnum]) -> CheckConstraint:
@@ -133,7 +128,7 @@ Index(
 files = Table(
     "files",
     metadata,
-    Column("id", Words, primary_key=True),
+    Column("id", Words, nullable=False, unique=True),
     Column("tenant_id", Words, nullable=False),
     Column("collection", Words, nullable=False),
     Column("key", Words, nullable=False, unique=True),
@@ -161,39 +156,44 @@ files = Table(
     Column("deleted_at", Number),
     Column("purge_after", Number),
     Column("changed", Number, nullable=False),  # see repository.changes
-    Column("signature", Signature),  # see repository.index
+    # These three are made by repository.search_columns.
+    Column("seq", Number, primary_key=True, autoincrement=False),
+    Column("tenant_code", Words, nullable=False),
+    Column("search", Words, nullable=False),
     _one_of("visibility", Visibility),
     _one_of("state", FileState),
 )
-facts = [each for each in files.c if each.name not in ("changed", "signature")]
-"""What a file is; the rest says where it is found."""
+facts = [each for each in files.c if each.name not in ("seq", "changed", "tenant_code", "search")]
+"""Columns of a `File`; the others are for finding it."""
 
 # Not bound: an engine uses a partial index only where it can read its condition in the statement.
 is_ready = files.c.state == literal_column("'ready'")
 is_deleted = files.c.state == literal_column("'deleted'")
 
 
-ORDERS = ("created_at", "updated_at", "original_name", "size", "mime_type")
-"""What lists may be sorted by; ties are broken by id."""
-FILTERS = ("owner_id", "owner_type", "collection", "mime_type", "category")
-"""What lists may be filtered by, the one that says most first."""
+LISTED = ("seq", "owner_id", "collection", "category", "mime_type", "updated_at", "original_name", "size")
+"""Columns that lists are filtered or sorted by."""
 
-# Every filter with every order: what was filtered by type and is large lies together by size, so that no
-# other index would do. 29 of them, some 90 bytes each a file; adding a file takes 2 ms, its words included.
-for order in ORDERS:
-    for leading in ((), *((each,) for each in FILTERS if each != order)):
-        Index(
-            f"files_by_{'_'.join((*leading, order))}",
-            files.c.tenant_id,
-            files.c.visibility,
-            *(files.c[each] for each in (*leading, order)),
-            files.c.id,
-            *([files.c.owner_type] if leading == ("owner_id",) else []),  # whose ids these are
-            *([files.c.created_at] if not leading and order != "created_at" else []),  # for `search.walk`
-            *([] if leading else [files.c.signature]),  # for searches
-            sqlite_where=is_ready,
-            postgresql_where=is_ready,
-        )
+for listed in LISTED:
+    Index(
+        f"files_by_{listed}",
+        files.c.tenant_id,
+        files.c.visibility,
+        files.c[listed],
+        # A list by the type of owner reads the newest files' index alone.
+        files.c.owner_type if listed == "seq" else files.c.seq,
+        sqlite_where=is_ready,
+        postgresql_where=is_ready,
+    )
+Index(
+    "files_trigrams",
+    func.trigrams(files.c.tenant_code, files.c.search),
+    postgresql_using="gin",
+    postgresql_with={
+        "fastupdate": "off"
+    },  # or a search would read entries that wait to be merged, one by one
+    postgresql_where=is_ready,
+).ddl_if(dialect=POSTGRESQL)
 Index(None, files.c.changed)
 Index(
     "files_to_purge",
@@ -209,46 +209,22 @@ file_tags = Table(
     Column("tenant_id", Words, primary_key=True),
     Column("visibility", Words, primary_key=True),
     Column("tag", Words, primary_key=True),
-    Column("created_at", Number, primary_key=True),
-    Column("file_id", Words, primary_key=True),
-    *(Column(each, files.c[each].type, nullable=False) for each in ORDERS[1:]),
-    Index(None, "file_id"),
-    *(
-        Index(f"file_tags_by_{each}", "tenant_id", "visibility", "tag", each, "file_id")
-        for each in ORDERS[1:]
-    ),
+    Column("seq", Number, primary_key=True, autoincrement=False),
+    Index(None, "seq"),
     sqlite_with_rowid=False,
 )
-
-file_search = Table(
-    "file_search",
-    metadata,
-    Column("seq", Number, primary_key=True, autoincrement=True),
-    Column("file_id", Words, nullable=False, unique=True),
-    *(Column(each, files.c[each].type) for each in ORDERS[1:]),  # on SQLite
-    Column("text", Words, nullable=False),
-    Column("grams", Grams),  # on PostgreSQL
-)
-Index(
-    "file_search_grams",
-    file_search.c.grams,
-    postgresql_using="gin",
-    postgresql_with={"fastupdate": "off"},  # or a search would read what waits to be merged, one by one
-).ddl_if(dialect=POSTGRESQL)
-
-# On SQLite a virtual table, whose rowid is `file_search.seq`; made by its migration.
-file_grams = table("file_grams", column("rowid"), column("grams"))
 
 shares = Table(
     "shares",
     metadata,
     Column("tenant_id", Words, primary_key=True),
-    Column("file_id", Words, primary_key=True),
     Column("type", Words, primary_key=True),
     Column("principal_id", Words, primary_key=True),
+    Column("seq", Number, primary_key=True, autoincrement=False),
     Column("expires_at", Number),
-    Index(None, "tenant_id", "type", "principal_id", "file_id"),
+    Index(None, "seq"),
     CheckConstraint("type IN ('user', 'role', 'group')", name="type"),
+    sqlite_with_rowid=False,
 )
 
 outbox = Table(

@@ -61,6 +61,7 @@ TABLE: dict[type[errors.ImgproxyError], ErrorCode] = {
     errors.Changed: ErrorCode("common/precondition-failed", 412),
     errors.BodyTooLarge: ErrorCode("common/body-too-large", 413),
     errors.KeyReused: ErrorCode("common/idempotency-key-reused", 422),
+    errors.ListTooBroad: ErrorCode("file/list-too-broad", 422),
     errors.RateLimited: ErrorCode("common/rate-limited", 429),
     errors.BucketNotConfigured: ErrorCode("file/bucket-not-configured", 500),
     errors.UploadInitFailed: ErrorCode("file/upload-init-failed", 500),

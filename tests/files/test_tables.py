@@ -10,16 +10,17 @@ from sqlalchemy.exc import DBAPIError
 
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.repository import rows
+from imgproxy.files.repository.search_columns import search_columns
 from imgproxy.files.tables import api_keys, files, metadata, shares, tenants, uploads
 from tests.files import samples
 from tests.files.samples import NOW
 
-FILE = {**rows.file_row(samples.file()), "changed": 1}
+FILE = {**rows.file_row(samples.file()), **search_columns(samples.file()), "changed": 1}
 UPLOAD = rows.upload_row(samples.upload())
-SHARE = {"tenant_id": "acme", "file_id": "f", "type": "user", "principal_id": "ann"}
+SHARE = {"tenant_id": "acme", "seq": 1, "type": "user", "principal_id": "ann"}
 ACROSS_TENANTS = {  # what sweeps, edges and workers look for
-    "files_changed", "files_to_purge", "file_search_grams", "file_tags_file_id", "idempotency_expires_at",
-    "outbox_due", "uploads_open",
+    "files_changed", "files_to_purge", "file_tags_seq", "files_trigrams",
+    "idempotency_expires_at", "outbox_due", "shares_seq", "uploads_open",
 }  # fmt: skip
 
 

@@ -1,7 +1,6 @@
 """Files: added once, changed against the version that was read, never removed.
 
-Every write here keeps the indexes for finding in step, and tells listeners what they must know: nobody else
-writes to `files`.
+Every write goes through here: it computes the columns that lists search, and notifies listeners.
 """
 
 from __future__ import annotations
@@ -9,21 +8,34 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
-from sqlalchemy import Connection, Update, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from imgproxy.errors import Changed, KeyExists
 from imgproxy.files.model import File, FileId, Share, TenantId
-from imgproxy.files.repository import changes, index, rows
-from imgproxy.files.tables import POSTGRESQL, facts, files, is_deleted, shares
+from imgproxy.files.repository import changes, rows
+from imgproxy.files.repository.search_columns import search_columns
+from imgproxy.files.tables import facts, files, is_deleted, shares
 from imgproxy.image.source import Key
 
 _ONE = (files.c.id == bindparam("id"), files.c.tenant_id == bindparam("tenant"))
 _BY_ID = select(*facts).where(*_ONE)
 _LOCKED = _BY_ID.with_for_update()
 _BY_KEY = select(*facts).where(files.c.key == bindparam("key"))
-_FIXED = ("id", "tenant_id", "key")
+_FIXED = ("id", "tenant_id", "key", "seq", "tenant_code")
 
 _ENDED = select(*facts).where(is_deleted, files.c.purge_after <= bindparam("now"))
 _ENDED = _ENDED.order_by(files.c.purge_after, files.c.id).limit(bindparam("limit"))
@@ -34,10 +46,11 @@ _ENDED_AFTER = _ENDED.where(
 
 def insert_file(connection: Connection, file: File) -> None:
     """Add a file; raise `KeyExists` if its id, key or object key is taken."""
-    values = _row(connection, file)
-    if not connection.execute(_inserting(connection.dialect.name), values).rowcount:
-        raise KeyExists("this key is registered already")
-    index.add(connection, file)
+    values = rows.file_row(file) | search_columns(file)
+    while not connection.execute(_inserting(connection.dialect.name), values).rowcount:
+        if _exists(connection, file):
+            raise KeyExists("this key is registered already")
+        values["seq"] += 1  # a file of the same millisecond has drawn the same bits
     changes.notify(connection, file.key)
 
 
@@ -67,21 +80,20 @@ def update_file(connection: Connection, before: File, after: File) -> File:
     """
     after = replace(after, row_version=before.row_version + 1)
     told = after.generation != before.generation
-    values = _row(connection, after)
+    values = rows.file_row(after) | search_columns(after)
     for name in _FIXED:
         del values[name]
     here = {"file_id": before.id, "tenant": before.tenant, "before": before.row_version}
     if not connection.execute(_updating(connection.dialect.name, told=told), values | here).rowcount:
         raise Changed("the file has changed meanwhile")
-    index.replace(connection, before, after)
     if told:
         changes.notify(connection, after.key)
     return after
 
 
-def _row(connection: Connection, file: File) -> dict[str, Any]:
-    sign = index.signature if connection.dialect.name == POSTGRESQL else index.short_signature
-    return rows.file_row(file) | {"signature": sign(index.text_of(file))}
+def _exists(connection: Connection, file: File) -> bool:
+    same = or_(files.c.id == file.id, files.c.key == file.key, files.c.object_key == file.object_key)
+    return connection.execute(select(files.c.seq).where(same)).first() is not None
 
 
 @cache
@@ -111,11 +123,9 @@ def files_to_purge(
 
 
 def shares_of(connection: Connection, tenant: TenantId, file_id: FileId) -> tuple[Share, ...]:
-    """Who a file is shared with, expired shares included."""
+    """Return the shares of a file, expired ones included."""
     found = connection.execute(
-        select(shares)
-        .where(shares.c.tenant_id == tenant, shares.c.file_id == file_id)
-        .order_by(shares.c.type, shares.c.principal_id)
+        select(shares).where(_of_file(tenant, file_id)).order_by(shares.c.type, shares.c.principal_id)
     )
     return tuple(Share(row.type, row.principal_id, row.expires_at) for row in found)
 
@@ -123,12 +133,11 @@ def shares_of(connection: Connection, tenant: TenantId, file_id: FileId) -> tupl
 def replace_shares(
     connection: Connection, tenant: TenantId, file_id: FileId, wanted: Iterable[Share]
 ) -> None:
-    """Share a file with these and nobody else; of two shares with one principal the last counts."""
+    """Replace the shares of a file; of two shares with one principal the last counts."""
     remove_shares(connection, tenant, file_id)
     values = {
         (share.type, share.id): {
             "tenant_id": tenant,
-            "file_id": file_id,
             "type": share.type,
             "principal_id": share.id,
             "expires_at": share.expires_at,
@@ -136,9 +145,18 @@ def replace_shares(
         for share in wanted
     }
     if values:
-        connection.execute(insert(shares), list(values.values()))
+        seq = connection.execute(_seq(tenant, file_id)).scalar_one()
+        connection.execute(insert(shares), [each | {"seq": seq} for each in values.values()])
 
 
 def remove_shares(connection: Connection, tenant: TenantId, file_id: FileId) -> None:
-    """Share a file with nobody."""
-    connection.execute(delete(shares).where(shares.c.tenant_id == tenant, shares.c.file_id == file_id))
+    """Remove all shares of a file."""
+    connection.execute(delete(shares).where(_of_file(tenant, file_id)))
+
+
+def _of_file(tenant: TenantId, file_id: FileId) -> ColumnElement[bool]:
+    return and_(shares.c.tenant_id == tenant, shares.c.seq == _seq(tenant, file_id).scalar_subquery())
+
+
+def _seq(tenant: TenantId, file_id: FileId) -> Select[tuple[int]]:
+    return select(files.c.seq).where(files.c.id == file_id, files.c.tenant_id == tenant)

@@ -58,9 +58,10 @@ def record(connection: Connection) -> Record:
 
 def _shares(connection: Connection) -> dict[str, tuple[Share, ...]]:
     found: dict[str, tuple[Share, ...]] = {}
-    for row in connection.execute(select(shares).order_by(shares.c.type, shares.c.principal_id)):
-        found[row.file_id] = (
-            *found.get(row.file_id, ()),
+    every = select(files.c.id, shares).join(shares, shares.c.seq == files.c.seq)
+    for row in connection.execute(every.order_by(shares.c.type, shares.c.principal_id)):
+        found[row.id] = (
+            *found.get(row.id, ()),
             Share(row.type, row.principal_id, row.expires_at),
         )
     return found

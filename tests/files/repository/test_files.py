@@ -10,7 +10,7 @@ import pytest
 
 from imgproxy.errors import Changed, KeyExists
 from imgproxy.files.database import Connection, Database
-from imgproxy.files.model import File, FileId, FileState, Share, Visibility
+from imgproxy.files.model import File, FileState, Share, Visibility
 from imgproxy.files.repository import files
 from tests.files.samples import ACME, NOW, OTHER, file
 
@@ -28,7 +28,7 @@ FULL = file(
     purge_after=NOW + 1,
     state=FileState.DELETED,
 )
-SHARED_FILE = FileId("file")
+SHARED = file()
 ANN, EDITORS = Share("user", "ann", expires_at=NOW), Share("role", "editor")
 
 
@@ -116,25 +116,30 @@ async def test_files_whose_retention_has_ended_are_listed_oldest_first_page_by_p
 
 
 async def test_replace_shares_replaces_all_shares(database: Database) -> None:
-    await database.write(lambda c: files.replace_shares(c, ACME, SHARED_FILE, [ANN]))
-    await database.write(lambda c: files.replace_shares(c, ACME, SHARED_FILE, [ANN, EDITORS]))
-    assert await database.read(lambda c: files.shares_of(c, ACME, SHARED_FILE)) == (EDITORS, ANN)
+    await database.write(lambda c: files.insert_file(c, SHARED))
+    await database.write(lambda c: files.replace_shares(c, ACME, SHARED.id, [ANN]))
+    await database.write(lambda c: files.replace_shares(c, ACME, SHARED.id, [ANN, EDITORS]))
+    assert await database.read(lambda c: files.shares_of(c, ACME, SHARED.id)) == (EDITORS, ANN)
 
 
 async def test_replace_shares_of_one_principal_keeps_the_last(database: Database) -> None:
     later = Share("user", "ann", expires_at=NOW + 5)
-    await database.write(lambda c: files.replace_shares(c, ACME, SHARED_FILE, [ANN, later]))
-    assert await database.read(lambda c: files.shares_of(c, ACME, SHARED_FILE)) == (later,)
+    await database.write(lambda c: files.insert_file(c, SHARED))
+    await database.write(lambda c: files.replace_shares(c, ACME, SHARED.id, [ANN, later]))
+    assert await database.read(lambda c: files.shares_of(c, ACME, SHARED.id)) == (later,)
 
 
 async def test_remove_shares_leaves_other_files_and_tenants(database: Database) -> None:
+    others, another = file(tenant=OTHER), file()
+
     def work(connection: Connection) -> None:
-        files.replace_shares(connection, ACME, SHARED_FILE, [ANN])
-        files.replace_shares(connection, OTHER, SHARED_FILE, [EDITORS])
-        files.replace_shares(connection, ACME, FileId("another"), [EDITORS])
-        files.remove_shares(connection, ACME, SHARED_FILE)
+        for each, shares in ((SHARED, [ANN]), (others, [EDITORS]), (another, [EDITORS])):
+            files.insert_file(connection, each)
+            files.replace_shares(connection, each.tenant, each.id, shares)
+        files.remove_shares(connection, ACME, SHARED.id)
+        files.remove_shares(connection, ACME, others.id)
 
     await database.write(work)
-    assert await database.read(lambda c: files.shares_of(c, ACME, SHARED_FILE)) == ()
-    assert await database.read(lambda c: files.shares_of(c, OTHER, SHARED_FILE)) == (EDITORS,)
-    assert await database.read(lambda c: files.shares_of(c, ACME, FileId("another"))) == (EDITORS,)
+    assert await database.read(lambda c: files.shares_of(c, ACME, SHARED.id)) == ()
+    assert await database.read(lambda c: files.shares_of(c, OTHER, others.id)) == (EDITORS,)
+    assert await database.read(lambda c: files.shares_of(c, ACME, another.id)) == (EDITORS,)
