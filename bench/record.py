@@ -16,7 +16,7 @@ import asyncpg
 from imgproxy.files import tables
 from imgproxy.files.cursor import Sort
 from imgproxy.files.database import compact_json
-from imgproxy.files.ids import uuid7
+from imgproxy.files.id_generator import uuid7
 from imgproxy.files.model import (
     File,
     FileId,

@@ -9,7 +9,7 @@ from imgproxy.api.keys import draw_key, sha256_of
 from imgproxy.api.token import issue
 from imgproxy.files.api_keys import ApiKeyStore
 from imgproxy.files.database import Database, open_database
-from imgproxy.files.ids import uuid7
+from imgproxy.files.id_generator import uuid7
 from imgproxy.files.model import TenantId
 from imgproxy.filing import milliseconds, trust
 from imgproxy.settings import Settings, SettingsError

@@ -32,18 +32,16 @@ from imgproxy.api.token import Tokens, Trust
 from imgproxy.api.uploads import UPLOADS, Intake
 from imgproxy.files.api_keys import ApiKeyStore
 from imgproxy.files.auto_registration import AutoRegistration
-from imgproxy.files.collection_limits import CollectionLimits
-from imgproxy.files.content_inspection import ContentInspector
+from imgproxy.files.collections import CollectionLimits
 from imgproxy.files.database import Database, open_database
 from imgproxy.files.editing import FileEditor
-from imgproxy.files.finalize import Finalizer, Tell
+from imgproxy.files.finalize import ContentInspector, Finalizer, Tell
 from imgproxy.files.id_generator import Entropy, IdGenerator
 from imgproxy.files.idempotency_store import IdempotencyStore
 from imgproxy.files.model import Upload
 from imgproxy.files.multipart import Arrived, MultipartUploads, nobody_waits
 from imgproxy.files.object_storage import Inspector, Stripper
-from imgproxy.files.outbox import Outbox, keepers
-from imgproxy.files.outbox_admin import OutboxAdmin
+from imgproxy.files.outbox import OutboxWorker, handlers
 from imgproxy.files.reading import FileReader, UrlSigner
 from imgproxy.files.registration import Registrar
 from imgproxy.files.retention import Retention
@@ -88,7 +86,7 @@ class Standing:
 
     reading: FileReader
     changes: FileEditor
-    outbox_admin: OutboxAdmin
+    outbox: OutboxWorker
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +167,7 @@ def endpoints(incoming: Incoming, standing: Standing) -> list[Bound]:
         *SHARES.bind(shelf),
         *COMPANION.bind(parts),
         *ENTITY_UPLOADS.bind(Entities(incoming.uploads, standing.reading)),
-        *ADMIN.bind(standing.outbox_admin),
+        *ADMIN.bind(standing.outbox),
     ]
 
 
@@ -183,9 +181,9 @@ def make_front(settings: Settings) -> CdnPurger:
     )
 
 
-def make_outbox(database: Database, around: Around, front: CdnPurger, metrics: Metrics) -> Outbox:
+def make_outbox(database: Database, around: Around, front: CdnPurger, metrics: Metrics) -> OutboxWorker:
     """The worker that keeps promises, with its metrics."""
-    outbox = Outbox(database, keepers(around.objects, front), clock=milliseconds)
+    outbox = OutboxWorker(database, handlers(around.objects, front), clock=milliseconds)
     text = "Tries of outbox tasks by kind and outcome."
     metrics.counts("imgproxy_outbox_tries", text, ["kind", "outcome"], outbox.outcomes)
     metrics.gauge("imgproxy_outbox_waiting", "Outbox tasks that wait.", lambda: outbox.waiting, shared=True)
@@ -193,7 +191,7 @@ def make_outbox(database: Database, around: Around, front: CdnPurger, metrics: M
     return outbox
 
 
-def make_retention(database: Database, outbox: Outbox, publisher: AutoRegistration | None) -> Retention:
+def make_retention(database: Database, outbox: OutboxWorker, publisher: AutoRegistration | None) -> Retention:
     """What ends what time has ended; what is published unasked is, before its upload would end."""
 
     async def rescue(upload: Upload) -> bool:
@@ -207,7 +205,7 @@ def make_retention(database: Database, outbox: Outbox, publisher: AutoRegistrati
     )
 
 
-def make_standing(settings: Settings, database: Database, around: Around, outbox: Outbox) -> Standing:
+def make_standing(settings: Settings, database: Database, around: Around, outbox: OutboxWorker) -> Standing:
     """What shows and changes files, over a record and a storage."""
     ttl = int(settings.download_ttl)
     return Standing(
@@ -221,7 +219,7 @@ def make_standing(settings: Settings, database: Database, around: Around, outbox
         changes=FileEditor(
             database=database, ids=IdGenerator(milliseconds, Entropy(os.urandom)), tell=around.tell
         ),
-        outbox_admin=OutboxAdmin(database, clock=milliseconds, wake=outbox.wake),
+        outbox=outbox,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from imgproxy.files.database import open_database
 from imgproxy.files.id_generator import IdGenerator
-from imgproxy.files.outbox import Outbox, keepers
+from imgproxy.files.outbox import OutboxWorker, handlers
 from imgproxy.files.sweep import Findings, Sweep
 from imgproxy.filing import make_front, milliseconds
 from imgproxy.settings import Settings
@@ -27,7 +27,7 @@ async def sweep(settings: Settings, *, dry: bool, say: Callable[[str], None]) ->
         ids = IdGenerator(milliseconds, os.urandom)
         found = await Sweep(database=database, objects=storage, ids=ids, say=say, dry=dry).run()
         if not dry:
-            await Outbox(database, keepers(storage, front), clock=milliseconds).drain()
+            await OutboxWorker(database, handlers(storage, front), clock=milliseconds).drain()
         return found
     finally:
         await front.close()

@@ -1,4 +1,4 @@
-"""Endpoints for those who run it: work that was outbox_admin, and what was given up of it."""
+"""Endpoints of operators: outbox tasks that are not done, and retries of dead ones."""
 
 from __future__ import annotations
 
@@ -7,21 +7,19 @@ from imgproxy.api.endpoints import Answer, Call, Endpoint, Group
 from imgproxy.api.requests import OutboxAsked
 from imgproxy.api.responses import Outbox, TaskTold
 from imgproxy.files.model import Task
-from imgproxy.files.outbox_admin import OutboxAdmin
+from imgproxy.files.outbox import OutboxWorker
 from imgproxy.files.principal import Kind
 
 _DEAD = {"all": None, "waiting": False, "dead": True}
 
 
-async def _list(outbox_admin: OutboxAdmin, call: Call[OutboxAsked]) -> Answer:
-    tasks = await outbox_admin.list(
-        call.principal.tenant, dead=_DEAD[call.given.state], limit=call.given.limit
-    )
+async def _list(outbox: OutboxWorker, call: Call[OutboxAsked]) -> Answer:
+    tasks = await outbox.list(call.principal.tenant, dead=_DEAD[call.given.state], limit=call.given.limit)
     return Answer(Outbox(items=[_told(task) for task in tasks]))
 
 
-async def _retry(outbox_admin: OutboxAdmin, call: Call[None]) -> Answer:
-    return Answer(_told(await outbox_admin.retry(call.principal.tenant, call.file_id)))
+async def _retry(outbox: OutboxWorker, call: Call[None]) -> Answer:
+    return Answer(_told(await outbox.retry(call.principal.tenant, call.file_id)))
 
 
 def _told(task: Task) -> TaskTold:
@@ -37,7 +35,7 @@ def _told(task: Task) -> TaskTold:
     )
 
 
-ADMIN: Group[OutboxAdmin] = Group(
+ADMIN: Group[OutboxWorker] = Group(
     "Operation",
     "For those who run it: bytes that are to be removed, uploads to be aborted, caches to be purged.",
     (

@@ -22,7 +22,7 @@ from imgproxy.api.responses import (
 from imgproxy.files.cursor import Sort
 from imgproxy.files.editing import FileEditor
 from imgproxy.files.model import File
-from imgproxy.files.policy import owns
+from imgproxy.files.policy import has_full_access
 from imgproxy.files.principal import Kind, Principal
 from imgproxy.files.reading import FileReader
 from imgproxy.files.repository.lists import ListPage
@@ -97,18 +97,14 @@ async def _download(shelf: Shelf, call: Call[DownloadAsked] | Call[DownloadQuery
     )
 
 
-def _has_all(principal: Principal, file: File) -> bool:
-    return principal.is_service or owns(principal, file)
-
-
 def _told(principal: Principal, file: File, base: str) -> Record | PublicRecord:
-    return record(file, base=base) if _has_all(principal, file) else public_record(file, base=base)
+    return record(file, base=base) if has_full_access(principal, file) else public_record(file, base=base)
 
 
 def _tag(principal: Principal, file: File) -> str:
     """Another one for those who are told less: a browser may be two users', one after the other."""
     whole = version_tag(file)
-    return whole if _has_all(principal, file) else f'{whole[:-1]}-public"'
+    return whole if has_full_access(principal, file) else f'{whole[:-1]}-public"'
 
 
 def _changed(file: File, base: str) -> Answer:

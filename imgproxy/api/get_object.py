@@ -21,6 +21,7 @@ from aiohttp import web
 
 from imgproxy.errors import ImgproxyError, NotSigned
 from imgproxy.files.file_status import FileStatuses
+from imgproxy.files.model import FileState
 from imgproxy.http.headers import SANDBOX, names_etag
 from imgproxy.http.ranges import OutOfRange, Span, requested
 from imgproxy.image.source import Key
@@ -51,7 +52,7 @@ class Files:
         if record is None or record.generation < wanted:
             self.access.changed(signed.key)  # another machine signed a newer one, and its notice is under way
             record = await self.access.look(signed.key)
-        if record is None or record.deleted or record.generation != wanted:
+        if record is None or record.state is not FileState.READY or record.generation != wanted:
             raise NotSigned("the URL has ended: the file has been changed or deleted since")
         return record.object_key or record.key
 

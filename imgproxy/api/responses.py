@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSche
 from pydantic.alias_generators import to_camel
 
 from imgproxy.files.model import File, FileState, OwnerType, Share, ShareType, TaskKind, Visibility
+from imgproxy.files.policy import is_public
 
 
 def instant(milliseconds: int) -> str:
@@ -258,7 +259,6 @@ def record(file: File, *, base: str) -> Record:
 
 
 def _public(file: File, base: str) -> dict[str, Any]:
-    shown = file.visibility is Visibility.PUBLIC and file.state is FileState.READY
     return {
         "id": file.id,
         "key": file.key,
@@ -273,7 +273,7 @@ def _public(file: File, base: str) -> dict[str, Any]:
         "description": file.description,
         "alt": file.alt,
         "tags": list(file.tags),
-        "url": f"{base}/{quote(file.key)}" if shown else None,
+        "url": f"{base}/{quote(file.key)}" if is_public(file) else None,
         "created_at": file.created_at,
         "updated_at": file.updated_at,
     }

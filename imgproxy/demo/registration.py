@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 
 from imgproxy.errors import Conflict
 from imgproxy.files.database import Connection, Database, open_database
-from imgproxy.files.ids import uuid7
+from imgproxy.files.id_generator import uuid7
 from imgproxy.files.model import File, FileId, FileState, Owner, Tenant, TenantId, Visibility
 from imgproxy.files.repository.files import file_by_key, insert_file, update_file
 from imgproxy.files.repository.tenants import insert_tenant

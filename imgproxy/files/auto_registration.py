@@ -13,10 +13,9 @@ from functools import partial
 from cachetools import TTLCache
 
 from imgproxy.errors import Conflict, FileNotFound, FilesError, ImgproxyError, NotFound
-from imgproxy.files.collection_limits import CollectionLimits
-from imgproxy.files.content_inspection import DeclaredContent
+from imgproxy.files.collections import CollectionLimits
 from imgproxy.files.database import Database
-from imgproxy.files.finalize import FileAttributes, Finalizer
+from imgproxy.files.finalize import DeclaredContent, FileAttributes, Finalizer
 from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import Upload, UploadState, Visibility
 from imgproxy.files.repository.uploads import upload_by_staging_key, upload_of_any_tenant

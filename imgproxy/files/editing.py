@@ -8,25 +8,71 @@ decides whether that is well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
-from imgproxy.errors import FileNotFound, ImgproxyError
+from imgproxy.errors import FileNotFound, ImgproxyError, InvalidRequest
 from imgproxy.files import outbox_tasks
+from imgproxy.files.collections import DEFAULTS
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.finalize import Tell
-from imgproxy.files.find import find_to_change
 from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import File, FileId, FileState, Share, Task, Visibility
-from imgproxy.files.patch import Patch, patched
 from imgproxy.files.policy import Action
 from imgproxy.files.principal import Principal
+from imgproxy.files.reading import find
 from imgproxy.files.repository.files import replace_shares, shares_of, update_file
 from imgproxy.files.repository.outbox import add_task
 from imgproxy.files.repository.tenants import collection_by_name
 from imgproxy.image.source import Key
+
+Patch = Mapping[str, Any]
+"""New values by the names of `File`'s fields; of `metadata`, what is to be merged into it."""
+
+FIELDS = frozenset(
+    ("original_name", "visibility", "category", "description", "alt", "related_entity_id", "tags", "metadata")
+)
+"""What can be changed at all."""
+
+MAX_METADATA_BYTES = 16 * 1024
+"""As much as can be given at once; many small patches may not come to more."""
+
+
+def patched(file: File, patch: Patch) -> File:
+    """The file as it will be; raise `InvalidRequest` if its metadata would be too much."""
+    values = {name: value for name, value in patch.items() if name in FIELDS}
+    if "tags" in values:
+        values["tags"] = tuple(values["tags"] or ())
+    if "metadata" in values:
+        values["metadata"] = _metadata(file, values["metadata"])
+    after = replace(file, **values)
+    flipped = after.visibility is not file.visibility
+    return replace(after, generation=file.generation + flipped)
+
+
+def merged(target: Any, patch: Any) -> Any:
+    """MergePatch of RFC 7396 §2."""
+    if not isinstance(patch, Mapping):
+        return patch
+    result = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
+
+
+def _metadata(file: File, patch: Mapping[str, Any] | None) -> dict[str, Any]:
+    found: dict[str, Any] = merged(file.metadata, patch) if patch is not None else {}
+    if len(json.dumps(found, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
+        raise InvalidRequest(f"metadata: at most {MAX_METADATA_BYTES} bytes of JSON are expected in all")
+    return found
+
 
 Check = Callable[[File], None]
 """Raises `Changed` if the file is not what somebody thinks it is."""
@@ -53,7 +99,7 @@ class FileEditor:
         """Change fields; one that changes nothing counts as no change."""
 
         def change(connection: Connection, now: int) -> tuple[File, File]:
-            before = find_to_change(connection, principal, Action.PATCH, id_, now=now)
+            before = find(connection, principal, Action.PATCH, id_, now=now, lock=True)
             check(before)
             return before, patched(before, patch)
 
@@ -63,7 +109,7 @@ class FileEditor:
         """Take a file away until its retention ends, and then for good; one that is deleted is deleted."""
 
         def change(connection: Connection, now: int) -> tuple[File, File]:
-            before = find_to_change(connection, principal, Action.DELETE, id_, now=now)
+            before = find(connection, principal, Action.DELETE, id_, now=now, lock=True)
             if before.state is FileState.DELETED:
                 return before, before
             check(before)
@@ -75,7 +121,7 @@ class FileEditor:
         """Bring a deleted file back as it was; raise `FileNotFound` when its retention has ended."""
 
         def change(connection: Connection, now: int) -> tuple[File, File]:
-            before = find_to_change(connection, principal, Action.DELETE, id_, now=now)
+            before = find(connection, principal, Action.DELETE, id_, now=now, lock=True)
             return before, before if before.state is FileState.READY else _restored(before, now)
 
         return await self._change(principal, change)
@@ -102,7 +148,7 @@ class FileEditor:
         now = self._ids.clock()
 
         def work(connection: Connection) -> tuple[File, File, tuple[Share, ...]]:
-            file = find_to_change(connection, principal, Action.SHARE, id_, now=now)
+            file = find(connection, principal, Action.SHARE, id_, now=now, lock=True)
             before = shares_of(connection, file.tenant, file.id)
             replace_shares(connection, file.tenant, file.id, change(before))
             shares = shares_of(connection, file.tenant, file.id)
@@ -171,5 +217,6 @@ def _restored(file: File, now: int) -> File:
 
 def _retention(connection: Connection, file: File) -> int:
     """Seconds for which a file can be restored."""
-    collection = collection_by_name(connection, file.tenant, file.collection)
+    own = collection_by_name(connection, file.tenant, file.collection)
+    collection = own or DEFAULTS.get(file.collection)
     return collection.retention if collection is not None else _RETENTION

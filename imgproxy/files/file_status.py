@@ -19,6 +19,7 @@ from imgproxy.cache_sizes import DEFAULT
 from imgproxy.files.change_feed import ChangeFeed
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.model import File, FileState, UploadState, Visibility
+from imgproxy.files.policy import is_public
 from imgproxy.files.recent import Recent
 from imgproxy.files.repository.files import file_by_key
 from imgproxy.files.repository.uploads import upload_of_any_tenant
@@ -40,17 +41,16 @@ class FileStatus:
     modified: float
     """Seconds since 1970."""
     tenant: str = ""
-    filename: str = ""
     object_key: Key | None = None
     """Where the bytes lie, if not at the key."""
-    deleted: bool = False
+    state: FileState = FileState.READY
     size: int | None = None
     """Bytes."""
 
     @property
     def public(self) -> bool:
         """Whether anyone may see it."""
-        return self.visibility is Visibility.PUBLIC and not self.deleted
+        return is_public(self)
 
 
 class _Nothing(Enum):
@@ -110,7 +110,6 @@ class MemoryFileStatuses:
             generation=before.generation + 1 if before else 1,
             modified=modified,
             tenant=tenant,
-            filename=key.rsplit("/", 1)[-1],
             object_key=object_key,
         )
         self._records[key] = record
@@ -268,8 +267,7 @@ def _record(file: File) -> FileStatus:
         generation=file.generation,
         modified=file.created_at / 1000,  # the bytes never change after that
         tenant=file.tenant,
-        filename=file.original_name,
         object_key=file.object_key,
-        deleted=file.state is not FileState.READY,
+        state=file.state,
         size=file.size,
     )

@@ -7,13 +7,25 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from imgproxy.files.ids import uuid7
 from imgproxy.files.model import FileId, TenantId, UploadId
 from imgproxy.image.source import Key
+
+_DRAWN_BYTES = 10
+_VERSION = 7 << 76
+_VARIANT = 2 << 62
+
+
+def uuid7(now: int, draw: Callable[[int], bytes]) -> str:
+    """Draw an id at `now`, in milliseconds since 1970; `draw(n)` gives n random bytes."""
+    drawn = int.from_bytes(draw(_DRAWN_BYTES), "big")
+    high, low = drawn >> 62 & 0xFFF, drawn & (1 << 62) - 1
+    return str(uuid.UUID(int=now << 80 | _VERSION | high << 64 | _VARIANT | low))
+
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _KEY_BYTES, _KEY_DIGITS = 16, 22

@@ -8,7 +8,10 @@ package, but nothing is an image that is not that image, and a program is a prog
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
+from imgproxy.errors import FileTooLarge, FileTooSmall, InvalidFormat
+from imgproxy.files.model import File
 from imgproxy.files.sniff import EXECUTABLE, UNKNOWN
 
 _ALIASES = {
@@ -93,3 +96,25 @@ def normal(kind: str) -> str:
     """Leave out parameters, and choose one of several names."""
     plain = kind.partition(";")[0].strip().lower()
     return _ALIASES.get(plain, plain)
+
+
+def settle(said: str, found: str) -> str:
+    """The type of a file that its client says is `said`, and its bytes `found`; raise `InvalidFormat`."""
+    if not compatible(said, found):
+        bytes_are = "of no type that is known" if found == UNKNOWN else found
+        raise InvalidFormat(f"the file is said to be {normal(said)}, and its bytes are {bytes_are}")
+    return found if normal(said) in (UNKNOWN, normal(found)) else normal(said)
+
+
+def agree(file: File, *, mime_type: str, size: int) -> None:
+    """Hold what is said of a file against what was found before; raise a `FilesError` for a lie."""
+    settle(mime_type, file.mime_type)
+    weigh(file.size, (size,))
+
+
+def weigh(size: int, said: Iterable[int]) -> None:
+    """Raise `FileTooLarge` or `FileTooSmall` for a size other than what was said."""
+    for each in said:
+        if size != each:
+            kind = FileTooLarge if size > each else FileTooSmall
+            raise kind(f"the file has {size} bytes, not {each} as was said")

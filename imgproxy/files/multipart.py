@@ -13,7 +13,7 @@ from functools import partial
 
 from imgproxy.errors import Conflict, FileTooLarge, ImgproxyError, InvalidPartNumber, NotFound, UploadNotFound
 from imgproxy.files import outbox_tasks
-from imgproxy.files.collection_limits import CollectionLimits, size_limit
+from imgproxy.files.collections import CollectionLimits, size_limit
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import Task, Upload, UploadId, UploadState

@@ -11,15 +11,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
-from imgproxy.errors import ImgproxyError, NotFound
+from imgproxy.errors import FileNotFound, ImgproxyError, NotFound
 from imgproxy.files.database import Database
 from imgproxy.files.finalize import Tell
-from imgproxy.files.model import Task, TaskKind
+from imgproxy.files.model import Task, TaskKind, TenantId
 from imgproxy.files.repository import outbox
 from imgproxy.image.source import Key
 from imgproxy.storage import Storage
@@ -37,7 +37,7 @@ _FIRST_PAUSE_MS = 5_000
 _LONGEST_PAUSE_MS = 3_600_000
 _LONGEST_ERROR = 500
 
-Keep = Callable[[Task], Awaitable[None]]
+Handler = Callable[[Task], Awaitable[None]]
 """Does what a task promises; doing it again does no harm."""
 
 
@@ -48,7 +48,7 @@ class Front(Protocol):
         """Have them forget a file; raise an `ImgproxyError` if one did not."""
 
 
-def keepers(objects: Storage, front: Front) -> Mapping[TaskKind, Keep]:
+def handlers(objects: Storage, front: Front) -> Mapping[TaskKind, Handler]:
     """Who keeps which promise; `promises` says what is in their payloads."""
 
     async def delete(task: Task) -> None:
@@ -68,20 +68,20 @@ def pause_after(attempts: int) -> int:
     return int(min(_FIRST_PAUSE_MS * 3 ** (attempts - 1), _LONGEST_PAUSE_MS))
 
 
-class Outbox:
+class OutboxWorker:
     """Works in the background of one process, on a few tasks at once."""
 
     def __init__(
         self,
         database: Database,
-        keepers: Mapping[TaskKind, Keep],
+        handlers: Mapping[TaskKind, Handler],
         *,
         clock: Callable[[], int],
         patience: float = _TRY_SECONDS,
     ) -> None:
         """`clock` tells milliseconds since 1970; a try of more than `patience` seconds has failed."""
         self._database = database
-        self._keepers = keepers
+        self._handlers = handlers
         self._clock = clock
         self._patience = patience
         self._woken = asyncio.Event()
@@ -135,6 +135,21 @@ class Outbox:
         """Look how many tasks there are, for the metrics."""
         self.waiting, self.dead = await self._database.read(outbox.count_tasks)
 
+    async def list(self, tenant: TenantId, *, dead: bool | None, limit: int) -> list[Task]:
+        """Return a tenant's tasks that are not done, oldest first; all, or those that are or are not dead."""
+        return await self._database.read(
+            lambda connection: outbox.list_tasks(connection, tenant, dead=dead, limit=limit)
+        )
+
+    async def retry(self, tenant: TenantId, id_: str) -> Task:
+        """Make a tenant's dead task due now; raise `FileNotFound` if there is none."""
+        now = self._clock()
+        task = await self._database.write(lambda c: outbox.retry_dead_task(c, tenant, id_, now=now))
+        if task is None:
+            raise FileNotFound("there is no dead task of this id")
+        self.wake()
+        return task
+
     async def _run(self) -> None:
         while not self._closed:
             self._woken.clear()
@@ -168,7 +183,7 @@ class Outbox:
             self._counted_at = now
             await self.count()
 
-    async def _lease(self, limit: int) -> list[Task]:
+    async def _lease(self, limit: int) -> Sequence[Task]:
         now = self._clock()
         lease = partial(outbox.lease_tasks, now=now, lease_until=now + LEASE_MS, limit=limit)
         return await self._database.write(lambda connection: lease(connection))
@@ -200,7 +215,7 @@ class Outbox:
         """Do it once; return what went wrong."""
         try:
             async with asyncio.timeout(self._patience):
-                await self._keepers[task.kind](task)
+                await self._handlers[task.kind](task)
         except NotFound:
             return None
         except TimeoutError:

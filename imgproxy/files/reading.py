@@ -17,16 +17,30 @@ from typing import Any, Literal, Protocol, cast
 from imgproxy.errors import FileNotFound
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.disposition import PLAIN, Disposition, content_disposition, content_type
-from imgproxy.files.find import find
 from imgproxy.files.mime_types import normal
 from imgproxy.files.model import File, FileId, FileState, Share, Visibility
-from imgproxy.files.policy import Action, listed_owner, shared_until
+from imgproxy.files.policy import Action, depends_on_shares, listed_owner, require, shared_until
 from imgproxy.files.principal import Principal
-from imgproxy.files.repository.files import file_by_key, shares_of
+from imgproxy.files.repository.files import file_by_id, file_by_key, lock_file, shares_of
 from imgproxy.files.repository.lists import ListPage, ListQuery, list_files
 from imgproxy.files.sniff import SNIFFED_BYTES, sniff
 from imgproxy.image.source import Key
 from imgproxy.storage import Storage
+
+
+def find(
+    connection: Connection, principal: Principal, action: Action, id_: FileId, *, now: int, lock: bool = False
+) -> File:
+    """Return the file if the principal may do this with it; raise `FileNotFound` or `AccessDenied`.
+
+    With `lock`, no other transaction changes the file before this one ends.
+    """
+    file = (lock_file if lock else file_by_id)(connection, principal.tenant, id_)
+    if file is None:
+        raise FileNotFound("there is no such file")
+    shares = shares_of(connection, file.tenant, file.id) if depends_on_shares(principal, file) else ()
+    require(principal, action, file, shares, now=now)
+    return file
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,10 @@ from functools import partial
 
 from imgproxy.errors import FileNotFound, ImgproxyError, InvalidRequest, KeyExists, UploadExpired
 from imgproxy.files import outbox_tasks
-from imgproxy.files.content_inspection import DeclaredContent
-from imgproxy.files.content_validation import agree
 from imgproxy.files.database import Connection, Database
-from imgproxy.files.finalize import FileAttributes, Finalizer, Tell
+from imgproxy.files.finalize import DeclaredContent, FileAttributes, Finalizer, Tell
 from imgproxy.files.id_generator import IdGenerator
+from imgproxy.files.mime_types import agree
 from imgproxy.files.model import File, FileState, Task, Upload, UploadState, Visibility
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository.files import lock_file, update_file

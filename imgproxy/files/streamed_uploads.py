@@ -15,10 +15,16 @@ from functools import partial
 
 from imgproxy.errors import BodyTooLarge, FilesError, ImgproxyError, StorageSlow
 from imgproxy.files import outbox_tasks
-from imgproxy.files.collection_limits import CollectionLimits, check_type
-from imgproxy.files.content_inspection import ContentInspector, DeclaredContent, type_of
+from imgproxy.files.collections import CollectionLimits, check_type
 from imgproxy.files.database import Database
-from imgproxy.files.finalize import FileAttributes, Finalizer, made
+from imgproxy.files.finalize import (
+    ContentInspector,
+    DeclaredContent,
+    FileAttributes,
+    Finalizer,
+    made,
+    type_of,
+)
 from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import Collection, File, Task, Upload, UploadState, Visibility
 from imgproxy.files.principal import Principal

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from imgproxy.errors import ImgproxyError, UploadInitFailed
-from imgproxy.files.collection_limits import CollectionLimits, check_size, check_type, size_limit
+from imgproxy.files.collections import CollectionLimits, check_size, check_type, size_limit
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import Collection, Upload, UploadId, UploadKind, UploadState, Visibility

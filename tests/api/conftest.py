@@ -146,7 +146,7 @@ async def counter(_record_template: Path, tmp_path: Path) -> AsyncIterator[Count
     shelf = api_files.Shelf(FileReader(**own, clock=desk.clock, ttl=3600), keeping.changes)
     bound = [*UPLOADS.bind(intake), *MULTIPART.bind(parts)]
     bound += [*COMPANION.bind(parts), *ENTITY_UPLOADS.bind(entities)]
-    bound += [*api_files.FILES.bind(shelf), *SHARES.bind(shelf), *ADMIN.bind(keeping.outbox_admin)]
+    bound += [*api_files.FILES.bind(shelf), *SHARES.bind(shelf), *ADMIN.bind(keeping.outbox)]
     application.router.add_routes(door.routes(bound))
     application.router.add_routes(gateway.routes())
     async with TestClient(TestServer(application)) as client:

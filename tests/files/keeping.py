@@ -11,8 +11,7 @@ from imgproxy.errors import ImgproxyError
 from imgproxy.files.database import Database
 from imgproxy.files.editing import FileEditor
 from imgproxy.files.model import File, FileId, Task, Visibility
-from imgproxy.files.outbox import Outbox, keepers
-from imgproxy.files.outbox_admin import OutboxAdmin
+from imgproxy.files.outbox import OutboxWorker, handlers
 from imgproxy.files.reading import FileReader
 from imgproxy.files.repository.files import file_by_id
 from imgproxy.files.repository.outbox import list_tasks
@@ -58,10 +57,9 @@ class Keeping:
             if self.deaf is not None:
                 raise self.deaf
 
-        self.outbox = Outbox(database, keepers(storage, self.front), clock=clock)
+        self.outbox = OutboxWorker(database, handlers(storage, self.front), clock=clock)
         self.changes = FileEditor(database=database, ids=self.ids, tell=tell)
         self.reading = FileReader(database=database, objects=storage, clock=clock, ttl=3600)
-        self.outbox_admin = OutboxAdmin(database, clock=clock, wake=self.outbox.wake)
         self.retention = Retention(database, ids=self.ids, wake=self.outbox.wake)
 
     async def file(self, **said: Any) -> File:

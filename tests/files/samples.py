@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert
 
-from imgproxy.files.ids import uuid7
+from imgproxy.files.id_generator import uuid7
 from imgproxy.files.model import (
     Collection,
     File,

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from imgproxy.errors import NotFound, StorageFailed, Unavailable
+from imgproxy.errors import FileNotFound, NotFound, StorageFailed, Unavailable
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.model import Task
-from imgproxy.files.outbox import LEASE_MS, TRIES, Keep, Outbox, pause_after
+from imgproxy.files.outbox import LEASE_MS, TRIES, Handler, OutboxWorker, pause_after
 from imgproxy.files.repository.outbox import add_task, lease_tasks, list_tasks
 from imgproxy.image.source import Key
 from tests.files import samples
 from tests.files.keeping import Keeping, until
-from tests.files.uploading import ACME, NOW, Clock, bytes_of
+from tests.files.uploading import ACME, NOW, OTHER, Clock, bytes_of
 
 
 class Hand:
@@ -37,12 +37,12 @@ class Hand:
             raise self.error
 
 
-def worker(database: Database, clock: Clock, hand: Keep, **told: Any) -> Outbox:
-    return Outbox(database, {"delete": hand, "purge": hand}, clock=clock, **told)
+def worker(database: Database, clock: Clock, hand: Handler, **told: Any) -> OutboxWorker:
+    return OutboxWorker(database, {"delete": hand, "purge": hand}, clock=clock, **told)
 
 
 @asynccontextmanager
-async def at_work(outbox: Outbox) -> AsyncIterator[None]:
+async def at_work(outbox: OutboxWorker) -> AsyncIterator[None]:
     outbox.start()
     try:
         yield
@@ -130,7 +130,7 @@ async def test_what_was_given_up_is_tried_again_by_hand(keeping: Keeping) -> Non
     given = await promise(database, attempts=TRIES - 1)
     await outbox.drain()
     hand.error = None
-    revived = await keeping.outbox_admin.retry(ACME, given.id)
+    revived = await keeping.outbox.retry(ACME, given.id)
     assert (revived.dead_at, revived.attempts) == (None, 0)
     assert await outbox.drain() == 1
     assert await left(database) == []
@@ -307,4 +307,43 @@ async def test_a_record_that_was_away_is_gone_on_with(one: Keeping) -> None:
         await until(lambda: away.asked)
         away.is_back = True
         outbox.wake()
+        await until(lambda: hand.given)
+
+
+async def promise_tasks(keeping: Keeping, *tasks: Task) -> None:
+    def work(record: Connection) -> None:
+        for task in tasks:
+            add_task(record, task)
+
+    await keeping.desk.database.write(work)
+
+
+async def test_a_tenant_sees_its_own_by_whether_they_are_given_up(keeping: Keeping) -> None:
+    waits, dead = samples.task(), samples.task(dead_at=NOW)
+    await promise_tasks(keeping, waits, dead, samples.task(tenant=OTHER))
+    outbox = keeping.outbox
+    both = await outbox.list(ACME, dead=None, limit=10)
+    assert sorted(task.id for task in both) == sorted([waits.id, dead.id])
+    assert await outbox.list(ACME, dead=True, limit=10) == [dead]
+    assert await outbox.list(ACME, dead=False, limit=10) == [waits]
+    assert len(await outbox.list(ACME, dead=None, limit=1)) == 1
+
+
+@pytest.mark.parametrize("changes", [{}, {"tenant": OTHER, "dead_at": NOW}])
+async def test_only_ones_own_that_were_given_up_can_be_retried(
+    keeping: Keeping, changes: dict[str, object]
+) -> None:
+    task = samples.task(**changes)
+    await promise_tasks(keeping, task)
+    with pytest.raises(FileNotFound):
+        await keeping.outbox.retry(ACME, task.id)
+
+
+async def test_retry_wakes_the_worker(one: Keeping) -> None:
+    task = samples.task(dead_at=NOW, attempts=10)
+    await promise_tasks(one, task)
+    hand = Hand()
+    outbox = worker(one.desk.database, one.desk.clock, hand)
+    async with at_work(outbox):
+        await outbox.retry(ACME, task.id)
         await until(lambda: hand.given)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from imgproxy.errors import AccessDenied, FileNotFound
 from imgproxy.files.model import Share, Visibility
+from imgproxy.files.policy import Action
 from imgproxy.files.principal import Kind, Principal
-from imgproxy.files.reading import FileReader
+from imgproxy.files.reading import FileReader, find
 from imgproxy.storage.memory import MemoryStorage
 from tests.files.keeping import UNKNOWN, Keeping
 from tests.files.uploading import ACME, ACME_ITSELF, ANN, BOB, ELSEWHERE, NOBODY, NOW, TEXT
@@ -163,3 +165,30 @@ async def test_download_of_markup_declared_as_plain_text_is_an_attachment(
     file = await keeping.desk.register(upload, mime_type="text/plain", size=len(body))
     made = await keeping.reading.download(ANN, file.id, disposition="inline")
     assert parse_qs(urlsplit(made.url).query)["disposition"] == [f'{kind}; filename="cat.jpg"']
+
+
+@pytest.mark.parametrize("lock", [False, True])
+async def test_a_file_is_found_within_its_tenant_alone(keeping: Keeping, lock: bool) -> None:
+    file = await keeping.file()
+    database = keeping.desk.database
+    assert (
+        await database.write(lambda record: find(record, ANN, Action.GET, file.id, now=NOW, lock=lock))
+        == file
+    )
+    for principal, id_ in ((ELSEWHERE, file.id), (ANN, UNKNOWN)):
+        with pytest.raises(FileNotFound, match=r"^there is no such file$"):
+            await database.write(
+                lambda record, who=principal, which=id_: find(
+                    record, who, Action.GET, which, now=NOW, lock=lock
+                )
+            )
+
+
+async def test_find_with_lock_serves_many_callers(keeping: Keeping) -> None:
+    file = await keeping.file()
+
+    def work(record: object) -> int:
+        return find(record, ANN, Action.PATCH, file.id, now=NOW, lock=True).row_version  # type: ignore[arg-type]
+
+    versions = await asyncio.gather(*(keeping.desk.database.write(work) for _ in range(4)))
+    assert versions == [file.row_version] * 4

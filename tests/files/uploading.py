@@ -9,10 +9,9 @@ from typing import Any
 
 from imgproxy.errors import BrokenImage, ImgproxyError, NotFound
 from imgproxy.files.auto_registration import AutoRegistration
-from imgproxy.files.collection_limits import CollectionLimits
-from imgproxy.files.content_inspection import ContentInspector
+from imgproxy.files.collections import CollectionLimits
 from imgproxy.files.database import Connection, Database
-from imgproxy.files.finalize import FileAttributes, Finalizer
+from imgproxy.files.finalize import ContentInspector, FileAttributes, Finalizer
 from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import File, Task, TenantId, Upload, Visibility
 from imgproxy.files.multipart import MultipartUploads

@@ -20,7 +20,7 @@ from imgproxy.files.database import open_database
 from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import FileState
-from imgproxy.files.outbox import Outbox, keepers
+from imgproxy.files.outbox import OutboxWorker, handlers
 from imgproxy.files.retention import Retention
 from imgproxy.files.sweep import Sweep
 from imgproxy.storage.local import LocalStorage
@@ -243,7 +243,7 @@ async def _drained(folder: Path, objects: Path) -> Record:
         for _ in range(3):
             later += _LATER
             await Retention(database, ids=ids).round()
-            await Outbox(database, keepers(storage, Front()), clock=clock).drain()
+            await OutboxWorker(database, handlers(storage, Front()), clock=clock).drain()
             found = await Sweep(database=database, objects=storage, ids=ids).run()
             assert (found.noted, found.removed, found.missing) == (0, 0, [])
         return await database.read(record)

@@ -29,8 +29,8 @@ from sqlalchemy.exc import DBAPIError
 
 from imgproxy.errors import InvalidRequest, ListTooBroad
 from imgproxy.files.cursor import Place, Sort, decode, encode
-from imgproxy.files.list_scopes import ListScope, list_scopes
 from imgproxy.files.model import File, OwnerType, Visibility
+from imgproxy.files.policy import ListScope, list_scopes
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository import rows
 from imgproxy.files.repository.search_columns import SEARCH_LENGTH, folded, tenant_code

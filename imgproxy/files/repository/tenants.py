@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from imgproxy.errors import Conflict
-from imgproxy.files.collections import DEFAULTS
 from imgproxy.files.model import ApiKey, Collection, Tenant, TenantId, Visibility
 from imgproxy.files.repository import rows
 from imgproxy.files.tables import api_keys, collections, tenants
@@ -71,14 +70,13 @@ def collection_by_name(connection: Connection, tenant: TenantId, name: str) -> C
     found = connection.execute(
         select(collections).where(collections.c.tenant_id == tenant, collections.c.name == name)
     ).one_or_none()
-    return _collection(found) if found else DEFAULTS.get(name)
+    return _collection(found) if found else None
 
 
 def collections_of(connection: Connection, tenant: TenantId) -> tuple[Collection, ...]:
-    """All collections of a tenant by name, the defaults included."""
-    own = connection.execute(select(collections).where(collections.c.tenant_id == tenant))
-    every = dict(DEFAULTS) | {row.name: _collection(row) for row in own}
-    return tuple(every[name] for name in sorted(every))
+    """Return the collections that a tenant has beside or in place of the defaults, by name."""
+    query = select(collections).where(collections.c.tenant_id == tenant).order_by(collections.c.name)
+    return tuple(map(_collection, connection.execute(query)))
 
 
 def _collection(row: Row[Any]) -> Collection:

@@ -34,16 +34,15 @@ from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.errors import BrokenImage
 from imgproxy.files.auto_registration import AutoRegistration
-from imgproxy.files.collection_limits import CollectionLimits
-from imgproxy.files.content_inspection import ContentInspector
+from imgproxy.files.collections import CollectionLimits
 from imgproxy.files.database import Database
 from imgproxy.files.editing import FileEditor
 from imgproxy.files.file_status import FileStatusCache
-from imgproxy.files.finalize import Finalizer
+from imgproxy.files.finalize import ContentInspector, Finalizer
 from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import Upload
 from imgproxy.files.multipart import MultipartUploads
-from imgproxy.files.outbox import Outbox, keepers
+from imgproxy.files.outbox import OutboxWorker, handlers
 from imgproxy.files.reading import FileReader
 from imgproxy.files.registration import Registrar
 from imgproxy.files.retention import Retention
@@ -122,7 +121,7 @@ class World:
         self.reading = FileReader(
             database=self.database, objects=self.storage, clock=clock, ttl=URL_SECONDS, url_signer=url_signer
         )
-        self.outbox = Outbox(self.database, keepers(self.storage, self.front), clock=clock)
+        self.outbox = OutboxWorker(self.database, handlers(self.storage, self.front), clock=clock)
         self.retention = Retention(self.database, ids=self.ids, rescue=self._rescue if auto else None)
 
     async def tell(self, key: Key) -> None:

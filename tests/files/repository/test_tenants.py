@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import update
 
 from imgproxy.errors import Conflict
-from imgproxy.files.collections import DEFAULTS
 from imgproxy.files.database import Connection, Database
 from imgproxy.files.model import ApiKey, Collection, Tenant, Visibility
 from imgproxy.files.repository import tenants
@@ -57,27 +56,19 @@ async def test_revoke_key_succeeds_once_and_for_its_tenant_only(known: Database)
     assert revoked.revoked_at == NOW + 1
 
 
-async def test_collection_by_name_without_rows_returns_the_default(database: Database) -> None:
-    assert (
-        await database.read(lambda c: tenants.collection_by_name(c, ACME, "images")) == (DEFAULTS["images"])
-    )
+async def test_collection_by_name_without_rows_returns_none(database: Database) -> None:
     assert await database.read(lambda c: tenants.collection_by_name(c, ACME, "nothing")) is None
 
 
-async def test_collection_by_name_prefers_the_tenant_s_own(database: Database) -> None:
+async def test_collection_by_name_returns_the_tenant_s_own(database: Database) -> None:
     await database.write(lambda c: set_collection(c, ACME, replace(OWN, max_size=1)))
     await database.write(lambda c: set_collection(c, ACME, OWN))
     assert await database.read(lambda c: tenants.collection_by_name(c, ACME, "images")) == OWN
-    assert (
-        await database.read(lambda c: tenants.collection_by_name(c, OTHER, "images")) == (DEFAULTS["images"])
-    )
+    assert await database.read(lambda c: tenants.collection_by_name(c, OTHER, "images")) is None
 
 
-async def test_collections_of_returns_defaults_and_own_by_name(database: Database) -> None:
+async def test_collections_of_returns_own_by_name(database: Database) -> None:
     new = replace(OWN, name="aaa")
     await database.write(lambda c: set_collection(c, ACME, OWN))
     await database.write(lambda c: set_collection(c, ACME, new))
-    every = {**DEFAULTS, "images": OWN, "aaa": new}
-    assert await database.read(lambda c: tenants.collections_of(c, ACME)) == tuple(
-        every[name] for name in sorted(every)
-    )
+    assert await database.read(lambda c: tenants.collections_of(c, ACME)) == (new, OWN)
