@@ -50,7 +50,8 @@ from imgproxy.files.uploads import Uploads
 from imgproxy.http.client_address import Clients
 from imgproxy.http.cors import Cors
 from imgproxy.http.rate_limits import Rate, WrongCredentials
-from imgproxy.purge.cdn import CdnPurger, parse_purge_target
+from imgproxy.purge.cdn import CdnPurger
+from imgproxy.purge.target import parse_purge_target
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
 from imgproxy.telemetry import AccessLog, Metrics

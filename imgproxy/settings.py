@@ -32,7 +32,7 @@ from imgproxy.image.formats import READERS, Format, parse_format
 from imgproxy.image.plan import Ceiling
 from imgproxy.image.transform import Limits
 from imgproxy.masking import masked_message, masked_setting
-from imgproxy.purge.cdn import parse_purge_target
+from imgproxy.purge.target import parse_purge_target
 from imgproxy.storage import HIDDEN_PREFIXES, StorageOptions
 from imgproxy.storage.storage_url import parse_storage_url
 from imgproxy.unknown_variables import PREFIX

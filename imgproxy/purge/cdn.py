@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import Literal
 from urllib.parse import quote
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
@@ -18,29 +16,12 @@ from yarl import URL
 
 from imgproxy.errors import Unavailable
 from imgproxy.image.source import Key
+from imgproxy.purge.target import PurgeTarget
 
 _SECONDS = 10.0
 _NOTHING_THERE = (404, 410)
 """Status of nginx for a URL that is not cached."""
 _CLASSES = ("avif", "webp", "legacy")  # of nginx.conf, in the header `Pictures`
-
-
-@dataclass(frozen=True, slots=True)
-class PurgeTarget:
-    """URL and method of one cache's purge; `{key}` and `{tag}` stand for those of the file."""
-
-    method: Literal["PURGE", "POST"]
-    url: str
-
-
-def parse_purge_target(text: str) -> PurgeTarget:
-    """Read `[PURGE|POST ]URL`; raise `ValueError`."""
-    method, _, url = text.strip().rpartition(" ")
-    if not url.startswith(("http://", "https://")) or method not in ("", "PURGE", "POST"):
-        raise ValueError("a URL is expected, such as http://127.0.0.1:8081/{key} or POST https://…/{tag}")
-    if "{key}" not in url and "{tag}" not in url and method != "POST":
-        raise ValueError("{key} or {tag} is expected in the URL")
-    return PurgeTarget("POST" if method == "POST" else "PURGE", url)
 
 
 class CdnPurger:

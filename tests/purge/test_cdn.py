@@ -12,7 +12,8 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from imgproxy.errors import Unavailable
 from imgproxy.image.source import Key
-from imgproxy.purge.cdn import CdnPurger, PurgeTarget, parse_purge_target
+from imgproxy.purge.cdn import CdnPurger
+from imgproxy.purge.target import PurgeTarget, parse_purge_target
 
 KEY = Key("photos/cat.jpg")
 
