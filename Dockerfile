@@ -31,6 +31,7 @@ FROM python:3.12-slim-bookworm AS build
 
 COPY pyproject.toml README.md LICENSE requirements.lock requirements-build.lock /source/
 COPY imgproxy /source/imgproxy
+COPY docs/errors /source/docs/errors
 # Nothing is installed whose hash is not in a lock (`make lock`). Every dependency comes as a wheel but pyvips,
 # which is built without a compiler, as we are: by what the second lock names, and pip fetches nothing else.
 RUN python -m venv /source/build \

@@ -1,7 +1,7 @@
-# `make run` on a fresh machine: Python 3.11 or newer is all it needs. `make help` tells the rest.
+# `make run` needs Python 3.11 or newer and nothing else. `make help` lists the targets.
 #
-# Each target installs what it needs into .venv and leaves a stamp there; until pyproject.toml changes it
-# asks neither pip nor the network again.
+# Each target installs its packages into .venv and leaves a stamp there; until pyproject.toml changes, it
+# runs neither pip nor the network.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,10 +9,12 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test lint bench bench-peers bench-record soak lock sbom audit help
+.PHONY: run install test lint docs images bench bench-peers bench-record soak lock sbom audit help
 
 run: $(VENV)/installed ## start the demo on http://127.0.0.1:8080/
 	@exec $(BIN)/imgproxy serve --demo
+
+install: $(VENV)/installed ## install imgproxy into .venv
 
 test: $(VENV)/installed-test ## run every test
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
@@ -22,6 +24,12 @@ lint: $(VENV)/installed-lint ## check style, types and who imports whom
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/installed ## write the reference tables in docs/ anew
+	$(BIN)/python -m docs.generate
+
+images: $(VENV)/installed-test ## make the example images and the screenshot in docs/ (needs chromium)
+	$(BIN)/python -m docs.images
 
 bench: $(VENV)/installed-test $(VENV)/installed-bench ## measure, and print ratios (20 minutes; BENCH=--help)
 	$(BIN)/python -m bench $(BENCH)

@@ -249,7 +249,7 @@ class Settings(BaseSettings):
     )
     source_ttl: Seconds = Field(
         60,
-        description="Lifetime of the cached version of an unregistered object. `0` asks storage on each "
+        description="Lifetime of the cached version of an unregistered object. `0` queries storage on each "
         "request",
     )
     unsigned: Literal["allow", "deny"] = Field(
@@ -648,7 +648,7 @@ def seconds(text: str) -> float:
 
 
 def variables() -> dict[str, str]:
-    """Every variable and what it means, for `--help` and the README's test."""
+    """Every variable and what it means, for `--help` and the documentation."""
     return {
         f"{PREFIX}{name.upper()}": field.description or "" for name, field in Settings.model_fields.items()
     }

@@ -39,7 +39,7 @@ def _reason(name: str, known: Collection[str]) -> str:
     if name in _OF_THE_OTHER:
         return (
             "is a setting of imgproxy.net's server, which this is not; unset it, and see the settings in "
-            "the README"
+            "docs/settings.md"
         )
     near = get_close_matches(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known], 1)
     return "is no setting" + (f"; the nearest is {PREFIX}{near[0]}" if near else "")

@@ -86,7 +86,7 @@ def test_what_the_package_is_built_from_is_copied() -> None:
     locks = {path.name for path in ROOT.glob("*.lock")}
     readme = re.findall(r'^readme = "(.+)"', project, re.MULTILINE)
     licences = set(re.findall(r"^license-files = \[\"(.+)\"\]", project, re.MULTILINE))
-    assert {"pyproject.toml", "imgproxy", *readme, *licences, *locks} == copied
+    assert {"pyproject.toml", "imgproxy", "docs/errors", *readme, *licences, *locks} == copied
 
 
 def test_nothing_is_fetched_without_a_hash() -> None:
@@ -294,7 +294,7 @@ def test_the_store_is_told_what_it_understands() -> None:
 
 
 def test_what_compose_says_of_the_grace_period_is_enough() -> None:
-    sources = "".join(path.read_text() for path in (ROOT / "imgproxy").glob("*.py"))
+    sources = "".join(path.read_text() for path in (ROOT / "imgproxy").rglob("*.py"))
     (drain,) = re.findall(r"^DRAIN_SECONDS = (\d+)", sources, re.MULTILINE)
     assert int(SERVICES["imgproxy"]["stop_grace_period"].removesuffix("s")) >= int(drain) + 10
 

@@ -1,6 +1,6 @@
-"""Stock Uppy in a browser uploads to us, given an `endpoint` and `headers`: whole files, and in parts.
+"""Uploads by stock Uppy in a browser, given an `endpoint` and `headers`: whole files, and in parts.
 
-The page is the README's own code. npm brings each Uppy, as its lock in tests/uppy has it, once for all.
+The page is the code of docs/files-api.md. npm installs each Uppy once, by its lock in tests/uppy.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from playwright.sync_api import Request as Asked
 from tests import pictures
 from tests.chromium import browser, program, site, visitor
 from tests.deployments import signed_in
-from tests.readme import code, filled_in
+from tests.documents import FILES_API, code, filled_in
 from tests.web import Edge, edge
 
 UPPY = Path(__file__).parent / "uppy"
-USED = "const uppy = new Uppy().use(AwsS3, {endpoint: host, headers: who})\n"
+USED = "const uppy = new Uppy().use(AwsS3, {endpoint: host, headers: credentials})\n"
 MIB = 1024**2
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 PAGE = """<!doctype html><script type="module" src="page.js"></script>"""
 SCRIPT = """
-const {host, who} = %s
+const {host, credentials} = %s
 %s
 window.uppy = uppy
 """
@@ -51,9 +51,9 @@ def uppy(request: pytest.FixtureRequest) -> Path:
 
 
 def used(uppy: Path) -> str:
-    """The README's code for this release."""
-    text = code("Upload with Uppy", "js")
-    return text if uppy.name == "5" else filled_in(text, {USED: code("Uppy 6", "js")})
+    """Return the code of the documentation for this release."""
+    text = code(FILES_API, "Upload with Uppy", "js")
+    return text if uppy.name == "5" else filled_in(text, {USED: code(FILES_API, "Uppy 6", "js")})
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def page(uppy: Path, server: Edge, olga: dict[str, str], chromium: Browser, tmp_
     folder = tmp_path / "site"
     folder.mkdir()
     (folder / "index.html").write_text(PAGE)
-    given = json.dumps({"host": f"http://127.0.0.1:{server.client.port}", "who": olga})
+    given = json.dumps({"host": f"http://127.0.0.1:{server.client.port}", "credentials": olga})
     source = SCRIPT % (given, used(uppy))
     pack = [
         uppy / "node_modules" / ".bin" / "esbuild",

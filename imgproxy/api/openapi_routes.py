@@ -1,4 +1,4 @@
-"""Routes that describe the files API to anybody: /v1/openapi.json, and the page /v1/docs."""
+"""Routes that describe the files API: /v1/openapi.json, /v1/docs, and a page for each error code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from html import escape
+from pathlib import Path
 
 from aiohttp import web
 
@@ -13,17 +14,31 @@ from imgproxy.api.openapi import Groups, document
 from imgproxy.http.headers import API_HEADERS, names_etag
 from imgproxy.http.problems import meanings, type_url
 
+_PLAIN = "text/plain; charset=utf-8"  # browsers would download text/markdown
 _HEADERS = {**API_HEADERS, "Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache"}
 
 
+ERROR_PAGES = next(
+    folder
+    for folder in (Path(__file__).parents[1] / "error_pages", Path(__file__).parents[2] / "docs/errors")
+    if folder.is_dir()
+)
+"""Pages of the error codes: in the package, or in `docs` of a source tree."""
+
+
 def routes(groups: Groups) -> list[web.RouteDef]:
-    """Return both routes; their bodies are made once."""
+    """Return the routes; their bodies are made once."""
     described = document(groups)
     text = json.dumps(described, ensure_ascii=False)
     return [
         _fixed("/v1/openapi.json", text, "application/json"),
         _fixed("/v1/docs", _page(described["info"]["title"], groups), "text/html; charset=utf-8"),
+        *(_fixed(type_url(code.code), _error_page(code.code), _PLAIN) for code in meanings()),
     ]
+
+
+def _error_page(code: str) -> str:
+    return (ERROR_PAGES / f"{code}.md").read_text("utf-8")
 
 
 def _fixed(path: str, text: str, content_type: str) -> web.RouteDef:

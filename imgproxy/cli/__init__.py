@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     """The commands and their help."""
     top = argparse.ArgumentParser(
         prog="imgproxy",
-        description="An image transformation CDN proxy: one URL in, one picture out.",
+        description="An image transformation CDN proxy: one URL in, one image out.",
         epilog="Settings come from the environment:\n"
         + "\n".join(f"  {name:32} {text}" for name, text in variables().items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,4 +1,4 @@
-"""`python -m imgproxy.demo FOLDER`: draw the demo's pictures, print where they lie."""
+"""`python -m imgproxy.demo FOLDER`: draw the images of the demo, print their paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A day in sixteen frames, that ends as it begins: the sun sinks, the moon rises, the sky goes along."""
+"""Animation of a day in sixteen frames, which repeats without a jump."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STARS = ((60, 40), (120, 90), (190, 30), (250, 70), (330, 36), (392, 98), (440,
 
 
 def image() -> Image:
-    """All frames below one another, with their times."""
+    """Draw all frames below one another, with their times."""
     frames = vips.join_frames([_frame(index / _FRAMES) for index in range(_FRAMES)]).copy()
     frames.set_type(vips.INT, "page-height", _HEIGHT)
     frames.set_type(vips.INT, "loop", 0)
@@ -24,7 +24,7 @@ def image() -> Image:
 
 
 def _frame(time: float) -> Image:
-    """The picture at a time of the day: 0 noon, 0.5 midnight."""
+    """Draw the frame at a time of the day: 0 noon, 0.5 midnight."""
     light = math.cos(math.tau * time)
     low = max(0.0, 1 - abs(light) * 2.2)
     day = (light + 1) / 2
@@ -60,7 +60,7 @@ def _stars(opacity: float) -> str:
 
 
 def _disc(time: float, colour: str, radius: int) -> str:
-    """Sun or moon: highest at 0."""
+    """Draw sun or moon, highest at 0."""
     x = _WIDTH / 2 + 190 * math.sin(math.tau * time)
     y = 250 - 190 * math.cos(math.tau * time)
     return (

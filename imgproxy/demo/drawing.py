@@ -1,7 +1,6 @@
-"""Pictures for the demo, drawn when they are needed: the same bytes every time, and no network.
+"""Images of the demo, drawn on first use: the same bytes every time, without the network.
 
-The server never makes a pixel, so it starts this as a child: `python -m imgproxy.demo FOLDER`.
-To add a picture: its file, its line in the tuple, its test.
+The server never decodes an image, so the CLI runs this in a child process: `python -m imgproxy.demo FOLDER`.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from imgproxy.image.filters.base import Image
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A picture under the key that it is stored at; libvips takes its type from the key's ending."""
+    """An image with the key that it is stored at; the ending of the key decides its type."""
 
     key: str
     image: Callable[[], Image]
     options: Mapping[str, Any] = field(default_factory=dict)
-    """How libvips is to write it."""
+    """Options of libvips for writing."""
 
 
 DRAWINGS: tuple[Drawing, ...] = (
@@ -39,7 +38,7 @@ DRAWINGS: tuple[Drawing, ...] = (
 
 
 def draw(folder: Path) -> list[Path]:
-    """Put every picture into a folder, unless it is there; return where they all lie."""
+    """Write every image into a folder, unless it is there; return their paths."""
     with ThreadPoolExecutor() as threads:  # libvips works outside Python's lock
         return list(threads.map(lambda drawing: _place(drawing, folder), DRAWINGS))
 
@@ -52,7 +51,7 @@ def _place(drawing: Drawing, folder: Path) -> Path:
 
 
 def _write(drawing: Drawing, path: Path) -> None:
-    """Write whole or not at all: a name that begins with a dot is no key, so nobody is served a half."""
+    """Write a whole image or nothing: a name that begins with a dot is never served."""
     file_modes.make_folder(path.parent)
     draft = path.with_name(f".{os.getpid()}-{path.name}")
     try:

@@ -85,7 +85,7 @@ def _sky() -> Image:
 
 
 def _clouds() -> Image:
-    """A thin cover that goes away from us."""
+    """Draw a thin cover of clouds towards the horizon."""
     cover = fractal(1024, 1024, cell=256, octaves=6, seed=_CLOUDS)
     seen = receding(cover, _WIDTH // 2, 400, horizon=0.35, across=1.2, deep=1.6).flipver().resize(2)
     alpha = ((seen - 0.08) * 380).cast("uchar").embed(0, 0, _WIDTH, _SHORE)
@@ -147,7 +147,7 @@ def _fir(x: float, foot: float, height: float, chance: Random) -> str:
 
 
 def _lake(above: Image) -> Image:
-    """What is above, upside down and moved by waves, the more the nearer; and the sun upon them."""
+    """Mirror the view above, moved by waves that grow with nearness, and add the sun on them."""
     mirrored = above.crop(0, _SHORE - _WATER, _WIDTH, _WATER).flipver()
     tile = fractal(1024, 1024, cell=32, octaves=4, seed=_WAVES)
     waves = receding(tile, _WIDTH // 2, _WATER // 2, horizon=0.08, across=0.3, deep=1.6)
@@ -162,7 +162,7 @@ def _lake(above: Image) -> Image:
 
 
 def _glitter(waves: Image) -> Image:
-    """The sun on those waves that lean towards us."""
+    """Draw the sun on waves that lean towards the viewer."""
     beam = _svg(
         _WATER,
         '<radialGradient id="beam"><stop stop-color="#fff"/><stop offset="1" stop-opacity="0" '
@@ -174,7 +174,7 @@ def _glitter(waves: Image) -> Image:
 
 
 def _bank() -> Image:
-    """The dark shore that we stand on: grass, and two firs that frame the view."""
+    """Draw the dark shore in front: grass, and two firs that frame the view."""
     chance = Random(23)  # noqa: S311  paints grass, keeps no secret
     return _svg(
         _HEIGHT,

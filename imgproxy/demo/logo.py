@@ -46,7 +46,7 @@ def _svg(body: str) -> Image:
 
 
 def _blade(index: int) -> str:
-    """One blade: from two corners of the opening, along its sides, out to the rim."""
+    """Draw a blade from two corners of the opening, along its sides, out to the rim."""
     light, dark = _BLADES[index]
     here, next_ = _corner(index), _corner(index + 1)
     start, end = _rim(_corner(index - 1), here), _rim(here, next_)
@@ -65,7 +65,7 @@ def _corner(index: int) -> tuple[float, float]:
 
 
 def _rim(inside: tuple[float, float], through: tuple[float, float]) -> tuple[float, float]:
-    """Where the line from one corner through the next leaves the outer circle."""
+    """Return the point where the line through two corners leaves the outer circle."""
     side = _INNER  # of a hexagon
     on = math.sqrt(_OUTER**2 - (_INNER**2 - (side / 2) ** 2)) + side / 2
     share = on / side

@@ -1,4 +1,4 @@
-"""Chance for the drawings: the same every time, so that the pictures are, too."""
+"""Noise for the drawings, by fixed seeds, so that images have the same bytes each time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _maker = type(vips.plain(BLACK, 1, 1))  # noise is made by the class of images, 
 
 
 def fractal(width: int, height: int, *, cell: int, octaves: int, seed: int) -> Image:
-    """Noise around 0 with ever finer detail; tiles without a seam where `cell` divides both sides."""
+    """Return noise around 0 with ever finer detail; tiles without a seam where `cell` divides both sides."""
     layers = (
         _maker.perlin(width, height, cell_size=cell >> step, seed=seed + step) * 0.5**step
         for step in range(octaves)

@@ -1,6 +1,6 @@
-"""The demo's page at `/`: what URLs can say, each with the picture that it gives and the bytes it takes.
+"""Demo page at `/`: example URLs, each with its image, type and bytes.
 
-The page asks nothing of any other site; the browser is told so, and runs only the script that stands in it.
+The page loads nothing from other sites; its Content-Security-Policy allows its own script and style by hash.
 """
 
 from __future__ import annotations
@@ -25,67 +25,78 @@ _WIDTHS = (480, 960, 1600, 2400)
 
 @dataclass(frozen=True, slots=True)
 class _Example:
-    """A URL worth looking at; keys stand in its path by their stems."""
+    """Example URL; its path names keys by their stems."""
 
     caption: str
     path: str
     note: str
-    kind: Literal["picture", "json"] = "picture"
+    kind: Literal["image", "json"] = "image"
 
 
 _EXAMPLES = (
-    _Example("fit-in", "fit-in/480x320/{landscape}", "The whole picture, as large as fits into 480×320."),
-    _Example("cover", "220x440/{portrait}", "220×440 cut from the middle: whoever stands aside is lost."),
-    _Example("smart", "220x440/smart/{portrait}", "The same box, laid where the eye goes."),
-    _Example("focal", "220x440/filters:focal(0.15,0.4)/{portrait}", "The same box around a point you name."),
+    _Example("fit-in", "fit-in/480x320/{landscape}", "The whole image, as large as fits into 480×320."),
+    _Example("cover", "220x440/{portrait}", "220×440, cropped around the middle."),
+    _Example("smart", "220x440/smart/{portrait}", "The same box, around what draws attention."),
+    _Example(
+        "focal", "220x440/filters:focal(0.15,0.4)/{portrait}", "The same box, around a point of your choice."
+    ),
     _Example(
         "negotiated",
         "480x240/{landscape}",
-        "No type is named: AVIF, WebP or JPEG, by what the browser accepts.",
+        "Without a type in the URL: AVIF, WebP or JPEG, by the browser's Accept header.",
     ),
-    _Example("format", "480x240/filters:format(webp)/{landscape}", "WebP, whatever the browser accepts."),
+    _Example("format", "480x240/filters:format(webp)/{landscape}", "WebP, for every browser."),
     _Example(
         "quality",
         "480x240/filters:format(jpeg):quality(15)/{landscape}",
-        "JPEG of quality 15: small, and it shows.",
+        "JPEG of quality 15: few bytes, visible artefacts.",
     ),
     _Example(
         "watermark",
         "480x320/filters:watermark({logo},-12,-12,15,28)/{landscape}",
-        "Another picture laid into the corner, at 28 % of the width and 85 % opaque.",
+        "Another image in the corner, at 28 % of the width and 85 % opaque.",
     ),
     _Example(
         "round_corner",
         "320x320/smart/filters:round_corner(48)/{portrait}",
-        "See-through corners need no CSS.",
+        "Transparent corners without CSS.",
     ),
-    _Example("blur", "480x320/filters:blur(8)/{landscape}", "A placeholder while the real one loads."),
-    _Example("transparent logo", "fit-in/320x320/{logo}", "The soft shadow survives resizing and AVIF."),
-    _Example("rotated", "fit-in/320x420/{rotated}", "Stored lying, shown upright: the EXIF tag is applied."),
+    _Example("blur", "480x320/filters:blur(8)/{landscape}", "A placeholder for the time of loading."),
+    _Example("transparent logo", "fit-in/320x320/{logo}", "The soft shadow stays, in AVIF too."),
+    _Example(
+        "rotated", "fit-in/320x420/{rotated}", "Stored on its side, shown upright by its EXIF orientation."
+    ),
     _Example(
         "wide gamut",
         "fit-in/360x360/{wide-gamut}",
-        "Display P3 brought to sRGB by its profile: right colours anywhere.",
+        "Display P3, converted to sRGB by its profile.",
     ),
     _Example(
         "animation", "320x200/filters:format(webp)/{loop}", "An animated GIF as animated WebP, much smaller."
     ),
     _Example(
-        "query form", "{landscape}?w=480&h=320&fit=cover&q=60&format=webp", "The same words as parameters."
+        "query form",
+        "{landscape}?w=480&h=320&fit=cover&q=60&format=webp",
+        "The same transform as query parameters.",
     ),
-    _Example("preset", "preset:card/{portrait}", "A transform that the deployment has given a name."),
-    _Example("meta", "meta/{rotated}", "What the picture is, as JSON.", "json"),
-    _Example("params", "params/fit-in/300x200/filters:quality(80)/{landscape}", "What a URL means.", "json"),
+    _Example("preset", "preset:card/{portrait}", "A named transform of the deployment."),
+    _Example("meta", "meta/{rotated}", "Type and size of the result, as JSON.", "json"),
+    _Example(
+        "params",
+        "params/fit-in/300x200/filters:quality(80)/{landscape}",
+        "Parsed parameters of a URL.",
+        "json",
+    ),
 )
 
 
 def urls(base: str, keys: Sequence[str]) -> list[tuple[str, str]]:
-    """Captions and URLs below `base` that show what can be asked of the pictures at these keys."""
+    """Return caption and URL of each example for the images at these keys."""
     return [(example.caption, url) for example, url in _examples(base, keys)]
 
 
 def page(base: str, keys: Sequence[str]) -> str:
-    """The page, with links below `base`; empty for the page's own server."""
+    """Return the page, with links below `base`; empty for the page's own server."""
     text = resources.files(__package__).joinpath("page.html").read_text("utf-8")
     return Template(text).substitute(
         hero=_hero(base, keys),
@@ -96,12 +107,12 @@ def page(base: str, keys: Sequence[str]) -> str:
 
 
 def pages(keys: Sequence[str]) -> Sequence[web.RouteDef]:
-    """The route of the page about the pictures at these keys, if there are any."""
+    """Return the route of the page about the images at these keys, if there are any."""
     return routes(page("", keys)) if keys else ()
 
 
 def routes(page_text: str) -> list[web.RouteDef]:
-    """The page's one route."""
+    """Return the route of a page."""
     headers = {
         "Cache-Control": "no-cache",
         "Content-Security-Policy": content_security_policy(page_text),
@@ -116,7 +127,7 @@ def routes(page_text: str) -> list[web.RouteDef]:
 
 
 def content_security_policy(page_text: str) -> str:
-    """Let exactly that script and style in which stand in the page, and pictures from here."""
+    """Return the policy that allows the script and style of the page, and images of this server."""
     hashes: dict[str, list[str]] = {"script": [], "style": []}
     for kind, text in _INLINE.findall(page_text):
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
@@ -136,7 +147,7 @@ def content_security_policy(page_text: str) -> str:
 
 
 def _examples(base: str, keys: Sequence[str]) -> list[tuple[_Example, str]]:
-    """The examples whose pictures are there, and their URLs."""
+    """Return the examples whose images are among the keys, and their URLs."""
     stems = {PurePosixPath(key).stem: quote(key) for key in keys}
     return [
         (example, f"{base}/{example.path.format_map(stems)}")
@@ -146,7 +157,7 @@ def _examples(base: str, keys: Sequence[str]) -> list[tuple[_Example, str]]:
 
 
 def _hero(base: str, keys: Sequence[str]) -> str:
-    """The landscape, in the width that the browser chooses."""
+    """Return the landscape, in the width that the browser chooses."""
     key = next((quote(key) for key in keys if PurePosixPath(key).stem == "landscape"), None)
     if key is None:
         return ""

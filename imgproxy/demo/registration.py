@@ -1,7 +1,4 @@
-"""What `serve --demo` puts into the record: drawn pictures as public files of a tenant of their own.
-
-They lie under their own names, so that their URLs can be read; uploads lie where nobody can write.
-"""
+"""Registration of the demo's images as public files of a tenant of their own, under readable keys."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ TENANT = TenantId("demo")
 
 
 async def register_images(settings: Settings, names: Sequence[str]) -> None:
-    """Register objects that lie in storage; what is registered keeps whatever was made of its record."""
+    """Register objects in storage as files; a file that is registered already keeps its metadata."""
     storage = await settings.storage.connect(
         UrlSigner(settings.key_for("tickets"), clock=time.time), settings.hidden_prefixes
     )
@@ -40,13 +37,13 @@ async def register_images(settings: Settings, names: Sequence[str]) -> None:
         with suppress(Conflict):
             await database.write(lambda record: insert_tenant(record, Tenant(TENANT, "Demo", milliseconds())))
         for name in names:
-            await _show(database, storage, name)
+            await _register(database, storage, name)
     finally:
         await database.close()
         await storage.close()
 
 
-async def _show(database: Database, storage: Storage, name: str) -> None:
+async def _register(database: Database, storage: Storage, name: str) -> None:
     key, now = parse_key(name), milliseconds()
     head = await storage.head(key)
     file = File(
@@ -65,11 +62,11 @@ async def _show(database: Database, storage: Storage, name: str) -> None:
         created_at=now,
         updated_at=now,
     )
-    await database.write(partial(_see_to, file=file))
+    await database.write(partial(_insert_or_update, file=file))
 
 
-def _see_to(connection: Connection, *, file: File) -> None:
-    """Have a file in the record, or its bytes if they were drawn anew."""
+def _insert_or_update(connection: Connection, *, file: File) -> None:
+    """Insert a file, or update it if its bytes were drawn anew."""
     before = file_by_key(connection, file.key)
     if before is None:
         insert_file(connection, file)

@@ -1,8 +1,8 @@
 """A flower in Display P3, in colours that sRGB does not have.
 
 Each petal is as strong as P3 goes, and its heart as strong as sRGB goes: on a display that shows P3, one
-sees where the hearts end; once brought to sRGB they melt into the petals. Whoever drops the profile without
-converting makes the whole flower dull.
+sees where the hearts end; once brought to sRGB they melt into the petals. Without the profile and without
+conversion the whole flower is dull.
 """
 
 from __future__ import annotations

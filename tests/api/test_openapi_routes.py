@@ -7,6 +7,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from imgproxy.api.openapi import document
 from imgproxy.api.openapi_routes import routes
+from imgproxy.http.problems import meanings, type_url
 from tests.api.shell import THINGS
 
 
@@ -24,3 +25,17 @@ async def test_anybody_may_read_the_document_and_the_page_and_keep_them() -> Non
         assert 'href="/v1/docs/errors/file/not-found"' in await page.text()
         kept = await client.get("/v1/docs", headers={"If-None-Match": page.headers["ETag"]})
         assert (page.status, kept.status) == (200, 304)
+
+
+async def test_routes_serve_a_page_for_every_error_code() -> None:
+    application = web.Application()
+    application.router.add_routes(routes([THINGS]))
+    async with TestClient(TestServer(application)) as client:
+        for code in meanings():
+            page = await client.get(type_url(code.code))
+            text = await page.text()
+            assert (page.status, page.content_type, text.splitlines()[0]) == (
+                200,
+                "text/plain",
+                f"# {code.code}",
+            )

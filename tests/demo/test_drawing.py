@@ -1,4 +1,4 @@
-"""The demo's pictures are what the demo says of them, and the same wherever they are drawn again."""
+"""Images of the demo: type, size and content, and the same bytes each time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIZES = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every picture, drawn once."""
+    """Every image, drawn once."""
     folder = tmp_path_factory.mktemp("drawn")
     draw(folder)
     return folder
@@ -35,12 +35,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def opened(folder: Path, request: pytest.FixtureRequest) -> Iterator[Opened]:
-    """The picture whose key the test names, as the engine opens originals."""
+    """The image whose key the test names, as the engine opens originals."""
     with (folder / request.param).open("rb") as file:
         yield readers.open_image(file.fileno())
 
 
-def picture(key: str) -> pytest.MarkDecorator:
+def drawn_image(key: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("opened", [key], indirect=True)
 
 
@@ -58,44 +58,44 @@ def test_type_and_size(opened: Opened, expected: tuple[Format, int, int]) -> Non
     assert (facts.format, facts.width, facts.height) == expected
 
 
-@picture("demo/logo.png")
+@drawn_image("demo/logo.png")
 def test_the_logo_is_see_through_at_its_corners_and_solid_at_its_heart(opened: Opened) -> None:
     image = pixels(opened)
     assert [image(0, 0)[3], image(450, 430)[3]] == [0, 255]
 
 
-@picture("demo/logo.png")
+@drawn_image("demo/logo.png")
 def test_the_logo_has_a_soft_shadow(opened: Opened) -> None:
     assert 0 < pixels(opened)(450, 830)[3] < 255
 
 
-@picture("demo/loop.gif")
+@drawn_image("demo/loop.gif")
 def test_the_loop_moves_for_ever(opened: Opened) -> None:
     image = pixels(opened)
     assert (opened.facts.pages, image.get("loop"), image.get("delay")) == (16, 0, [110] * 16)
 
 
-@picture("demo/rotated.jpg")
-def test_the_rotated_picture_lies_and_says_so(opened: Opened) -> None:
+@drawn_image("demo/rotated.jpg")
+def test_the_rotated_image_lies_and_says_so(opened: Opened) -> None:
     assert (opened.facts.orientation, opened.facts.upright) == (6, (1200, 1600))
 
 
-@picture("demo/rotated.jpg")
-def test_the_rotated_picture_has_its_sky_above_once_it_is_upright(opened: Opened) -> None:
+@drawn_image("demo/rotated.jpg")
+def test_the_rotated_image_has_its_sky_above_once_it_is_upright(opened: Opened) -> None:
     upright = pixels(opened).copy_memory().autorot()
     above, below = upright(600, 20), upright(600, 1580)
     assert above[2] > above[1] > above[0]
     assert below[1] > max(below[0], below[2])
 
 
-@picture("demo/wide-gamut.jpg")
+@drawn_image("demo/wide-gamut.jpg")
 def test_the_flower_has_colours_that_srgb_has_not(opened: Opened) -> None:
-    """A P3 green, brought to linear sRGB without clipping, has less than no red."""
+    """Expect a red below zero in a P3 green that was brought to linear sRGB without clipping."""
     green = pixels(opened).icc_import(embedded=True).colourspace("scrgb")(1110, 1110)
     assert green[0] < -0.1
 
 
-@picture("demo/portrait.jpg")
+@drawn_image("demo/portrait.jpg")
 def test_the_subject_of_the_portrait_is_where_attention_goes_and_not_in_the_middle(opened: Opened) -> None:
     image = pixels(opened).copy_memory()
     smart, options = image.smartcrop(800, 1600, interesting="attention", attention_x=True)
@@ -132,7 +132,7 @@ def test_it_runs_as_a_program_that_prints_where_they_lie(folder: Path) -> None:
     assert answer.stdout.split() == [str(folder / drawing.key) for drawing in DRAWINGS]
 
 
-def test_the_program_asks_for_a_folder() -> None:
+def test_the_program_needs_a_folder() -> None:
     answer = subprocess.run(
         [sys.executable, "-m", "imgproxy.demo"], capture_output=True, text=True, check=False
     )

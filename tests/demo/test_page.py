@@ -24,13 +24,13 @@ VOID = {"img", "input", "link", "meta"}
 
 
 class Page(HTMLParser):
-    """What a page holds, found by a strict walk: every element is closed in its place."""
+    """Links and images of a page, found by a strict walk: every element is closed in its place."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.open: list[str] = []
         self.links: list[str] = []
-        self.pictures: list[dict[str, str]] = []
+        self.images: list[dict[str, str]] = []
         self.labelled: set[str] = set()
         self.ids: list[str] = []
         self.feed(text)
@@ -41,7 +41,7 @@ class Page(HTMLParser):
         self.ids += [found["id"]] if "id" in found else []
         self.links += [found[name] for name in ("href", "data-json") if name in found]
         if tag == "img":
-            self.pictures.append(found)
+            self.images.append(found)
         if tag == "label":
             self.labelled.add(found["for"])
         if tag not in VOID:
@@ -57,10 +57,10 @@ def page() -> Page:
 
 
 def sources(page: Page) -> list[str]:
-    """Every URL that the page has the browser ask for."""
-    found = [*page.links, *(picture["src"] for picture in page.pictures)]
-    for picture in page.pictures:
-        found += [each.split()[0] for each in picture.get("srcset", "").split(", ") if each]
+    """Return every URL that the page loads."""
+    found = [*page.links, *(image["src"] for image in page.images)]
+    for image in page.images:
+        found += [each.split()[0] for each in image.get("srcset", "").split(", ") if each]
     return found
 
 
@@ -72,8 +72,8 @@ def test_ids_are_given_once(page: Page) -> None:
     assert sorted(set(page.ids)) == sorted(page.ids)
 
 
-def test_every_picture_says_what_it_shows(page: Page) -> None:
-    assert [picture["src"] for picture in page.pictures if not picture.get("alt")] == []
+def test_every_image_says_what_it_shows(page: Page) -> None:
+    assert [image["src"] for image in page.images if not image.get("alt")] == []
 
 
 def test_the_field_has_a_label(page: Page) -> None:
@@ -108,16 +108,16 @@ def test_examples_name_filters_that_exist() -> None:
 
 
 def test_the_landscape_comes_in_several_widths(page: Page) -> None:
-    widths = [each.split()[1] for each in page.pictures[0]["srcset"].split(", ")]
+    widths = [each.split()[1] for each in page.images[0]["srcset"].split(", ")]
     assert widths == ["480w", "960w", "1600w", "2400w"]
 
 
-def test_without_a_picture_its_examples_are_left_out() -> None:
+def test_without_a_image_its_examples_are_left_out() -> None:
     urls = [url for _, url in demo_page.urls("", ["demo/logo.png"])]
     assert urls == ["/fit-in/320x320/demo/logo.png"]
 
 
-def test_without_pictures_there_still_is_a_page() -> None:
+def test_without_images_there_still_is_a_page() -> None:
     assert Page(demo_page.page("", [])).open == []
 
 
@@ -127,12 +127,12 @@ def test_keys_are_escaped() -> None:
     assert "/demo/%22%3E%3Cscript%3E.png" in text
 
 
-def test_nothing_on_the_page_is_asked_of_another_site() -> None:
+def test_nothing_on_the_page_is_loaded_from_another_site() -> None:
     assert re.findall(r"(?:https?:)?//[\w.]+", re.sub(r"// .*", "", demo_page.page("", KEYS))) == []
 
 
 def test_no_style_or_handler_stands_in_an_attribute() -> None:
-    """The policy would not let it in: a hash covers elements alone."""
+    """Expect no inline attribute: a hash of the policy covers elements alone."""
     assert re.findall(r"<[^>]+\s(?:style|on\w+)=", demo_page.page("", KEYS)) == []
 
 
@@ -144,7 +144,7 @@ def test_the_policy_names_the_hash_of_what_stands_in_the_page(kind: str) -> None
     assert f"{kind}-src 'sha256-{digest}'" in demo_page.content_security_policy(text).split("; ")
 
 
-async def test_the_page_is_served_as_html_that_may_show_our_pictures_only(
+async def test_the_page_is_served_as_html_that_may_show_our_images_only(
     aiohttp_client: AiohttpClient,
 ) -> None:
     text = demo_page.page("", KEYS)

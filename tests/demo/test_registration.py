@@ -1,4 +1,4 @@
-"""Demo pictures are public files of a tenant of their own; what was made of them since is kept."""
+"""Demo images are public files of a tenant of their own; what was made of them since is kept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAME = "demo/cat.jpg"
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """A deployment whose folder has one picture."""
+    """A deployment whose folder has one image."""
     draw(tmp_path, NAME, b"a cat")
     return Settings(storage=LocalOptions(tmp_path / "objects"), database=SqliteUrl(tmp_path / "record.db"))
 
