@@ -80,8 +80,8 @@ TWO_FILTERS: dict[str, dict[str, Any]] = {
 }
 
 
-def _file(at: int, draw: random.Random, tenant: TenantId = TENANT) -> File:
-    created = _START + at * 1000
+def _file(at: int, draw: random.Random, tenant: TenantId = TENANT, later: int = 0) -> File:
+    created = _START + at * 1000 + later  # no two of one millisecond, which `insert_file` sets apart
     id_ = uuid7(created, draw.randbytes)
     kind = draw.choices(("image/jpeg", "image/png", "video/mp4", "application/pdf"), (70, 20, 2, 8))[0]
     word = " ".join(draw.choices(_WORDS, k=2))
@@ -117,7 +117,7 @@ def _batches(count: int) -> Iterator[list[File]]:
     draw = random.Random(1)  # noqa: S311  the same files each time
     large = (_file(at, draw) for at in range(count))
     small = (
-        _file(at, draw, TenantId(f"small-{tenant}"))
+        _file(at, draw, TenantId(f"small-{tenant}"), later=tenant + 1)
         for tenant in range(SMALL_TENANTS)
         for at in range(SMALL_FILES)
     )
