@@ -16,6 +16,7 @@ import asyncpg
 from imgproxy.files import tables
 from imgproxy.files.cursor import Sort
 from imgproxy.files.database import compact_json
+from imgproxy.files.fields import file_row
 from imgproxy.files.id_generator import uuid7
 from imgproxy.files.model import (
     File,
@@ -29,7 +30,6 @@ from imgproxy.files.model import (
     Visibility,
 )
 from imgproxy.files.principal import Kind, Principal
-from imgproxy.files.repository import rows
 from imgproxy.files.repository.lists import ListQuery
 from imgproxy.files.repository.search_columns import search_columns
 from imgproxy.image.source import Key
@@ -133,7 +133,7 @@ def _rows(batch: list[File]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...
     """Return the rows of `files` and `shares`: every second file that is shared is shared with one role."""
     of_files, of_shares = [], []
     for each in batch:
-        row = rows.file_row(each) | search_columns(each) | {"changed": 1}
+        row = file_row(each) | search_columns(each) | {"changed": 1}
         row |= {name: compact_json(row[name]) for name in ("tags", "metadata")}
         of_files.append(tuple(row[name] for name in _FILES))
         if each.visibility is Visibility.SHARED and each.size % 2:

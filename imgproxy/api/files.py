@@ -8,12 +8,13 @@ from urllib.parse import urljoin
 
 from imgproxy import errors
 from imgproxy.api.endpoints import Answer, Call, Endpoint, Group, version_tag
-from imgproxy.api.requests import DownloadAsked, DownloadQuery, FileAsked, FileList, FilePatch
+from imgproxy.api.requests import DownloadAsked, DownloadQuery, FileAsked, FileChange, FileList, FilePatch
 from imgproxy.api.responses import (
     DownloadUrl,
     FilePage,
     Nothing,
     Pagination,
+    PublicFileBase,
     PublicRecord,
     Record,
     public_record,
@@ -64,7 +65,7 @@ async def _get(shelf: Shelf, call: Call[FileAsked]) -> Answer:
     return Answer(_told(call.principal, file, call.base), etag=_tag(call.principal, file))
 
 
-async def _patch(shelf: Shelf, call: Call[FilePatch]) -> Answer:
+async def _patch(shelf: Shelf, call: Call[FileChange]) -> Answer:
     patch = {name: getattr(call.given, name) for name in call.given.model_fields_set}
     file = await shelf.changes.patch(call.principal, call.file_id, patch, check=call.require_match)
     return _changed(file, call.base)
@@ -97,7 +98,7 @@ async def _download(shelf: Shelf, call: Call[DownloadAsked] | Call[DownloadQuery
     )
 
 
-def _told(principal: Principal, file: File, base: str) -> Record | PublicRecord:
+def _told(principal: Principal, file: File, base: str) -> PublicFileBase:
     return record(file, base=base) if has_full_access(principal, file) else public_record(file, base=base)
 
 

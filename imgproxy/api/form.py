@@ -15,15 +15,14 @@ from aiohttp import BodyPartReader, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from imgproxy.api.field_types import FileName, Line, Metadata, MimeType, Name, Prose, Tags
+from imgproxy.api.field_types import FileName, MimeType
+from imgproxy.api.file_models import with_inputs
 from imgproxy.api.fingerprint import Fingerprint
 from imgproxy.api.form_reader import FormReader
 from imgproxy.api.put_object import MAX_BYTES
 from imgproxy.api.validation import refusal
 from imgproxy.errors import BodyTooLarge, InvalidRequest
-from imgproxy.files.finalize import FileAttributes
-from imgproxy.files.model import Visibility
-from imgproxy.files.streamed_uploads import Details
+from imgproxy.files.fields import FileValues, given_values
 from imgproxy.files.uploads import UploadRequest
 
 _FIELD_BYTES = 64 * 1024  # of all fields but the file
@@ -34,7 +33,7 @@ Model = TypeVar("Model", bound=BaseModel)
 _Bytes = Annotated[str, WithJsonSchema({"type": "string", "format": "binary"})]
 
 
-class FileForm(BaseModel):
+class FormBody(BaseModel):
     """A file and what is to be known of it."""
 
     model_config = ConfigDict(
@@ -45,14 +44,21 @@ class FileForm(BaseModel):
     )
 
     file: _Bytes = Field("", description="The file, with its name and type.")
-    original_name: FileName | None = Field(None, description="The file's own name unless told.")
-    visibility: Visibility | None = Field(None, description="The collection's own unless told.")
-    category: Name | None = Field(None, description="A collection's name, or any label; before `file`.")
-    description: Prose | None = None
-    alt: Prose | None = None
-    related_entity_id: Line | None = None
-    tags: Tags | None = Field(None, description='As JSON: `["cat"]`.')
-    metadata: Metadata | None = Field(None, description="As JSON.")
+
+
+FileForm = with_inputs(
+    "FileForm",
+    FormBody,
+    optional=True,
+    descriptions={
+        "original_name": "The file's own name by default.",
+        "visibility": "The collection's own by default.",
+        "category": "A collection's name, or any label; before `file`.",
+        "tags": 'As JSON: `["cat"]`.',
+        "metadata": "As JSON.",
+        "alt": None,
+    },
+)
 
 
 class _File(BaseModel):
@@ -89,7 +95,7 @@ class Form:
         self._reader = reader
         self._fields = fields
         self._part = part
-        said = _checked(FileForm, fields.given)
+        said: Any = _checked(FileForm, fields.given)
         kind = part.headers.get("Content-Type") or _UNKNOWN
         own = _checked(_File, {"filename": said.original_name or part.filename, "contentType": kind})
         self.request = UploadRequest(own.filename, own.content_type, None, said.visibility, said.category)
@@ -114,20 +120,10 @@ class Form:
                 raise InvalidRequest(f"{part.name}: one is expected, and category before file")
             await self._fields.keep(self._reader, part)
 
-    def details(self) -> Details:
-        """What the fields say, once all of them are here."""
-        said = _checked(FileForm, self._fields.given)
-        attributes = FileAttributes(
-            original_name=said.original_name or self.request.name,
-            visibility=said.visibility or Visibility.PRIVATE,
-            category=said.category,
-            description=said.description,
-            alt=said.alt,
-            related_entity_id=said.related_entity_id,
-            tags=tuple(said.tags or ()),
-            metadata=said.metadata or {},
-        )
-        return Details(attributes, said.visibility)
+    def details(self) -> FileValues:
+        """Return the values that the fields give, once the whole form is read."""
+        given = given_values(_checked(FileForm, self._fields.given))
+        return {"original_name": self.request.name, **given}
 
 
 async def read(http: web.Request, fingerprint: Fingerprint) -> None:

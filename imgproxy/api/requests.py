@@ -6,7 +6,7 @@ of bodies that we do not know are left alone, but for a change, where one would 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
@@ -15,16 +15,14 @@ from imgproxy.api.field_types import (
     FileName,
     KeyText,
     Line,
-    Metadata,
     MimeType,
     Name,
     PartNumber,
-    Prose,
     Side,
     Size,
-    Tags,
     UploadIdText,
 )
+from imgproxy.api.file_models import REQUIRED, with_inputs
 from imgproxy.files.model import OwnerType, ShareType, Visibility
 
 
@@ -93,25 +91,20 @@ class MultipartComplete(Body):
     parts: list[UploadedPart] = Field(fail_fast=True, min_length=1, max_length=10_000)
 
 
-class Registration(Body):
+class UploadedFile(Body):
     """What was uploaded and is to become a file; what it says of the bytes is checked against them."""
 
     s3_key: KeyText = Field(
         validation_alias=AliasChoices("s3Key", "key"), description="The `key` that the upload was given."
     )
-    original_name: FileName
     mime_type: MimeType
     size: Size
     width: Side | None = Field(None, description="Measured from the bytes; yours is only checked in form.")
     height: Side | None = None
-    visibility: Visibility | None = Field(None, description="That of the upload unless told.")
     bucket: Name | None = Field(None, description="The upload's collection, if you name it.")
-    category: Name | None = None
-    description: Prose | None = None
-    alt: Prose | None = Field(None, description="Text for those who do not see the picture.")
-    related_entity_id: Line | None = None
-    tags: Tags | None = None
-    metadata: Metadata | None = None
+
+
+Registration = with_inputs("Registration", UploadedFile)
 
 
 SortBy = Literal["createdAt", "updatedAt", "originalName", "size", "mimeType"]
@@ -154,28 +147,29 @@ class FileAsked(Query):
     )
 
 
-class FilePatch(Body):
+class FileChange(Body):
     """What becomes of a file's fields: what is left out stays, `null` empties, `metadata` is merged."""
 
     model_config = ConfigDict(extra="forbid")
 
-    original_name: FileName | None = None
-    visibility: Visibility | None = None
-    category: Name | None = None
-    description: Prose | None = None
-    alt: Prose | None = None
-    related_entity_id: Line | None = None
-    tags: Tags | None = None
-    metadata: Metadata | None = Field(
-        None, description="Merged member by member (RFC 7396): `null` removes one; `null` alone removes all."
-    )
-
     @model_validator(mode="after")
-    def _no_emptying(self) -> FilePatch:
-        for name, shown in (("original_name", "originalName"), ("visibility", "visibility")):
-            if name in self.model_fields_set and getattr(self, name) is None:
-                raise ValueError(f"{shown}: must be a value, got null")
+    def _no_emptying(self) -> Self:
+        for name in self.model_fields_set:
+            if getattr(self, name) is None and name in REQUIRED:
+                raise ValueError(f"{to_camel(name)}: must be a value, got null")
         return self
+
+
+FilePatch = with_inputs(
+    "FilePatch",
+    FileChange,
+    optional=True,
+    descriptions={
+        "metadata": "Merged member by member (RFC 7396): `null` removes one; `null` alone removes all.",
+        "alt": None,
+        "visibility": None,
+    },
+)
 
 
 class ShareGiven(Body):

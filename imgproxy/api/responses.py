@@ -5,15 +5,15 @@ Times are RFC 3339 in UTC with milliseconds. Who may not see everything of a fil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from imgproxy.files.model import File, FileState, OwnerType, Share, ShareType, TaskKind, Visibility
+from imgproxy.api.file_models import output_values, with_outputs
+from imgproxy.files.model import File, Share, ShareType, TaskKind
 from imgproxy.files.policy import is_public
 
 
@@ -101,39 +101,22 @@ class MultipartAborted(Body):
     key: str
 
 
-class PublicRecord(Body):
+class PublicFileBase(Body):
     """What anybody may know of a file who may see it."""
 
-    id: str = Field(examples=["0199b6c4-5a51-7c3e-9f0e-2b8f6f1d7a10"])
-    key: str = Field(examples=["images/4fQx1bTz9KcP0aLmE7uVwR/cat.jpg"])
-    original_name: str = Field(examples=["cat.jpg"])
-    mime_type: str = Field(examples=["image/jpeg"])
-    size: int = Field(examples=[482113])
-    width: int | None = None
-    height: int | None = None
-    visibility: Visibility
-    bucket: str = Field(examples=["images"])
-    category: str | None = None
-    description: str | None = None
-    alt: str | None = None
-    tags: list[str] = []
     url: str | None = Field(None, description="On the image CDN; none unless the file is public.")
-    created_at: Instant
-    updated_at: Instant
 
 
-class Record(PublicRecord):
+PublicRecord = with_outputs("PublicRecord", PublicFileBase, Instant, read="client")
+
+
+class FileBase(PublicRecord):  # type: ignore[misc, valid-type]  # made of declarations
     """Everything of a file, for its owner and for secret keys."""
 
     s3_key: str = Field(description="The same as `key`.")
-    owner_type: OwnerType
-    owner_id: str
-    related_entity_id: str | None = None
-    metadata: Mapping[str, Any] = {}
-    state: FileState
-    version: int = Field(description="What `ETag` and `If-Match` count.")
-    deleted_at: Instant | None = None
-    purge_after: Instant | None = Field(None, description="Until when it can be restored.")
+
+
+Record: type[PublicFileBase] = with_outputs("Record", FileBase, Instant, read="owner")
 
 
 class Pagination(Body):
@@ -159,7 +142,7 @@ class Pagination(Body):
 class FilePage(Body):
     """One page of files."""
 
-    items: list[Record | PublicRecord]
+    items: list[Record | PublicRecord]  # type: ignore[valid-type]
     pagination: Pagination
 
 
@@ -237,46 +220,19 @@ class Problem(BaseModel):
     request_id: str
 
 
-def public_record(file: File, *, base: str) -> PublicRecord:
-    """What others may know of a file; `base` is the public origin, such as https://img.example."""
-    return PublicRecord(**_public(file, base))
+def public_record(file: File, *, base: str) -> PublicFileBase:
+    """Return what others may know of a file; `base` is the public origin, such as https://img.example."""
+    return PublicRecord(url=_url(file, base), **output_values(file, whole=False))
 
 
-def record(file: File, *, base: str) -> Record:
-    """Everything of a file; `base` is the public origin."""
-    return Record(
-        **_public(file, base),
-        s3_key=file.key,
-        owner_type=file.owner.type,
-        owner_id=file.owner.id,
-        related_entity_id=file.related_entity_id,
-        metadata=file.metadata,
-        state=file.state,
-        version=file.row_version,
-        deleted_at=file.deleted_at,
-        purge_after=file.purge_after,
-    )
+def record(file: File, *, base: str) -> PublicFileBase:
+    """Return everything of a file; `base` is the public origin."""
+    whole = output_values(file, whole=True)
+    return Record(url=_url(file, base), s3_key=file.key, **whole)
 
 
-def _public(file: File, base: str) -> dict[str, Any]:
-    return {
-        "id": file.id,
-        "key": file.key,
-        "original_name": file.original_name,
-        "mime_type": file.mime_type,
-        "size": file.size,
-        "width": file.width,
-        "height": file.height,
-        "visibility": file.visibility,
-        "bucket": file.collection,
-        "category": file.category,
-        "description": file.description,
-        "alt": file.alt,
-        "tags": list(file.tags),
-        "url": f"{base}/{quote(file.key)}" if is_public(file) else None,
-        "created_at": file.created_at,
-        "updated_at": file.updated_at,
-    }
+def _url(file: File, base: str) -> str | None:
+    return f"{base}/{quote(file.key)}" if is_public(file) else None
 
 
 def shares_told(shares: list[Share]) -> SharesTold:

@@ -7,12 +7,12 @@ from urllib.parse import urljoin
 
 from imgproxy import errors
 from imgproxy.api.endpoints import FORM, Answer, Call, Endpoint, Group, version_tag
-from imgproxy.api.form import FileForm, Form
-from imgproxy.api.requests import NewUpload, Registration
+from imgproxy.api.form import FileForm, Form, FormBody
+from imgproxy.api.requests import NewUpload, Registration, UploadedFile
 from imgproxy.api.responses import PresignedUpload, Record, record
 from imgproxy.files import registration
-from imgproxy.files.finalize import FileAttributes
-from imgproxy.files.model import File, Visibility
+from imgproxy.files.fields import given_values
+from imgproxy.files.model import File
 from imgproxy.files.registration import Registrar
 from imgproxy.files.streamed_uploads import StreamedUploads
 from imgproxy.files.uploads import UploadRequest, Uploads
@@ -47,12 +47,12 @@ async def _presign(intake: Intake, call: Call[NewUpload]) -> Answer:
     )
 
 
-async def _register(intake: Intake, call: Call[Registration]) -> Answer:
+async def _register(intake: Intake, call: Call[UploadedFile]) -> Answer:
     file = await intake.registrar.register(call.principal, _said(call.given))
     return _created(file, call.base)
 
 
-async def _send(intake: Intake, call: Call[FileForm]) -> Answer:
+async def _send(intake: Intake, call: Call[FormBody]) -> Answer:
     form = await Form.open(call.http, call.fingerprint)
     at_least = (call.http.content_length or 0) - _FORM_BYTES
     file = await intake.streams.store(
@@ -72,23 +72,12 @@ def upload_request(given: NewUpload) -> UploadRequest:
     )
 
 
-def _said(given: Registration) -> registration.UploadRegistration:
-    attributes = FileAttributes(
-        original_name=given.original_name,
-        visibility=given.visibility or Visibility.PRIVATE,
-        category=given.category,
-        description=given.description,
-        alt=given.alt,
-        related_entity_id=given.related_entity_id,
-        tags=tuple(given.tags or ()),
-        metadata=given.metadata or {},
-    )
+def _said(given: UploadedFile) -> registration.UploadRegistration:
     return registration.UploadRegistration(
         key=Key(given.s3_key),
         mime_type=given.mime_type,
         size=given.size,
-        attributes=attributes,
-        visibility=given.visibility,
+        values=given_values(given),
         collection=given.bucket,
     )
 

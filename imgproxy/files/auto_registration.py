@@ -15,7 +15,7 @@ from cachetools import TTLCache
 from imgproxy.errors import Conflict, FileNotFound, FilesError, ImgproxyError, NotFound
 from imgproxy.files.collections import CollectionLimits
 from imgproxy.files.database import Database
-from imgproxy.files.finalize import DeclaredContent, FileAttributes, Finalizer
+from imgproxy.files.finalize import DeclaredContent, Finalizer
 from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import Upload, UploadState, Visibility
 from imgproxy.files.repository.uploads import upload_by_staging_key, upload_of_any_tenant
@@ -100,11 +100,11 @@ class AutoRegistration:
         lease = new_lease(self._ids, upload.tenant)
         now = self._ids.clock()
         held = await self._database.write(partial(acquire, upload=upload, lease=lease, now=now))
-        attributes = FileAttributes(upload.declared_name, upload.visibility)
+        values = {"original_name": upload.declared_name}
         kinds = (upload.declared_type,) if upload.declared_type is not None else ()
         sizes = (upload.declared_size,) if upload.declared_size is not None else ()
         declared = DeclaredContent(upload.declared_name, kinds, sizes)
-        await self._finalizer.finalize(held, lease, attributes, declared, to=UploadState.PUBLISHED)
+        await self._finalizer.finalize(held, lease, values, declared, to=UploadState.PUBLISHED)
 
     def _done(self, key: Key, task: asyncio.Task[bool]) -> None:
         del self._under_way[key]

@@ -19,6 +19,7 @@ from imgproxy.errors import FileNotFound, ImgproxyError, InvalidRequest
 from imgproxy.files import outbox_tasks
 from imgproxy.files.collections import DEFAULTS
 from imgproxy.files.database import Connection, Database
+from imgproxy.files.fields import INPUTS, FileValues, stored
 from imgproxy.files.finalize import Tell
 from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import File, FileId, FileState, Share, Task, Visibility
@@ -30,32 +31,22 @@ from imgproxy.files.repository.outbox import add_task
 from imgproxy.files.repository.tenants import collection_by_name
 from imgproxy.image.source import Key
 
-Patch = Mapping[str, Any]
-"""New values by the names of `File`'s fields; of `metadata`, what is to be merged into it."""
-
-FIELDS = frozenset(
-    ("original_name", "visibility", "category", "description", "alt", "related_entity_id", "tags", "metadata")
-)
-"""What can be changed at all."""
-
 MAX_METADATA_BYTES = 16 * 1024
 """As much as can be given at once; many small patches may not come to more."""
 
 
-def patched(file: File, patch: Patch) -> File:
+def patched(file: File, patch: FileValues) -> File:
     """The file as it will be; raise `InvalidRequest` if its metadata would be too much."""
-    values = {name: value for name, value in patch.items() if name in FIELDS}
-    if "tags" in values:
-        values["tags"] = tuple(values["tags"] or ())
-    if "metadata" in values:
-        values["metadata"] = _metadata(file, values["metadata"])
+    values = {each.name: stored(each.name, patch[each.name]) for each in INPUTS if each.name in patch}
+    if "metadata" in patch:
+        values["metadata"] = _metadata(file, patch["metadata"])
     after = replace(file, **values)
     flipped = after.visibility is not file.visibility
     return replace(after, generation=file.generation + flipped)
 
 
 def merged(target: Any, patch: Any) -> Any:
-    """MergePatch of RFC 7396 §2."""
+    """Return the target with a JSON merge patch applied (RFC 7396 §2)."""
     if not isinstance(patch, Mapping):
         return patch
     result = dict(target) if isinstance(target, Mapping) else {}
@@ -94,7 +85,7 @@ class FileEditor:
         self._tell = tell
 
     async def patch(
-        self, principal: Principal, id_: FileId, patch: Patch, *, check: Check = anything
+        self, principal: Principal, id_: FileId, patch: FileValues, *, check: Check = anything
     ) -> File:
         """Change fields; one that changes nothing counts as no change."""
 

@@ -9,9 +9,9 @@ publish   the file is there; what lies at the place that clients can write to is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
@@ -30,9 +30,10 @@ from imgproxy.errors import (
 from imgproxy.files import outbox_tasks
 from imgproxy.files.collections import CollectionLimits, check_size, check_type, size_limit
 from imgproxy.files.database import Database
+from imgproxy.files.fields import FileValues
 from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.mime_types import settle, weigh
-from imgproxy.files.model import Collection, File, FileState, Upload, UploadState, Visibility
+from imgproxy.files.model import Collection, File, FileState, Upload, UploadState
 from imgproxy.files.object_storage import Inspector, Stripper
 from imgproxy.files.sniff import SNIFFED_BYTES, sniff
 from imgproxy.files.upload_lease import LEASE_MS, UploadLease, commit, release
@@ -120,20 +121,6 @@ Tell = Callable[[Key], Awaitable[None]]
 """Have every edge forget what it knows of a key; when this returns, they have."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileAttributes:
-    """What is to be known of a file, in its owner's words."""
-
-    original_name: str
-    visibility: Visibility
-    category: str | None = None
-    description: str | None = None
-    alt: str | None = None
-    related_entity_id: str | None = None
-    tags: tuple[str, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-
-
 class Finalizer:
     """Makes files of uploads that are held."""
 
@@ -165,7 +152,7 @@ class Finalizer:
         self,
         upload: Upload,
         lease: UploadLease,
-        attributes: FileAttributes,
+        given: FileValues,
         declared: DeclaredContent,
         *,
         to: UploadState,
@@ -174,7 +161,7 @@ class Finalizer:
         try:
             async with asyncio.timeout(_SECONDS):
                 found = await self._copied(upload, lease, declared)
-            file = made(upload, lease, attributes, found, now=self._ids.clock())
+            file = made(upload, lease, given, found, now=self._ids.clock())
             await self.publish(upload, lease, file, to=to)
         except BaseException as error:
             await asyncio.shield(self._give_back(upload, lease, over=isinstance(error, FilesError)))
@@ -245,10 +232,9 @@ async def _one(body: bytes) -> AsyncIterator[bytes]:
     yield body
 
 
-def made(
-    upload: Upload, lease: UploadLease, attributes: FileAttributes, found: Inspection, *, now: int
-) -> File:
+def made(upload: Upload, lease: UploadLease, given: FileValues, found: Inspection, *, now: int) -> File:
     """The file of an upload."""
+    values = {"visibility": upload.visibility, "category": upload.category, **given}
     return File(
         id=lease.file_id,
         tenant=upload.tenant,
@@ -256,20 +242,13 @@ def made(
         key=upload.key,
         object_key=lease.object_key,
         etag=found.version,
-        original_name=attributes.original_name,
         mime_type=found.mime_type,
         size=found.size,
-        visibility=attributes.visibility,
         owner=upload.owner,
         state=FileState.READY,
         created_at=now,
         updated_at=now,
         width=found.width,
         height=found.height,
-        category=attributes.category if attributes.category is not None else upload.category,
-        description=attributes.description,
-        alt=attributes.alt,
-        related_entity_id=attributes.related_entity_id,
-        tags=attributes.tags,
-        metadata=attributes.metadata,
+        **values,
     )

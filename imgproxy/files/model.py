@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, NewType
+from typing import Annotated, Any, Literal, NewType
 
 from imgproxy.image.source import Key
 
@@ -119,40 +119,91 @@ class Upload:
     """When whoever is completing it began; long ago means that he never ended."""
 
 
+InputType = Literal["file_name", "visibility", "name", "prose", "line", "tags", "metadata"]
+"""Type of a value that clients set; `api.field_types` has the limits of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRules:
+    """Declaration of a field of `File`: its column, and its place in requests and responses.
+
+    `files.fields` derives table, row mapping, patch and tombstone from it; `api` derives models.
+    """
+
+    read: Literal["client", "owner"] | None = None
+    """Readers: clients that see the file, its owner and secret keys only, or none."""
+    json: str = ""
+    """Name in JSON, in snake case, if it is another than the field's."""
+    input: InputType | None = None
+    """Type of the value that clients give in a registration, form or patch; None if they cannot."""
+    unique: bool = False
+    is_time: bool = False
+    purged: bool = False
+    """Whether the value is removed when the file is purged."""
+    description: str | None = None
+    input_description: str | None = None
+    example: Any = None
+
+
+_TIME = FieldRules(read="client", is_time=True)
+_INTERNAL = FieldRules()
+
+
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file; size, type, width and height are those of the frozen bytes, never the client's word."""
+    """One file; size, type, width and height are those of the stored bytes, not what the client declared."""
 
-    id: FileId
-    tenant: TenantId
-    collection: str
-    key: Key
-    object_key: Key
-    """Where the bytes lie; nobody outside is told."""
-    etag: str
-    """Storage's version of the object; changes whenever the bytes do."""
-    original_name: str
-    mime_type: str
-    size: int
-    visibility: Visibility
-    owner: Owner
-    state: FileState
-    created_at: int
-    updated_at: int
-    row_version: int = 1
-    """Raised by every change; what `If-Match` is held against."""
-    generation: int = 1
-    """Raised by every change that the edge must know of: visibility, state, bytes."""
-    width: int | None = None
-    height: int | None = None
-    category: str | None = None
-    description: str | None = None
-    alt: str | None = None
-    related_entity_id: str | None = None
-    tags: tuple[str, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    deleted_at: int | None = None
-    purge_after: int | None = None
+    id: Annotated[
+        FileId, FieldRules(read="client", unique=True, example="0199b6c4-5a51-7c3e-9f0e-2b8f6f1d7a10")
+    ]
+    tenant: Annotated[TenantId, _INTERNAL]
+    collection: Annotated[str, FieldRules(read="client", json="bucket", example="images")]
+    key: Annotated[
+        Key, FieldRules(read="client", unique=True, example="images/4fQx1bTz9KcP0aLmE7uVwR/cat.jpg")
+    ]
+    object_key: Annotated[Key, FieldRules(unique=True)]
+    """Key of the bytes in storage; no response contains it."""
+    etag: Annotated[str, _INTERNAL]
+    """Version of the object in storage; changes whenever the bytes do."""
+    original_name: Annotated[str, FieldRules(read="client", input="file_name", example="cat.jpg")]
+    mime_type: Annotated[str, FieldRules(read="client", example="image/jpeg")]
+    size: Annotated[int, FieldRules(read="client", example=482113)]
+    visibility: Annotated[
+        Visibility,
+        FieldRules(read="client", input="visibility", input_description="That of the upload by default."),
+    ]
+    owner: Annotated[Owner, FieldRules(read="owner")]
+    state: Annotated[FileState, FieldRules(read="owner")]
+    created_at: Annotated[int, _TIME]
+    updated_at: Annotated[int, _TIME]
+    row_version: Annotated[
+        int, FieldRules(read="owner", json="version", description="What `ETag` and `If-Match` count.")
+    ] = 1
+    """Number of changes; `If-Match` is compared with it."""
+    generation: Annotated[int, _INTERNAL] = 1
+    """Number of changes that the edge must know of: visibility, state, bytes."""
+    width: Annotated[int | None, FieldRules(read="client")] = None
+    height: Annotated[int | None, FieldRules(read="client")] = None
+    category: Annotated[str | None, FieldRules(read="client", input="name", purged=True)] = None
+    description: Annotated[str | None, FieldRules(read="client", input="prose", purged=True)] = None
+    alt: Annotated[
+        str | None,
+        FieldRules(
+            read="client",
+            input="prose",
+            purged=True,
+            input_description="Text for those who do not see the image.",
+        ),
+    ] = None
+    related_entity_id: Annotated[str | None, FieldRules(read="owner", input="line", purged=True)] = None
+    tags: Annotated[tuple[str, ...], FieldRules(read="client", input="tags", purged=True)] = ()
+    metadata: Annotated[Mapping[str, Any], FieldRules(read="owner", input="metadata", purged=True)] = field(
+        default_factory=dict
+    )
+    deleted_at: Annotated[int | None, FieldRules(read="owner", is_time=True)] = None
+    purge_after: Annotated[
+        int | None, FieldRules(read="owner", is_time=True, description="Until when it can be restored.")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 Of any number who register one upload at once, one wins. What is refused, or fails, can be tried again, after
 another PUT if need be, for as long as the upload's URL is good. What was published before anybody
-registered it (`IMGPROXY_PUBLISH=auto`) is registered as it is, and gets the attributes that it had not.
+registered it (`IMGPROXY_PUBLISH=auto`) is registered as it is, with the values of the registration.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from functools import partial
 from imgproxy.errors import FileNotFound, ImgproxyError, InvalidRequest, KeyExists, UploadExpired
 from imgproxy.files import outbox_tasks
 from imgproxy.files.database import Connection, Database
-from imgproxy.files.finalize import DeclaredContent, FileAttributes, Finalizer, Tell
+from imgproxy.files.fields import FileValues
+from imgproxy.files.finalize import DeclaredContent, Finalizer, Tell
 from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.mime_types import agree
-from imgproxy.files.model import File, FileState, Task, Upload, UploadState, Visibility
+from imgproxy.files.model import File, FileState, Task, Upload, UploadState
 from imgproxy.files.principal import Principal
 from imgproxy.files.repository.files import lock_file, update_file
 from imgproxy.files.repository.outbox import add_task
@@ -35,9 +36,8 @@ class UploadRegistration:
     key: Key
     mime_type: str
     size: int
-    attributes: FileAttributes
-    """Of these, the visibility is the upload's, or the file's if it is one already, unless it is told."""
-    visibility: Visibility | None = None
+    values: FileValues
+    """The upload's or file's visibility and category hold unless they are among these."""
     collection: str | None = None
 
 
@@ -64,7 +64,7 @@ class Registrar:
                 await self._tell(file.key)
             return file
         return await self._finalizer.finalize(
-            upload, lease, _facts(upload, said), _claimed(upload, said), to=UploadState.CONSUMED
+            upload, lease, said.values, _claimed(upload, said), to=UploadState.CONSUMED
         )
 
 
@@ -126,32 +126,15 @@ def _adopt(
 
 def _adopted(file: File, said: UploadRegistration, now: int) -> File:
     """A file with what is said of it; the rest is what it was, or became since it was published."""
-    attributes = said.attributes
-    visibility = said.visibility or file.visibility
-    return replace(
-        file,
-        original_name=attributes.original_name,
-        visibility=visibility,
-        category=attributes.category if attributes.category is not None else file.category,
-        description=attributes.description if attributes.description is not None else file.description,
-        alt=attributes.alt if attributes.alt is not None else file.alt,
-        related_entity_id=attributes.related_entity_id or file.related_entity_id,
-        tags=attributes.tags or file.tags,
-        metadata=attributes.metadata or file.metadata,
-        updated_at=now,
-        generation=file.generation + (visibility is not file.visibility),
-    )
-
-
-def _facts(upload: Upload, said: UploadRegistration) -> FileAttributes:
-    return replace(said.attributes, visibility=said.visibility or upload.visibility)
+    after = replace(file, updated_at=now, **said.values)
+    return replace(after, generation=file.generation + (after.visibility is not file.visibility))
 
 
 def _claimed(upload: Upload, said: UploadRegistration) -> DeclaredContent:
     """All that was ever said of the bytes."""
     declared = (upload.declared_type, upload.declared_size)
     return DeclaredContent(
-        said.attributes.original_name,
+        said.values["original_name"],
         tuple(kind for kind in (declared[0], said.mime_type) if kind is not None),
         tuple(size for size in (declared[1], said.size) if size is not None),
     )

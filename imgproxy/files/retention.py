@@ -15,6 +15,7 @@ from functools import partial
 from imgproxy.errors import ImgproxyError
 from imgproxy.files import outbox_tasks
 from imgproxy.files.database import Connection, Database
+from imgproxy.files.fields import purged_values
 from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.model import File, FileState, Task, Upload, UploadState
 from imgproxy.files.repository.files import files_to_purge, lock_file, remove_shares, update_file
@@ -139,18 +140,7 @@ def _purge(connection: Connection, *, gone: Iterable[tuple[File, Task]], now: in
 
 def _tombstone(file: File, now: int) -> File:
     """What stays of a file, so that neither its id nor its key is ever used again."""
-    return replace(
-        file,
-        state=FileState.PURGED,
-        updated_at=now,
-        purge_after=None,
-        category=None,
-        description=None,
-        alt=None,
-        related_entity_id=None,
-        tags=(),
-        metadata={},
-    )
+    return replace(file, state=FileState.PURGED, updated_at=now, purge_after=None, **purged_values())
 
 
 def _expire(connection: Connection, *, upload: Upload, tasks: Iterable[Task], now: int) -> bool:

@@ -10,23 +10,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from imgproxy.errors import BodyTooLarge, FilesError, ImgproxyError, StorageSlow
 from imgproxy.files import outbox_tasks
 from imgproxy.files.collections import CollectionLimits, check_type
 from imgproxy.files.database import Database
+from imgproxy.files.fields import FileValues
 from imgproxy.files.finalize import (
     ContentInspector,
     DeclaredContent,
-    FileAttributes,
     Finalizer,
     made,
     type_of,
 )
 from imgproxy.files.id_generator import IdGenerator
-from imgproxy.files.model import Collection, File, Task, Upload, UploadState, Visibility
+from imgproxy.files.model import Collection, File, Task, Upload, UploadState
 from imgproxy.files.principal import Principal
 from imgproxy.files.sniff import SNIFFED_BYTES
 from imgproxy.files.upload_lease import UploadLease, discard, insert_leased, new_lease
@@ -35,15 +35,6 @@ from imgproxy.storage import Storage
 
 _SECONDS = 3600
 """For all of a body; 5 GB come at 1.4 MB/s."""
-
-
-@dataclass(frozen=True, slots=True)
-class Details:
-    """What is said of a file beside its bytes."""
-
-    attributes: FileAttributes
-    """Of these, the visibility is the collection's unless `visibility` is told."""
-    visibility: Visibility | None = None
 
 
 class StreamedUploads:
@@ -71,7 +62,7 @@ class StreamedUploads:
         principal: Principal,
         request: UploadRequest,
         chunks: AsyncIterator[bytes],
-        details: Callable[[], Details],
+        details: Callable[[], FileValues],
         *,
         at_least: int = 0,
     ) -> File:
@@ -105,11 +96,10 @@ class StreamedUploads:
         upload: Upload,
         lease: UploadLease,
         chunks: AsyncIterator[bytes],
-        details: Callable[[], Details],
+        details: Callable[[], FileValues],
     ) -> File:
         head = await self._objects.put(upload.staging_key, chunks, content_type=upload.declared_type)
-        said = details()
-        attributes = replace(said.attributes, visibility=said.visibility or upload.visibility)
+        given = details()
         collection = await self._limits.named(upload.tenant, upload.collection)
         declared = DeclaredContent(upload.declared_name, (upload.declared_type or "",))
         if upload.staging_key == lease.object_key:
@@ -118,7 +108,7 @@ class StreamedUploads:
             found = await self._finalizer.copied(
                 upload.staging_key, head, lease.object_key, declared, collection
             )
-        return made(upload, lease, attributes, found, now=self._ids.clock())
+        return made(upload, lease, given, found, now=self._ids.clock())
 
     def _drawn(
         self, principal: Principal, request: UploadRequest, collection: Collection, lease: UploadLease

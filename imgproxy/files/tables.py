@@ -11,7 +11,9 @@ them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -30,7 +32,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import TEXT
 
-from imgproxy.files.model import FileState, UploadState, Visibility
+from imgproxy.files.fields import FIELDS, FileField
+from imgproxy.files.model import UploadState, Visibility
 
 metadata = MetaData(
     naming_convention={
@@ -125,45 +128,31 @@ Index(
     postgresql_where=uploads_open,
 )
 
+
+def _is_enum(declared: FileField) -> bool:
+    return isinstance(declared.type, type) and issubclass(declared.type, StrEnum)
+
+
+def _file_columns() -> Iterator[Column[Any]]:
+    """Yield the columns of the declared fields of a file."""
+    for each in FIELDS:
+        kind = JSON if each.is_json else Number if each.type is int else Words
+        for name in each.columns:
+            yield Column(name, kind, nullable=each.nullable, unique=each.rules.unique or None)
+
+
 files = Table(
     "files",
     metadata,
-    Column("id", Words, nullable=False, unique=True),
-    Column("tenant_id", Words, nullable=False),
-    Column("collection", Words, nullable=False),
-    Column("key", Words, nullable=False, unique=True),
-    Column("object_key", Words, nullable=False, unique=True),
-    Column("etag", Words, nullable=False),
-    Column("original_name", Words, nullable=False),
-    Column("mime_type", Words, nullable=False),
-    Column("size", Number, nullable=False),
-    Column("visibility", Words, nullable=False),
-    Column("owner_type", Words, nullable=False),
-    Column("owner_id", Words, nullable=False),
-    Column("state", Words, nullable=False),
-    Column("created_at", Number, nullable=False),
-    Column("updated_at", Number, nullable=False),
-    Column("row_version", Number, nullable=False),
-    Column("generation", Number, nullable=False),
-    Column("width", Number),
-    Column("height", Number),
-    Column("category", Words),
-    Column("description", Words),
-    Column("alt", Words),
-    Column("related_entity_id", Words),
-    Column("tags", JSON, nullable=False),
-    Column("metadata", JSON, nullable=False),
-    Column("deleted_at", Number),
-    Column("purge_after", Number),
+    *_file_columns(),
     Column("changed", Number, nullable=False),  # see repository.changes
     # These three are made by repository.search_columns.
     Column("seq", Number, primary_key=True, autoincrement=False),
     Column("tenant_code", Words, nullable=False),
     Column("search", Words, nullable=False),
-    _one_of("visibility", Visibility),
-    _one_of("state", FileState),
+    *(_one_of(each.name, each.type) for each in FIELDS if _is_enum(each)),
 )
-facts = [each for each in files.c if each.name not in ("seq", "changed", "tenant_code", "search")]
+facts = [files.c[name] for each in FIELDS for name in each.columns]
 """Columns of a `File`; the others are for finding it."""
 
 # Not bound: an engine uses a partial index only where it can read its condition in the statement.

@@ -28,7 +28,6 @@ from imgproxy.files.database import Database
 from imgproxy.files.finalize import (
     ContentInspector,
     DeclaredContent,
-    FileAttributes,
     Inspection,
     check_weight,
     made,
@@ -263,9 +262,13 @@ async def test_who_is_stopped_half_way_leaves_it_to_be_tried_again(here: Desk) -
     assert await here.stored() == [file.object_key]
 
 
-FACTS = FileAttributes(
-    "cat.jpg", Visibility.PRIVATE, description="mine", alt="a cat", related_entity_id="post-1"
-)
+FACTS = {
+    "original_name": "cat.jpg",
+    "visibility": Visibility.PRIVATE,
+    "description": "mine",
+    "alt": "a cat",
+    "related_entity_id": "post-1",
+}
 FOUND = Inspection(7, "v1", "image/png", 40, 20)
 
 
@@ -289,7 +292,7 @@ def test_a_category_is_the_upload_s_unless_told(
     here: Desk, said: str | None, declared: str | None, kept: str | None
 ) -> None:
     upload = an_upload(category=declared)
-    attributes = FileAttributes("cat.jpg", Visibility.PRIVATE, category=said)
+    attributes = {"original_name": "cat.jpg"} | ({} if said is None else {"category": said})
     file = made(upload, new_lease(here.ids, upload.tenant), attributes, FOUND, now=NOW)
     assert file.category == kept
 

@@ -19,13 +19,11 @@ from imgproxy.errors import (
     StorageFailed,
 )
 from imgproxy.files.database import Connection, Database
-from imgproxy.files.finalize import FileAttributes
 from imgproxy.files.model import Collection, File, Owner, UploadState, Visibility
 from imgproxy.files.principal import Principal
 from imgproxy.files.registration import UploadRegistration
 from imgproxy.files.repository.outbox import count_tasks
 from imgproxy.files.repository.uploads import expired_uploads
-from imgproxy.files.streamed_uploads import Details
 from imgproxy.files.uploads import UploadRequest
 from imgproxy.image.source import Key
 from imgproxy.storage import Head
@@ -35,7 +33,7 @@ from tests.files.uploading import ACME, ANN, BROKEN_JPEG, JPEG, PLACE, TEXT, Des
 from tests.storage.broken import BrokenStorage
 
 FOREVER = 10**15
-FACTS = FileAttributes("cat.jpg", Visibility.PRIVATE, alt="a cat")
+FACTS = {"original_name": "cat.jpg", "alt": "a cat"}
 
 
 async def store(
@@ -48,7 +46,7 @@ async def store(
     **wanted: Any,
 ) -> File:
     given = {"name": "cat.jpg", "mime_type": "image/jpeg", **wanted}
-    details = Details(FACTS, visibility)
+    details = FACTS | ({"visibility": visibility} if visibility else {})
     return await desk.streams.store(
         principal, UploadRequest(**given), chunks, lambda: details, at_least=at_least
     )

@@ -9,13 +9,14 @@ from sqlalchemy import CheckConstraint, Table, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from imgproxy.files.database import Connection, Database
+from imgproxy.files.fields import file_row
 from imgproxy.files.repository import rows
 from imgproxy.files.repository.search_columns import search_columns
 from imgproxy.files.tables import api_keys, files, metadata, shares, tenants, uploads
 from tests.files import samples
 from tests.files.samples import NOW
 
-FILE = {**rows.file_row(samples.file()), **search_columns(samples.file()), "changed": 1}
+FILE = {**file_row(samples.file()), **search_columns(samples.file()), "changed": 1}
 UPLOAD = rows.upload_row(samples.upload())
 SHARE = {"tenant_id": "acme", "seq": 1, "type": "user", "principal_id": "ann"}
 ACROSS_TENANTS = {  # what sweeps, edges and workers look for

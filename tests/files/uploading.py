@@ -11,9 +11,10 @@ from imgproxy.errors import BrokenImage, ImgproxyError, NotFound
 from imgproxy.files.auto_registration import AutoRegistration
 from imgproxy.files.collections import CollectionLimits
 from imgproxy.files.database import Connection, Database
-from imgproxy.files.finalize import ContentInspector, FileAttributes, Finalizer
+from imgproxy.files.fields import INPUTS
+from imgproxy.files.finalize import ContentInspector, Finalizer
 from imgproxy.files.id_generator import IdGenerator
-from imgproxy.files.model import File, Task, TenantId, Upload, Visibility
+from imgproxy.files.model import File, Task, TenantId, Upload
 from imgproxy.files.multipart import MultipartUploads
 from imgproxy.files.principal import Kind, Principal
 from imgproxy.files.registration import Registrar, UploadRegistration
@@ -149,16 +150,10 @@ class Desk:
 
     async def register(self, upload: Upload, principal: Principal = ANN, **said: Any) -> File:
         """Register an upload, by default truthfully."""
-        attributes = {"original_name": "cat.jpg", "visibility": Visibility.PRIVATE}
-        attributes |= {
-            name: said.pop(name)
-            for name in list(said)
-            if name in FileAttributes.__slots__ and name != "visibility"
-        }
+        values = {"original_name": "cat.jpg"}
+        values |= {each.name: said.pop(each.name) for each in INPUTS if each.name in said}
         given = {"key": upload.key, "mime_type": "image/jpeg", "size": len(JPEG), **said}
-        return await self.registrar.register(
-            principal, UploadRegistration(attributes=FileAttributes(**attributes), **given)
-        )  # type: ignore[arg-type]
+        return await self.registrar.register(principal, UploadRegistration(values=values, **given))  # type: ignore[arg-type]
 
     async def upload(self, upload: Upload) -> Upload | None:
         """An upload as the record has it now."""

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 
 from imgproxy.errors import Changed, KeyExists
+from imgproxy.files.fields import file_of_row, file_row
 from imgproxy.files.model import File, FileId, Share, TenantId
 from imgproxy.files.repository import changes, rows
 from imgproxy.files.repository.search_columns import search_columns
@@ -46,7 +47,7 @@ _ENDED_AFTER = _ENDED.where(
 
 def insert_file(connection: Connection, file: File) -> None:
     """Add a file; raise `KeyExists` if its id, key or object key is taken."""
-    values = rows.file_row(file) | search_columns(file)
+    values = file_row(file) | search_columns(file)
     while not connection.execute(_inserting(connection.dialect.name), values).rowcount:
         if _exists(connection, file):
             raise KeyExists("this key is registered already")
@@ -57,19 +58,19 @@ def insert_file(connection: Connection, file: File) -> None:
 def file_by_id(connection: Connection, tenant: TenantId, id_: FileId) -> File | None:
     """One of a tenant's files, in whatever state."""
     found = connection.execute(_BY_ID, {"id": id_, "tenant": tenant}).one_or_none()
-    return rows.file(found) if found else None
+    return file_of_row(found) if found else None
 
 
 def lock_file(connection: Connection, tenant: TenantId, id_: FileId) -> File | None:
     """The same, and nobody else changes it before this transaction ends."""
     found = connection.execute(_LOCKED, {"id": id_, "tenant": tenant}).one_or_none()
-    return rows.file(found) if found else None
+    return file_of_row(found) if found else None
 
 
 def file_by_key(connection: Connection, key: Key) -> File | None:
     """The file of a key, of whatever tenant and in whatever state: for the edge, which knows no tenant."""
     found = connection.execute(_BY_KEY, {"key": key}).one_or_none()
-    return rows.file(found) if found else None
+    return file_of_row(found) if found else None
 
 
 def update_file(connection: Connection, before: File, after: File) -> File:
@@ -80,7 +81,7 @@ def update_file(connection: Connection, before: File, after: File) -> File:
     """
     after = replace(after, row_version=before.row_version + 1)
     told = after.generation != before.generation
-    values = rows.file_row(after) | search_columns(after)
+    values = file_row(after) | search_columns(after)
     for name in _FIXED:
         del values[name]
     here = {"file_id": before.id, "tenant": before.tenant, "before": before.row_version}
@@ -117,9 +118,9 @@ def files_to_purge(
     """Deleted files of all tenants whose retention has ended, oldest first; page on with `after`."""
     values = {"now": now, "limit": limit}
     if after is None:
-        return [rows.file(row) for row in connection.execute(_ENDED, values)]
+        return [file_of_row(row) for row in connection.execute(_ENDED, values)]
     place = {"purge_after": after.purge_after, "id": after.id}
-    return [rows.file(row) for row in connection.execute(_ENDED_AFTER, values | place)]
+    return [file_of_row(row) for row in connection.execute(_ENDED_AFTER, values | place)]
 
 
 def shares_of(connection: Connection, tenant: TenantId, file_id: FileId) -> tuple[Share, ...]:

@@ -29,10 +29,10 @@ from sqlalchemy.exc import DBAPIError
 
 from imgproxy.errors import InvalidRequest, ListTooBroad
 from imgproxy.files.cursor import Place, Sort, decode, encode
+from imgproxy.files.fields import file_of_row
 from imgproxy.files.model import File, OwnerType, Visibility
 from imgproxy.files.policy import ListScope, list_scopes
 from imgproxy.files.principal import Principal
-from imgproxy.files.repository import rows
 from imgproxy.files.repository.search_columns import SEARCH_LENGTH, folded, tenant_code
 from imgproxy.files.storable import is_storable
 from imgproxy.files.tables import POSTGRESQL, facts, files
@@ -397,7 +397,7 @@ class _List:
     def _files(self, seqs: list[int]) -> tuple[File, ...]:
         """Return the files of these numbers, in this order."""
         found = self._connection.execute(select(files.c.seq, *facts).where(files.c.seq.in_(seqs)))
-        by_seq = {row[0]: rows.file(row[1:]) for row in found}
+        by_seq = {row[0]: file_of_row(row[1:]) for row in found}
         return tuple(by_seq[seq] for seq in seqs)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -11,8 +9,6 @@ from sqlalchemy import Connection, Insert, Row, Table
 from sqlalchemy.ext.compiler import compiles
 
 from imgproxy.files.model import (
-    File,
-    FileState,
     Owner,
     Task,
     TenantId,
@@ -118,101 +114,6 @@ def upload(row: Row[Any]) -> Upload:
     )
 
 
-def file_row(file: File) -> dict[str, Any]:
-    """The columns of `files` that are `facts`."""
-    return {
-        "id": file.id,
-        "tenant_id": file.tenant,
-        "collection": file.collection,
-        "key": file.key,
-        "object_key": file.object_key,
-        "etag": file.etag,
-        "original_name": file.original_name,
-        "mime_type": file.mime_type,
-        "size": file.size,
-        "visibility": file.visibility,
-        "owner_type": file.owner.type,
-        "owner_id": file.owner.id,
-        "state": file.state,
-        "created_at": file.created_at,
-        "updated_at": file.updated_at,
-        "row_version": file.row_version,
-        "generation": file.generation,
-        "width": file.width,
-        "height": file.height,
-        "category": file.category,
-        "description": file.description,
-        "alt": file.alt,
-        "related_entity_id": file.related_entity_id,
-        "tags": list(file.tags),
-        "metadata": dict(file.metadata),
-        "deleted_at": file.deleted_at,
-        "purge_after": file.purge_after,
-    }
-
-
-def file(row: Sequence[Any]) -> File:
-    """The file of a row of `files`, or of its `facts`, in their order."""
-    (
-        id_,
-        tenant,
-        collection,
-        key,
-        object_key,
-        etag,
-        original_name,
-        mime_type,
-        size,
-        visibility,
-        owner_type,
-        owner_id,
-        state,
-        created_at,
-        updated_at,
-        row_version,
-        generation,
-        width,
-        height,
-        category,
-        description,
-        alt,
-        related_entity_id,
-        tags,
-        metadata,
-        deleted_at,
-        purge_after,
-        *_,
-    ) = row
-    return File(
-        id=id_,
-        tenant=tenant,
-        collection=collection,
-        key=key,
-        object_key=object_key,
-        etag=etag,
-        original_name=original_name,
-        mime_type=mime_type,
-        size=size,
-        visibility=Visibility(visibility),
-        owner=Owner(owner_type, owner_id),
-        state=FileState(state),
-        created_at=created_at,
-        updated_at=updated_at,
-        row_version=row_version,
-        generation=generation,
-        width=width,
-        height=height,
-        category=category,
-        description=description,
-        alt=alt,
-        related_entity_id=related_entity_id,
-        tags=tuple(_read(tags)),
-        metadata=_read(metadata),
-        deleted_at=deleted_at,
-        purge_after=purge_after,
-    )
-
-
 def task(row: Row[Any]) -> Task:
     """The task of a row of `outbox`."""
     return Task(
@@ -226,8 +127,3 @@ def task(row: Row[Any]) -> Task:
         last_error=row.last_error,
         dead_at=row.dead_at,
     )
-
-
-def _read(value: Any) -> Any:
-    """JSON as drivers have it, which is text; SQLAlchemy has read it already."""
-    return json.loads(value) if isinstance(value, str) else value

@@ -19,7 +19,6 @@ from imgproxy.errors import (
     Unavailable,
     UploadExpired,
 )
-from imgproxy.files.finalize import FileAttributes
 from imgproxy.files.model import File, Upload, UploadState, Visibility
 from imgproxy.files.multipart import UploadReference
 from imgproxy.files.principal import Principal
@@ -364,8 +363,8 @@ def said_of(
     collection: str | None = None,
     visibility: Visibility | None = None,
 ) -> UploadRegistration:
-    attributes = FileAttributes("cat.jpg", Visibility.PRIVATE)
-    return UploadRegistration(sent.upload.key, mime_type, size, attributes, visibility, collection)
+    values = {"original_name": "cat.jpg"} | ({"visibility": visibility} if visibility else {})
+    return UploadRegistration(sent.upload.key, mime_type, size, values, collection)
 
 
 def master_of(known: Known) -> Principal:

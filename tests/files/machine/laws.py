@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from imgproxy.files.fields import file_of_row
 from imgproxy.files.model import File, FileState, Share, Task, Upload, UploadState
 from imgproxy.files.repository import rows
 from imgproxy.files.tables import files, outbox, shares, uploads
@@ -46,7 +47,7 @@ class Record:
 
 def record(connection: Connection) -> Record:
     """Read everything, a table at a time: there are hundreds of rows, and this is done at each step."""
-    found = [rows.file(row) for row in connection.execute(select(files))]
+    found = [file_of_row(row) for row in connection.execute(select(files))]
     sent = [rows.upload(row) for row in connection.execute(select(uploads))]
     return Record(
         files={file.id: file for file in found},

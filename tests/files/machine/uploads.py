@@ -14,11 +14,9 @@ from imgproxy.errors import (
     FilesError,
     InvalidFormat,
 )
-from imgproxy.files.finalize import FileAttributes
 from imgproxy.files.model import File, Visibility
 from imgproxy.files.principal import Principal
 from imgproxy.files.registration import UploadRegistration
-from imgproxy.files.streamed_uploads import Details
 from imgproxy.files.upload_lease import LEASE_MS
 from imgproxy.files.uploads import UploadRequest
 from tests.files.machine.base import Base, all_of, said_of
@@ -202,7 +200,7 @@ class UploadRules(Base):
         self, who: Principal, found: Body, said: str, visibility: Visibility, *, broken: bool = False
     ) -> Awaitable[File]:
         chunks = broken_off(found.bytes) if broken else bytes_of(found.bytes)
-        details = Details(FileAttributes("cat.jpg", visibility), visibility)
+        details = {"original_name": "cat.jpg"} | ({"visibility": visibility} if visibility else {})
         return self.world.streams.store(who, UploadRequest("cat.jpg", said), chunks, lambda: details)
 
 

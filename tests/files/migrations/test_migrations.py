@@ -16,9 +16,9 @@ from imgproxy.files import migrations
 from imgproxy.files.cursor import Sort
 from imgproxy.files.database import Connection, Database, open_database
 from imgproxy.files.database_url import DatabaseUrl
+from imgproxy.files.fields import file_row
 from imgproxy.files.model import FileState, Share, Visibility
 from imgproxy.files.principal import Kind, Principal
-from imgproxy.files.repository import rows
 from imgproxy.files.repository.files import file_by_id, shares_of
 from imgproxy.files.repository.lists import ListQuery, list_files
 from imgproxy.files.tables import metadata
@@ -84,7 +84,7 @@ def _create_version_1(connection: Connection) -> None:
     visibilities = (Visibility.PUBLIC, Visibility.SHARED, Visibility.PUBLIC)
     before = Table("files", MetaData(), autoload_with=connection)
     for each, state, visibility in zip(OLD, states, visibilities, strict=True):
-        values = rows.file_row(replace(each, state=state, visibility=visibility))
+        values = file_row(replace(each, state=state, visibility=visibility))
         connection.execute(before.insert(), {**values, "changed": 1})
     connection.execute(
         Table("shares", MetaData(), autoload_with=connection).insert(),

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from imgproxy.files.database import Connection, Database
+from imgproxy.files.fields import file_of_row, file_row
 from imgproxy.files.model import File, FileId, FileState, Owner, Task, Upload, UploadState, Visibility
 from imgproxy.files.repository import rows
 from imgproxy.files.repository.files import file_by_id, insert_file
@@ -56,7 +57,7 @@ def in_order(table: Any, values: dict[str, Any]) -> list[Any]:
 
 @pytest.mark.parametrize("value", [samples.file(), FULL], ids=["least", "full"])
 def test_a_file_is_its_row_and_the_row_is_the_file(value: File) -> None:
-    assert rows.file(in_order(files, rows.file_row(value))) == value
+    assert file_of_row(in_order(files, file_row(value))) == value
 
 
 @pytest.mark.parametrize("value", [samples.upload(), CLAIMED], ids=["least", "full"])
@@ -66,18 +67,18 @@ def test_an_upload_is_its_row_and_the_row_is_the_upload(value: Upload) -> None:
 
 def test_no_column_is_forgotten() -> None:
     assert {*rows.upload_row(CLAIMED)} == {*uploads.c.keys()}
-    assert {*rows.file_row(FULL)} == {each.name for each in facts}
+    assert {*file_row(FULL)} == {each.name for each in facts}
 
 
 def test_words_come_back_as_words_that_are_compared_by_identity() -> None:
-    file = rows.file(in_order(files, {**rows.file_row(FULL), "visibility": "shared", "state": "deleted"}))
+    file = file_of_row(in_order(files, {**file_row(FULL), "visibility": "shared", "state": "deleted"}))
     assert (file.visibility is Visibility.SHARED, file.state is FileState.DELETED) == (True, True)
 
 
 @pytest.mark.parametrize("name", ["visibility", "state"])
 def test_a_word_that_there_is_not_is_no_file(name: str) -> None:
     with pytest.raises(ValueError, match="bright"):
-        rows.file(in_order(files, {**rows.file_row(FULL), name: "bright"}))
+        file_of_row(in_order(files, {**file_row(FULL), name: "bright"}))
 
 
 async def test_file_tags_and_metadata_come_back_the_same(database: Database) -> None:
