@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -136,12 +137,16 @@ async def run_edge(settings: Settings, own: EdgeArguments, *, pages: Sequence[we
     settings = share(settings, index=own.index, edges=own.edges)
     stop = asyncio.Event()
 
-    def orphaned() -> None:
+    orphaned = False
+
+    def gone() -> None:
+        nonlocal orphaned
         if not stop.is_set():
             _log.error("the supervisor is gone: this process ends, too")
+            orphaned = True
         stop.set()
 
-    link = Link(socket.socket(fileno=own.link), gone=orphaned)
+    link = Link(socket.socket(fileno=own.link), gone=gone)
     async with (
         link,
         app.assemble(settings, broadcast=Broadcast(link), pages=pages) as server,
@@ -161,6 +166,8 @@ async def run_edge(settings: Settings, own: EdgeArguments, *, pages: Sequence[we
         await accept(public, [socket.socket(fileno=each) for each in own.listeners])
         await stop.wait()
         _drain(server.health)
+    if orphaned:  # the supervisor, killed, could not
+        shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 
 async def _open_admin(stack: AsyncExitStack, settings: Settings, application: web.Application) -> None:

@@ -279,6 +279,16 @@ def test_counts_of_a_process_that_ended_stay_and_its_gauges_go(edges: Served) ->
     assert counted(edges, "imgproxy_jobs_running") == 0
 
 
+def test_metrics_folder_goes_with_the_last_edge_of_a_killed_supervisor(tmp_path: Path) -> None:
+    (tmp_path / "temp").mkdir()
+    (tmp_path / "data" / "objects").mkdir(parents=True)
+    with serving(tmp_path, "--edges", "2", TMPDIR=str(tmp_path / "temp")) as served:
+        assert list((tmp_path / "temp").iterdir()) != []
+        served.process.kill()
+        served.process.wait()
+        wait_for(lambda: list((tmp_path / "temp").iterdir()) == [])
+
+
 def ready_lines(served: Served) -> int:
     """Return how many processes have been ready so far."""
     return sum("is ready" in line for line in served.words)
