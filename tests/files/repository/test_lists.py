@@ -204,8 +204,8 @@ async def test_list_files_pages_put_together_are_the_whole_list(
 
 
 WAYS = {
-    "order followed": {"_FEW": -1, "_FEW_TO_SORT": -1, "_STRETCH": 1_000},
-    "search by index": {"_FEW": -1, "_FEW_TO_SORT": 1_000, "_STRETCH": 9},
+    "order followed": {"_FEW": -1, "_FEW_TO_SORT": -1, "_STRETCH": 1_000, "_LONG_STRETCH": 1_000},
+    "search by index": {"_FEW": -1, "_FEW_TO_SORT": 1_000, "_STRETCH": 9, "_LONG_STRETCH": 9},
 }
 
 

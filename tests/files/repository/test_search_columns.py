@@ -43,6 +43,7 @@ def _tags(connection: Connection) -> list[str]:
 def _ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lists, "_FEW", request.param)
     monkeypatch.setattr(lists, "_STRETCH", 0)
+    monkeypatch.setattr(lists, "_LONG_STRETCH", 0)
 
 
 @pytest.mark.usefixtures("_ways")
