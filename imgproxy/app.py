@@ -34,7 +34,7 @@ from imgproxy.engine.pool import Pool
 from imgproxy.engine.worker_protocol import Encoding
 from imgproxy.files.file_status import FileStatusCache
 from imgproxy.files.multipart import Arrived
-from imgproxy.filing import Around, Filing, assemble_files
+from imgproxy.files_api import FilesApi, FilesBackend, assemble_files
 from imgproxy.http.client_address import Clients
 from imgproxy.http.connection_limits import Bounds
 from imgproxy.http.cors import Cors
@@ -111,7 +111,7 @@ async def assemble_edge(
     )
     answered = ServedUrls(settings.cache_sizes.served_urls)
     access_log = AccessLog()
-    around = Around(
+    backend = FilesBackend(
         objects=storage,
         url_signer=url_signer if is_proxied(settings, storage) else None,
         inspector=ImageProbe(sources, pool, ceiling=recipe(settings).ceiling),
@@ -121,24 +121,26 @@ async def assemble_edge(
     try:
         access_log.start()
         async with (
-            assemble_files(settings, around, metrics=metrics, access_log=access_log) as filing,
-            open_access(settings, filing) as access,
-            open_url_purger(filing.front, answered) as url_purger,
+            assemble_files(settings, backend, metrics=metrics, access_log=access_log) as files_api,
+            open_access(settings, files_api) as access,
+            open_url_purger(files_api.front, answered) as url_purger,
             open_renderer(
                 settings, access, storage, epochs, sources, disk, pool, broadcast, metrics, url_purger.spawn
             ) as renderer,
         ):
-            told = answered if filing.front.forgets_by_url else None
+            told = answered if files_api.front.forgets_by_url else None
             images = make_images(settings, renderer, metrics, access_log, purge, told)
             health = Health(
-                checks({"storage": storage.check, "database": filing.database.check, "workers": pool.check})
+                checks(
+                    {"storage": storage.check, "database": files_api.database.check, "workers": pool.check}
+                )
             )
             yield Server(
                 public=application(
                     *pages,
                     *health.routes(),
-                    *filing.routes,
-                    *gateway_routes(settings, storage, url_signer, access, access_log, filing.arrived),
+                    *files_api.routes,
+                    *gateway_routes(settings, storage, url_signer, access, access_log, files_api.arrived),
                     web.route("*", r"/{target:(?s:.*)}", images.handle),
                 ),
                 admin=application(*health.routes(), metrics_route(metrics.text)),
@@ -155,11 +157,11 @@ async def assemble_edge(
 
 
 @asynccontextmanager
-async def open_access(settings: Settings, filing: Filing) -> AsyncIterator[FileStatusCache]:
+async def open_access(settings: Settings, files_api: FilesApi) -> AsyncIterator[FileStatusCache]:
     """Who may see what, by the record."""
-    publish = filing.publisher.publish if filing.publisher else None
+    publish = files_api.publisher.publish if files_api.publisher else None
     access = FileStatusCache(
-        filing.database, timer=time.monotonic, publish=publish, entries=settings.cache_sizes.file_rows
+        files_api.database, timer=time.monotonic, publish=publish, entries=settings.cache_sizes.file_rows
     )
     try:
         await access.start()

@@ -11,7 +11,7 @@ from imgproxy.files.api_keys import ApiKeyStore
 from imgproxy.files.database import Database, open_database
 from imgproxy.files.id_generator import uuid7
 from imgproxy.files.model import TenantId
-from imgproxy.filing import milliseconds, trust
+from imgproxy.files_api import milliseconds, trust
 from imgproxy.settings import Settings, SettingsError
 
 

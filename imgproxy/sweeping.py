@@ -10,7 +10,7 @@ from imgproxy.files.database import open_database
 from imgproxy.files.id_generator import IdGenerator
 from imgproxy.files.outbox import OutboxWorker, handlers
 from imgproxy.files.sweep import Findings, Sweep
-from imgproxy.filing import make_front, milliseconds
+from imgproxy.files_api import make_front, milliseconds
 from imgproxy.settings import Settings
 from imgproxy.storage.signed_url import UrlSigner
 

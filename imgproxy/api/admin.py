@@ -7,19 +7,21 @@ from imgproxy.api.endpoints import Answer, Call, Endpoint, Group
 from imgproxy.api.requests import OutboxAsked
 from imgproxy.api.responses import Outbox, TaskTold
 from imgproxy.files.model import Task
-from imgproxy.files.outbox import OutboxWorker
 from imgproxy.files.principal import Kind
+from imgproxy.files.service import FilesService
 
 _DEAD = {"all": None, "waiting": False, "dead": True}
 
 
-async def _list(outbox: OutboxWorker, call: Call[OutboxAsked]) -> Answer:
-    tasks = await outbox.list(call.principal.tenant, dead=_DEAD[call.given.state], limit=call.given.limit)
+async def _list(service: FilesService, call: Call[OutboxAsked]) -> Answer:
+    tasks = await service.outbox.list(
+        call.principal.tenant, dead=_DEAD[call.given.state], limit=call.given.limit
+    )
     return Answer(Outbox(items=[_told(task) for task in tasks]))
 
 
-async def _retry(outbox: OutboxWorker, call: Call[None]) -> Answer:
-    return Answer(_told(await outbox.retry(call.principal.tenant, call.file_id)))
+async def _retry(service: FilesService, call: Call[None]) -> Answer:
+    return Answer(_told(await service.outbox.retry(call.principal.tenant, call.file_id)))
 
 
 def _told(task: Task) -> TaskTold:
@@ -35,7 +37,7 @@ def _told(task: Task) -> TaskTold:
     )
 
 
-ADMIN: Group[OutboxWorker] = Group(
+ADMIN: Group[FilesService] = Group(
     "Operation",
     "For those who run it: bytes that are to be removed, uploads to be aborted, caches to be purged.",
     (

@@ -16,13 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from imgproxy import errors
 from imgproxy.api.endpoints import Answer, Call, Endpoint, Group
 from imgproxy.api.field_types import FileName, KeyText, MimeType, Name, PartNumber
-from imgproxy.api.multipart import MAX_PARTS_BYTES, PartsIntake
+from imgproxy.api.multipart import MAX_PARTS_BYTES
 from imgproxy.api.requests import Body, MultipartAsked, Query, UploadedPart
 from imgproxy.api.responses import Nothing
 from imgproxy.api.uploads import OF_DECLARING, OF_STORAGE
 from imgproxy.api.validation import read_query
 from imgproxy.files.model import UploadId, Visibility
 from imgproxy.files.multipart import UploadReference
+from imgproxy.files.service import FilesService
 from imgproxy.files.uploads import UploadRequest
 from imgproxy.image.source import Key
 from imgproxy.storage import Part
@@ -119,10 +120,10 @@ class CompanionDone(BaseModel):
     key: str
 
 
-async def _params(intake: PartsIntake, call: Call[CompanionWish]) -> Answer:
+async def _params(service: FilesService, call: Call[CompanionWish]) -> Answer:
     asked = call.given
     request = UploadRequest(asked.filename, asked.type, visibility=asked.visibility, category=asked.category)
-    issued = await intake.uploads.issue(call.principal, request)
+    issued = await service.uploads.issue(call.principal, request)
     return Answer(
         CompanionUpload(
             url=urljoin(call.base, issued.url),
@@ -133,36 +134,36 @@ async def _params(intake: PartsIntake, call: Call[CompanionWish]) -> Answer:
     )
 
 
-async def _begin(intake: PartsIntake, call: Call[CompanionBegin]) -> Answer:
+async def _begin(service: FilesService, call: Call[CompanionBegin]) -> Answer:
     asked, meta = call.given, call.given.metadata
     request = UploadRequest(asked.filename, asked.type, visibility=meta.visibility, category=meta.category)
-    upload = await intake.uploads.issue_parts(call.principal, request)
+    upload = await service.uploads.issue_parts(call.principal, request)
     return Answer(CompanionBegun(key=upload.key, upload_id=upload.id))
 
 
-async def _sign(intake: PartsIntake, call: Call[CompanionKey]) -> Answer:
+async def _sign(service: FilesService, call: Call[CompanionKey]) -> Answer:
     asked = read_query(_PartAsked, _named(call, call.given.key, partNumber=call.path["part"]))
-    signed = await intake.multipart.sign(call.principal, _place(asked), number=asked.part_number)
+    signed = await service.multipart.sign(call.principal, _place(asked), number=asked.part_number)
     return Answer(CompanionSigned(url=urljoin(call.base, signed.url), expires=signed.expires_in))
 
 
-async def _list(intake: PartsIntake, call: Call[CompanionKey]) -> Answer:
+async def _list(service: FilesService, call: Call[CompanionKey]) -> Answer:
     asked = read_query(MultipartAsked, _named(call, call.given.key))
-    found = await intake.multipart.parts(call.principal, _place(asked))
+    found = await service.multipart.parts(call.principal, _place(asked))
     told = [CompanionPart(part_number=part.number, size=part.size, etag=part.etag) for part in found]
     return Answer(CompanionList(told))
 
 
-async def _complete(intake: PartsIntake, call: Call[CompanionParts]) -> Answer:
+async def _complete(service: FilesService, call: Call[CompanionParts]) -> Answer:
     asked = read_query(MultipartAsked, _named(call, read_query(CompanionKey, call.http.query).key))
     parts = [Part(part.part_number, part.etag) for part in call.given.parts]
-    upload = await intake.multipart.complete(call.principal, _place(asked), parts)
+    upload = await service.multipart.complete(call.principal, _place(asked), parts)
     return Answer(CompanionDone(location=f"{call.base}/{quote(upload.key)}", key=upload.key))
 
 
-async def _abort(intake: PartsIntake, call: Call[CompanionKey]) -> Answer:
+async def _abort(service: FilesService, call: Call[CompanionKey]) -> Answer:
     asked = read_query(MultipartAsked, _named(call, call.given.key))
-    await intake.multipart.abort(call.principal, _place(asked))
+    await service.multipart.abort(call.principal, _place(asked))
     return Answer(Nothing())
 
 
@@ -177,7 +178,7 @@ def _place(asked: MultipartAsked) -> UploadReference:
 
 _OF_NAMING = (errors.InvalidPath, errors.KeyTooLong, errors.UploadNotFound)
 
-COMPANION: Group[PartsIntake] = Group(
+COMPANION: Group[FilesService] = Group(
     "Uppy",
     "Uploads for stock Uppy 5, in the words of its Companion: give `@uppy/aws-s3` this host as `endpoint` "
     "and the credentials as `headers`. Register the key that Uppy reports, as of any upload.",

@@ -7,7 +7,7 @@ there, and names it when it wants the file back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urljoin
 
 from multidict import MultiDict
@@ -22,17 +22,8 @@ from imgproxy.api.uploads import OF_DECLARING, OF_STORAGE, upload_request
 from imgproxy.api.validation import read_query
 from imgproxy.files.collections import DEFAULTS
 from imgproxy.files.principal import Kind
-from imgproxy.files.reading import FileReader
-from imgproxy.files.uploads import Uploads
+from imgproxy.files.service import FilesService
 from imgproxy.image.source import Key
-
-
-@dataclass(frozen=True, slots=True)
-class Entities:
-    """What these endpoints call."""
-
-    uploads: Uploads
-    reading: FileReader
 
 
 class _EntityPath(Query):
@@ -67,18 +58,18 @@ class EntityDownload(Body):
     expires_at: Instant
 
 
-async def _upload(entities: Entities, call: Call[NewUpload]) -> Answer:
+async def _upload(service: FilesService, call: Call[NewUpload]) -> Answer:
     request = upload_request(call.given)
     path = read_query(_EntityPath, MultiDict(call.path))
     category = request.category or _category(path.collection, path.field)
-    issued = await entities.uploads.issue(call.principal, replace(request, category=category))
+    issued = await service.uploads.issue(call.principal, replace(request, category=category))
     url, key = urljoin(call.base, issued.url), issued.upload.key
     return Answer(EntityUpload(upload_url=url, file_key=key, url=url, key=key, expires_in=issued.expires_in))
 
 
-async def _download(entities: Entities, call: Call[EntityFile]) -> Answer:
-    id_ = await entities.reading.identify(call.principal, Key(call.given.file_key))
-    made = await entities.reading.download(call.principal, id_)
+async def _download(service: FilesService, call: Call[EntityFile]) -> Answer:
+    id_ = await service.reader.identify(call.principal, Key(call.given.file_key))
+    made = await service.reader.download(call.principal, id_)
     url = urljoin(call.base, made.url)
     return Answer(EntityDownload(download_url=url, expires_in=made.expires_in, expires_at=made.expires_at))
 
@@ -91,7 +82,7 @@ def _category(entities: str, field: str) -> str:
 
 _PATH = "/v1/{collection}/{entity}/{field}"
 
-ENTITY_UPLOADS: Group[Entities] = Group(
+ENTITY_UPLOADS: Group[FilesService] = Group(
     "Files of entities",
     "The same by the path of what a file belongs to, such as `/v1/users/42/avatar/upload-url`. `field`, its "
     "plural, or `collection` may name a collection of files; keep the key in the entity.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from imgproxy import errors
@@ -21,25 +20,16 @@ from imgproxy.api.responses import (
     record,
 )
 from imgproxy.files.cursor import Sort
-from imgproxy.files.editing import FileEditor
 from imgproxy.files.model import File
 from imgproxy.files.policy import has_full_access
 from imgproxy.files.principal import Kind, Principal
-from imgproxy.files.reading import FileReader
 from imgproxy.files.repository.lists import ListPage
+from imgproxy.files.service import FilesService
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """What these endpoints call."""
-
-    reading: FileReader
-    changes: FileEditor
-
-
-async def _list(shelf: Shelf, call: Call[FileList]) -> Answer:
+async def _list(service: FilesService, call: Call[FileList]) -> Answer:
     asked = call.given
-    listed = await shelf.reading.list(
+    listed = await service.reader.list(
         call.principal,
         visibility=asked.visibility,
         owner_type=asked.owner_type,
@@ -60,28 +50,28 @@ async def _list(shelf: Shelf, call: Call[FileList]) -> Answer:
     return Answer(FilePage(items=items, pagination=_pagination(asked, listed)))
 
 
-async def _get(shelf: Shelf, call: Call[FileAsked]) -> Answer:
-    file = await shelf.reading.get(call.principal, call.file_id, deleted=call.given.deleted)
+async def _get(service: FilesService, call: Call[FileAsked]) -> Answer:
+    file = await service.reader.get(call.principal, call.file_id, deleted=call.given.deleted)
     return Answer(_told(call.principal, file, call.base), etag=_tag(call.principal, file))
 
 
-async def _patch(shelf: Shelf, call: Call[FileChange]) -> Answer:
+async def _patch(service: FilesService, call: Call[FileChange]) -> Answer:
     patch = {name: getattr(call.given, name) for name in call.given.model_fields_set}
-    file = await shelf.changes.patch(call.principal, call.file_id, patch, check=call.require_match)
+    file = await service.editor.patch(call.principal, call.file_id, patch, check=call.require_match)
     return _changed(file, call.base)
 
 
-async def _delete(shelf: Shelf, call: Call[None]) -> Answer:
-    await shelf.changes.delete(call.principal, call.file_id, check=call.require_match)
+async def _delete(service: FilesService, call: Call[None]) -> Answer:
+    await service.editor.delete(call.principal, call.file_id, check=call.require_match)
     return Answer(Nothing())
 
 
-async def _restore(shelf: Shelf, call: Call[None]) -> Answer:
-    return _changed(await shelf.changes.restore(call.principal, call.file_id), call.base)
+async def _restore(service: FilesService, call: Call[None]) -> Answer:
+    return _changed(await service.editor.restore(call.principal, call.file_id), call.base)
 
 
-async def _download(shelf: Shelf, call: Call[DownloadAsked] | Call[DownloadQuery]) -> Answer:
-    made = await shelf.reading.download(
+async def _download(service: FilesService, call: Call[DownloadAsked] | Call[DownloadQuery]) -> Answer:
+    made = await service.reader.download(
         call.principal, call.file_id, disposition=call.given.disposition, ttl=call.given.expires_in
     )
     url = urljoin(call.base, made.url)
@@ -137,7 +127,7 @@ _DOWNLOAD = (
 )
 _OF_STORAGE = (errors.StorageFailed, errors.StorageSlow)
 
-FILES: Group[Shelf] = Group(
+FILES: Group[FilesService] = Group(
     "Files",
     "Records of files. Who is not the owner sees what visibility allows, and public fields only.",
     (

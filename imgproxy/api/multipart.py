@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import quote, urljoin
 
 from imgproxy import errors
@@ -24,8 +23,8 @@ from imgproxy.api.responses import (
 )
 from imgproxy.api.uploads import OF_DECLARING, OF_STORAGE, upload_request
 from imgproxy.files.model import UploadId
-from imgproxy.files.multipart import MultipartUploads, UploadReference
-from imgproxy.files.uploads import Uploads
+from imgproxy.files.multipart import UploadReference
+from imgproxy.files.service import FilesService
 from imgproxy.image.source import Key
 from imgproxy.storage import Part
 
@@ -33,22 +32,14 @@ MAX_PARTS_BYTES = 2 * 1024**2
 """Of JSON that names 10,000 parts: some 90 bytes each, and as much again for whoever sets it prettily."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartsIntake:
-    """What these endpoints call."""
-
-    uploads: Uploads
-    multipart: MultipartUploads
-
-
-async def _begin(intake: PartsIntake, call: Call[NewUpload]) -> Answer:
-    upload = await intake.uploads.issue_parts(call.principal, upload_request(call.given))
+async def _begin(service: FilesService, call: Call[NewUpload]) -> Answer:
+    upload = await service.uploads.issue_parts(call.principal, upload_request(call.given))
     return Answer(MultipartUpload(upload_id=upload.id, key=upload.key, filename=call.given.filename))
 
 
-async def _presign(intake: PartsIntake, call: Call[MultipartPart]) -> Answer:
+async def _presign(service: FilesService, call: Call[MultipartPart]) -> Answer:
     number = call.given.part_number
-    signed = await intake.multipart.sign(call.principal, _place(call.given), number=number)
+    signed = await service.multipart.sign(call.principal, _place(call.given), number=number)
     return Answer(
         PresignedPart(
             url=urljoin(call.base, signed.url),
@@ -59,20 +50,20 @@ async def _presign(intake: PartsIntake, call: Call[MultipartPart]) -> Answer:
     )
 
 
-async def _list(intake: PartsIntake, call: Call[MultipartAsked]) -> Answer:
-    found = await intake.multipart.parts(call.principal, _place(call.given))
+async def _list(service: FilesService, call: Call[MultipartAsked]) -> Answer:
+    found = await service.multipart.parts(call.principal, _place(call.given))
     parts = [PartStored(part_number=part.number, size=part.size, etag=part.etag) for part in found]
     return Answer(PartsStored(parts=parts))
 
 
-async def _complete(intake: PartsIntake, call: Call[MultipartComplete]) -> Answer:
+async def _complete(service: FilesService, call: Call[MultipartComplete]) -> Answer:
     parts = [Part(part.part_number, part.etag) for part in call.given.parts]
-    upload = await intake.multipart.complete(call.principal, _place(call.given), parts)
+    upload = await service.multipart.complete(call.principal, _place(call.given), parts)
     return Answer(MultipartCompleted(key=upload.key, location=f"{call.base}/{quote(upload.key)}"))
 
 
-async def _abort(intake: PartsIntake, call: Call[MultipartAbort]) -> Answer:
-    await intake.multipart.abort(call.principal, _place(call.given))
+async def _abort(service: FilesService, call: Call[MultipartAbort]) -> Answer:
+    await service.multipart.abort(call.principal, _place(call.given))
     return Answer(MultipartAborted(key=call.given.key))
 
 
@@ -82,7 +73,7 @@ def _place(given: MultipartPart | MultipartAsked | MultipartComplete | Multipart
 
 _OF_NAMING = (errors.InvalidPath, errors.KeyTooLong, errors.UploadNotFound)
 
-MULTIPART: Group[PartsIntake] = Group(
+MULTIPART: Group[FilesService] = Group(
     "Uploads in parts",
     "Large files: each part has a URL of its own, is sent alone, and alone again if it fails. Every part but "
     "the last has at least 5 MiB. Then register the key, as of any upload.",

@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from imgproxy.api.endpoints import Answer, Call, Endpoint, Group
-from imgproxy.api.files import Shelf
 from imgproxy.api.requests import ShareGiven, ShareRemoved, SharesGiven
 from imgproxy.api.responses import SharesTold, shares_told
 from imgproxy.files.model import Share
+from imgproxy.files.service import FilesService
 
 
-async def _get(shelf: Shelf, call: Call[None]) -> Answer:
-    return _answer(await shelf.reading.shares(call.principal, call.file_id))
+async def _get(service: FilesService, call: Call[None]) -> Answer:
+    return _answer(await service.reader.shares(call.principal, call.file_id))
 
 
-async def _put(shelf: Shelf, call: Call[SharesGiven]) -> Answer:
+async def _put(service: FilesService, call: Call[SharesGiven]) -> Answer:
     wanted = map(_share, call.given.shares)
-    return _answer(await shelf.changes.share(call.principal, call.file_id, wanted))
+    return _answer(await service.editor.share(call.principal, call.file_id, wanted))
 
 
-async def _delete(shelf: Shelf, call: Call[ShareRemoved]) -> Answer:
+async def _delete(service: FilesService, call: Call[ShareRemoved]) -> Answer:
     asked = call.given
 
     def goes(share: Share) -> bool:
         return asked.type in (None, share.type) and asked.id in (None, share.id)
 
-    return _answer(await shelf.changes.unshare(call.principal, call.file_id, goes))
+    return _answer(await service.editor.unshare(call.principal, call.file_id, goes))
 
 
 def _share(given: ShareGiven) -> Share:
@@ -38,7 +38,7 @@ def _answer(shares: Iterable[Share]) -> Answer:
     return Answer(shares_told(list(shares)))
 
 
-SHARES: Group[Shelf] = Group(
+SHARES: Group[FilesService] = Group(
     "Shares",
     "Who sees a file whose visibility is `shared`: users, roles and groups, as their tokens name them.",
     (

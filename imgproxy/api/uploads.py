@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from imgproxy import errors
@@ -13,26 +12,16 @@ from imgproxy.api.responses import PresignedUpload, Record, record
 from imgproxy.files import registration
 from imgproxy.files.fields import given_values
 from imgproxy.files.model import File
-from imgproxy.files.registration import Registrar
-from imgproxy.files.streamed_uploads import StreamedUploads
-from imgproxy.files.uploads import UploadRequest, Uploads
+from imgproxy.files.service import FilesService
+from imgproxy.files.uploads import UploadRequest
 from imgproxy.image.source import Key
 
 _FORM_BYTES = 1024**2
 """More than a form has beside its file: 64 KiB of fields, their headers and boundaries."""
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """What these endpoints call."""
-
-    uploads: Uploads
-    registrar: Registrar
-    streams: StreamedUploads
-
-
-async def _presign(intake: Intake, call: Call[NewUpload]) -> Answer:
-    issued = await intake.uploads.issue(call.principal, upload_request(call.given))
+async def _presign(service: FilesService, call: Call[NewUpload]) -> Answer:
+    issued = await service.uploads.issue(call.principal, upload_request(call.given))
     upload = issued.upload
     return Answer(
         PresignedUpload(
@@ -47,15 +36,15 @@ async def _presign(intake: Intake, call: Call[NewUpload]) -> Answer:
     )
 
 
-async def _register(intake: Intake, call: Call[UploadedFile]) -> Answer:
-    file = await intake.registrar.register(call.principal, _said(call.given))
+async def _register(service: FilesService, call: Call[UploadedFile]) -> Answer:
+    file = await service.registrar.register(call.principal, _said(call.given))
     return _created(file, call.base)
 
 
-async def _send(intake: Intake, call: Call[FormBody]) -> Answer:
+async def _send(service: FilesService, call: Call[FormBody]) -> Answer:
     form = await Form.open(call.http, call.fingerprint)
     at_least = (call.http.content_length or 0) - _FORM_BYTES
-    file = await intake.streams.store(
+    file = await service.streams.store(
         call.principal, form.request, form.chunks(), form.details, at_least=at_least
     )
     return _created(file, call.base)
@@ -98,7 +87,7 @@ OF_DECLARING = (
 )
 OF_STORAGE = (errors.StorageFailed, errors.StorageSlow)
 
-UPLOADS: Group[Intake] = Group(
+UPLOADS: Group[FilesService] = Group(
     "Uploads",
     "Bring a file in: ask for a URL, `PUT` the bytes there, register them. Or send it in one request.",
     (

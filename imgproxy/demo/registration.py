@@ -17,7 +17,7 @@ from imgproxy.files.id_generator import uuid7
 from imgproxy.files.model import File, FileId, FileState, Owner, Tenant, TenantId, Visibility
 from imgproxy.files.repository.files import file_by_key, insert_file, update_file
 from imgproxy.files.repository.tenants import insert_tenant
-from imgproxy.filing import milliseconds
+from imgproxy.files_api import milliseconds
 from imgproxy.image.source import parse_key
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage

@@ -15,32 +15,27 @@ import pytest
 from aiohttp import ClientResponse, FormData, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from imgproxy.api import files as api_files
-from imgproxy.api.admin import ADMIN
 from imgproxy.api.auth import Authenticator
-from imgproxy.api.companion import COMPANION
-from imgproxy.api.entity_uploads import ENTITY_UPLOADS, Entities
 from imgproxy.api.get_object import Files
 from imgproxy.api.idempotency import Once
 from imgproxy.api.keys import Keys
-from imgproxy.api.multipart import MULTIPART, PartsIntake
 from imgproxy.api.object_gateway import ObjectGateway
+from imgproxy.api.registry import GROUPS
 from imgproxy.api.routes import Door
 from imgproxy.api.seal import Seal
-from imgproxy.api.shares import SHARES
 from imgproxy.api.token import Tokens, Trust
-from imgproxy.api.uploads import UPLOADS, Intake
 from imgproxy.files.database import open_database
 from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.file_status import FileStatusCache
 from imgproxy.files.reading import FileReader
+from imgproxy.files.service import FilesService
 from imgproxy.http.cors import Cors
 from imgproxy.http.rate_limits import Rate
 from imgproxy.storage.memory import MemoryStorage
 from imgproxy.telemetry import AccessLog, Metrics
 from tests.api import shell
 from tests.files.keeping import Keeping
-from tests.files.uploading import JPEG, TTL, Desk
+from tests.files.uploading import JPEG, Desk
 
 PRESIGN = "/v1/files/presigned-url"
 FILES = "/v1/files"
@@ -126,8 +121,6 @@ async def counter(_record_template: Path, tmp_path: Path) -> AsyncIterator[Count
         access_log=access_log,
         clock=clock,
     )
-    intake = Intake(desk.uploads, desk.registrar, desk.streams)
-    parts = PartsIntake(desk.uploads, desk.multipart)
     access = FileStatusCache(database, timer=time.monotonic)
     await access.start()
     gateway = ObjectGateway(
@@ -142,11 +135,17 @@ async def counter(_record_template: Path, tmp_path: Path) -> AsyncIterator[Count
     keeping = Keeping(desk)
     keeping.edges.append(access.changed)
     own = {"database": database, "objects": storage, "url_signer": storage.url_signer}
-    entities = Entities(desk.uploads, FileReader(**own, clock=desk.clock, ttl=TTL))
-    shelf = api_files.Shelf(FileReader(**own, clock=desk.clock, ttl=3600), keeping.changes)
-    bound = [*UPLOADS.bind(intake), *MULTIPART.bind(parts)]
-    bound += [*COMPANION.bind(parts), *ENTITY_UPLOADS.bind(entities)]
-    bound += [*api_files.FILES.bind(shelf), *SHARES.bind(shelf), *ADMIN.bind(keeping.outbox)]
+    service = FilesService(
+        uploads=desk.uploads,
+        multipart=desk.multipart,
+        streams=desk.streams,
+        registrar=desk.registrar,
+        auto_registration=desk.publisher,
+        reader=FileReader(**own, clock=desk.clock, ttl=3600),
+        editor=keeping.changes,
+        outbox=keeping.outbox,
+    )
+    bound = [each for group in GROUPS for each in group.bind(service)]
     application.router.add_routes(door.routes(bound))
     application.router.add_routes(gateway.routes())
     async with TestClient(TestServer(application)) as client:

@@ -1,7 +1,4 @@
-"""The composition of the files side: the record, who is believed, and the door of the API. No logic.
-
-`app` puts it beside the edge; what an endpoint needs is built here and bound to its group.
-"""
+"""Composition of the files API: database, service, endpoints. No logic; `app` puts it beside the edge."""
 
 from __future__ import annotations
 
@@ -14,22 +11,15 @@ from dataclasses import dataclass, replace
 from aiohttp import web
 
 from imgproxy.api import openapi_routes
-from imgproxy.api.admin import ADMIN
 from imgproxy.api.auth import Authenticator
-from imgproxy.api.companion import COMPANION
 from imgproxy.api.endpoints import Bound
-from imgproxy.api.entity_uploads import ENTITY_UPLOADS, Entities
-from imgproxy.api.files import FILES, Shelf
 from imgproxy.api.idempotency import Once
 from imgproxy.api.jwks import Download, KeySet
 from imgproxy.api.keys import Keys
-from imgproxy.api.multipart import MULTIPART, PartsIntake
 from imgproxy.api.registry import GROUPS
 from imgproxy.api.routes import Door
 from imgproxy.api.seal import Seal
-from imgproxy.api.shares import SHARES
 from imgproxy.api.token import Tokens, Trust
-from imgproxy.api.uploads import UPLOADS, Intake
 from imgproxy.files.api_keys import ApiKeyStore
 from imgproxy.files.auto_registration import AutoRegistration
 from imgproxy.files.collections import CollectionLimits
@@ -45,6 +35,7 @@ from imgproxy.files.outbox import OutboxWorker, handlers
 from imgproxy.files.reading import FileReader, UrlSigner
 from imgproxy.files.registration import Registrar
 from imgproxy.files.retention import Retention
+from imgproxy.files.service import FilesService
 from imgproxy.files.streamed_uploads import StreamedUploads
 from imgproxy.files.uploads import Uploads
 from imgproxy.http.client_address import Clients
@@ -58,8 +49,8 @@ from imgproxy.telemetry import AccessLog, Metrics
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
-    """What the files side needs of the rest of the server."""
+class FilesBackend:
+    """Parts of the server that the files API uses."""
 
     objects: Storage
     url_signer: UrlSigner | None
@@ -71,28 +62,8 @@ class Around:
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
-    """What makes files of uploads."""
-
-    uploads: Uploads
-    multipart: MultipartUploads
-    registrar: Registrar
-    streams: StreamedUploads
-    publisher: AutoRegistration
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What shows and changes files that are there, and what keeps its promises."""
-
-    reading: FileReader
-    changes: FileEditor
-    outbox: OutboxWorker
-
-
-@dataclass(frozen=True, slots=True)
-class Filing:
-    """The parts that the rest of the server must reach."""
+class FilesApi:
+    """Parts of the files API that the rest of the server uses."""
 
     database: Database
     routes: Sequence[web.RouteDef]
@@ -109,8 +80,8 @@ class Filing:
 
 @asynccontextmanager
 async def assemble_files(
-    settings: Settings, around: Around, *, metrics: Metrics, access_log: AccessLog
-) -> AsyncIterator[Filing]:
+    settings: Settings, backend: FilesBackend, *, metrics: Metrics, access_log: AccessLog
+) -> AsyncIterator[FilesApi]:
     """Open the record, brought to this version, and build what answers below /v1."""
     database = await open_database(settings.database)
     download = Download(settings.jwks_url)
@@ -129,25 +100,24 @@ async def assemble_files(
         wrong=WrongCredentials(settings.wrong_credentials),
     )
     front = make_front(settings)
-    outbox = make_outbox(database, around, front, metrics)
-    around = replace(around, tell=outbox.wake_after(around.tell))
-    incoming = make_incoming(settings, database, around)
-    standing = make_standing(settings, database, around, outbox)
-    publisher = incoming.publisher if settings.publish == "auto" else None
+    outbox = make_outbox(database, backend, front, metrics)
+    backend = replace(backend, tell=outbox.wake_after(backend.tell))
+    service = make_service(settings, database, backend, outbox)
+    publisher = service.auto_registration if settings.publish == "auto" else None
     retention = make_retention(database, outbox, publisher)
     try:
         await database.migrate()
         outbox.start()
         retention.start()
-        yield Filing(
+        yield FilesApi(
             database,
-            [*openapi_routes.routes(GROUPS), *door.routes(endpoints(incoming, standing))],
+            [*openapi_routes.routes(GROUPS), *door.routes(endpoints(service))],
             publisher,
             front,
         )
     finally:
         await door.close()
-        await incoming.publisher.close()
+        await service.auto_registration.close()
         await retention.close()
         await outbox.close()
         await front.close()
@@ -157,19 +127,9 @@ async def assemble_files(
         await database.close()
 
 
-def endpoints(incoming: Incoming, standing: Standing) -> list[Bound]:
-    """Every endpoint with the part of the program that it calls."""
-    parts = PartsIntake(incoming.uploads, incoming.multipart)
-    shelf = Shelf(standing.reading, standing.changes)
-    return [
-        *UPLOADS.bind(Intake(incoming.uploads, incoming.registrar, incoming.streams)),
-        *MULTIPART.bind(parts),
-        *FILES.bind(shelf),
-        *SHARES.bind(shelf),
-        *COMPANION.bind(parts),
-        *ENTITY_UPLOADS.bind(Entities(incoming.uploads, standing.reading)),
-        *ADMIN.bind(standing.outbox),
-    ]
+def endpoints(service: FilesService) -> list[Bound]:
+    """Return every endpoint, bound to the service that it calls."""
+    return [bound for group in GROUPS for bound in group.bind(service)]
 
 
 def make_front(settings: Settings) -> CdnPurger:
@@ -182,9 +142,11 @@ def make_front(settings: Settings) -> CdnPurger:
     )
 
 
-def make_outbox(database: Database, around: Around, front: CdnPurger, metrics: Metrics) -> OutboxWorker:
+def make_outbox(
+    database: Database, backend: FilesBackend, front: CdnPurger, metrics: Metrics
+) -> OutboxWorker:
     """The worker that keeps promises, with its metrics."""
-    outbox = OutboxWorker(database, handlers(around.objects, front), clock=milliseconds)
+    outbox = OutboxWorker(database, handlers(backend.objects, front), clock=milliseconds)
     text = "Tries of outbox tasks by kind and outcome."
     metrics.counts("imgproxy_outbox_tries", text, ["kind", "outcome"], outbox.outcomes)
     metrics.gauge("imgproxy_outbox_waiting", "Outbox tasks that wait.", lambda: outbox.waiting, shared=True)
@@ -206,43 +168,27 @@ def make_retention(database: Database, outbox: OutboxWorker, publisher: AutoRegi
     )
 
 
-def make_standing(settings: Settings, database: Database, around: Around, outbox: OutboxWorker) -> Standing:
-    """What shows and changes files, over a record and a storage."""
-    ttl = int(settings.download_ttl)
-    return Standing(
-        reading=FileReader(
-            database=database,
-            objects=around.objects,
-            clock=milliseconds,
-            ttl=ttl,
-            url_signer=around.url_signer,
-        ),
-        changes=FileEditor(
-            database=database, ids=IdGenerator(milliseconds, Entropy(os.urandom)), tell=around.tell
-        ),
-        outbox=outbox,
-    )
-
-
-def make_incoming(settings: Settings, database: Database, around: Around) -> Incoming:
-    """What makes files of uploads, over a record and a storage."""
-    objects, ttl = around.objects, int(settings.presign_ttl)
+def make_service(
+    settings: Settings, database: Database, backend: FilesBackend, outbox: OutboxWorker
+) -> FilesService:
+    """Return the use cases of files over a database and a storage."""
+    objects, ttl = backend.objects, int(settings.presign_ttl)
     ids = IdGenerator(milliseconds, Entropy(os.urandom))
     limits = CollectionLimits(database, clock=milliseconds)
-    inspector = ContentInspector(objects, around.inspector)
+    inspector = ContentInspector(objects, backend.inspector)
     finalizer = Finalizer(
         database=database,
         objects=objects,
         inspector=inspector,
         limits=limits,
         ids=ids,
-        tell=around.tell,
-        stripper=around.stripper,
+        tell=backend.tell,
+        stripper=backend.stripper,
     )
-    publisher = AutoRegistration(
+    auto_registration = AutoRegistration(
         database=database, objects=objects, limits=limits, ids=ids, finalizer=finalizer
     )
-    return Incoming(
+    return FilesService(
         uploads=Uploads(database=database, objects=objects, limits=limits, ids=ids, ttl=ttl),
         multipart=MultipartUploads(
             database=database,
@@ -250,9 +196,8 @@ def make_incoming(settings: Settings, database: Database, around: Around) -> Inc
             limits=limits,
             ids=ids,
             ttl=ttl,
-            arrived=publisher.arrived if settings.publish == "auto" else nobody_waits,
+            arrived=auto_registration.arrived if settings.publish == "auto" else nobody_waits,
         ),
-        registrar=Registrar(database=database, finalizer=finalizer, ids=ids, tell=around.tell),
         streams=StreamedUploads(
             database=database,
             objects=objects,
@@ -261,7 +206,17 @@ def make_incoming(settings: Settings, database: Database, around: Around) -> Inc
             ids=ids,
             finalizer=finalizer,
         ),
-        publisher=publisher,
+        registrar=Registrar(database=database, finalizer=finalizer, ids=ids, tell=backend.tell),
+        auto_registration=auto_registration,
+        reader=FileReader(
+            database=database,
+            objects=objects,
+            clock=milliseconds,
+            ttl=int(settings.download_ttl),
+            url_signer=backend.url_signer,
+        ),
+        editor=FileEditor(database=database, ids=ids, tell=backend.tell),
+        outbox=outbox,
     )
 
 

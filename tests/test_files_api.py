@@ -1,4 +1,4 @@
-"""The files side put together: what a deployment's settings make of it."""
+"""The files API put together: what a deployment's settings make of it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from imgproxy.files.database import open_database
 from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.model import TenantId
 from imgproxy.files.repository.outbox import add_task
-from imgproxy.filing import (
-    Around,
+from imgproxy.files_api import (
+    FilesBackend,
     assemble_files,
     endpoints,
     make_front,
-    make_incoming,
     make_outbox,
-    make_standing,
+    make_service,
     trust,
 )
 from imgproxy.image.source import Key
@@ -40,13 +39,13 @@ SECRET = "a secret of at least thirty-two bytes"
 Client = TestClient[web.Request, web.Application]
 
 
-def around() -> Around:
+def backend() -> FilesBackend:
     """The rest of a server."""
     storage = MemoryStorage()
 
     async def tell(_: Key) -> None: ...
 
-    return Around(storage, storage.url_signer, Measure(storage), tell)
+    return FilesBackend(storage, storage.url_signer, Measure(storage), tell)
 
 
 @pytest.fixture
@@ -57,9 +56,9 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 async def client(settings: Settings) -> AsyncIterator[Client]:
     log = AccessLog(StringIO())
-    async with assemble_files(settings, around(), metrics=Metrics(), access_log=log) as filing:
+    async with assemble_files(settings, backend(), metrics=Metrics(), access_log=log) as files_api:
         application = web.Application()
-        application.router.add_routes(filing.routes)
+        application.router.add_routes(files_api.routes)
         async with TestClient(TestServer(application)) as made:
             yield made
 
@@ -67,20 +66,19 @@ async def client(settings: Settings) -> AsyncIterator[Client]:
 async def test_every_endpoint_that_is_told_of_is_served_and_no_other(settings: Settings) -> None:
     told = [each for group in GROUPS for each in group.endpoints]
     database = await open_database(settings.database)
-    outbox = make_outbox(database, around(), make_front(settings), Metrics())
-    standing = make_standing(settings, database, around(), outbox)
-    served = endpoints(make_incoming(settings, database, around()), standing)
+    outbox = make_outbox(database, backend(), make_front(settings), Metrics())
+    served = endpoints(make_service(settings, database, backend(), outbox))
     await database.close()
     assert [bound.endpoint for bound in served] == told
 
 
 async def test_what_was_promised_is_done_and_counted(settings: Settings) -> None:
-    metrics, log, there = Metrics(), AccessLog(StringIO()), around()
+    metrics, log, there = Metrics(), AccessLog(StringIO()), backend()
     key = Key("files/acme/1/a")
     await there.objects.put(key, bytes_of(b"gone soon"))
-    async with assemble_files(settings, there, metrics=metrics, access_log=log) as filing:
+    async with assemble_files(settings, there, metrics=metrics, access_log=log) as files_api:
         task = samples.task(payload={"key": key}, not_before=0)
-        await filing.database.write(lambda record: add_task(record, task))
+        await files_api.database.write(lambda record: add_task(record, task))
         done = b'imgproxy_outbox_tries_total{kind="delete",outcome="done"} 1.0'
         await until(lambda: done in metrics.text())
         with pytest.raises(NotFound):
@@ -108,7 +106,7 @@ def test_tokens_are_believed_as_the_settings_say() -> None:
 
 async def test_two_processes_may_open_a_new_record_at_once(settings: Settings) -> None:
     log = AccessLog(StringIO())
-    first, second = (assemble_files(settings, around(), metrics=Metrics(), access_log=log) for _ in range(2))
+    first, second = (assemble_files(settings, backend(), metrics=Metrics(), access_log=log) for _ in range(2))
     async with first, second as opened:
         await opened.database.check()
     key, _ = await credentials.create_key(settings, "pk", TenantId("acme"))
