@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imgproxy import credentials
+from imgproxy.cli import keys
 from imgproxy.files.model import TenantId
 from imgproxy.settings import read
 from tests.postgres import Postgres
@@ -59,8 +59,8 @@ def _signed_in(settings: dict[str, str]) -> dict[str, str]:
         for name, value in settings.items():
             environment.setenv(name, value)
         read_ = read()
-    key, _ = asyncio.run(credentials.create_key(read_, "pk", TenantId("default")))
-    token = credentials.make_token(read_, user="olga", seconds=3600, tenant="default", role=None)
+    key, _ = asyncio.run(keys.create_key(read_, "pk", TenantId("default")))
+    token = keys.make_token(read_, user="olga", seconds=3600, tenant="default", role=None)
     return {"X-API-Key": key, "Authorization": f"Bearer {token}"}
 
 

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from imgproxy import credentials
 from imgproxy.api.registry import GROUPS
+from imgproxy.cli import keys
 from imgproxy.errors import NotFound
 from imgproxy.files.database import open_database
 from imgproxy.files.database_url import SqliteUrl
@@ -109,5 +109,5 @@ async def test_two_processes_may_open_a_new_record_at_once(settings: Settings) -
     first, second = (assemble_files(settings, backend(), metrics=Metrics(), access_log=log) for _ in range(2))
     async with first, second as opened:
         await opened.database.check()
-    key, _ = await credentials.create_key(settings, "pk", TenantId("acme"))
+    key, _ = await keys.create_key(settings, "pk", TenantId("acme"))
     assert key.startswith("pk_")

@@ -13,7 +13,8 @@ import pytest
 from aiohttp import FormData, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from imgproxy import app, credentials
+from imgproxy import app
+from imgproxy.cli import keys
 from imgproxy.files.database import open_database
 from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.model import File, TenantId
@@ -85,7 +86,7 @@ async def running(storage: StorageOptions, folder: Path, **chosen: Any) -> Async
         jwt_secret="a secret of at least thirty-two bytes",
         **chosen,
     )
-    key, _ = await credentials.create_key(settings, "sk", TenantId("acme"))
+    key, _ = await keys.create_key(settings, "sk", TenantId("acme"))
     async with app.assemble(settings) as server, TestClient(TestServer(server.public)) as client:
         yield Site(client, server.storage, settings, key)
 

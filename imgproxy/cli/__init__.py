@@ -106,13 +106,15 @@ def _credentials(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """The commands that make and end them."""
     key = commands.add_parser("key", help="make and end keys of the files API")
     keys = key.add_subparsers(required=True, metavar="ACTION")
-    create = _command(keys, "create", "make a key and print it, this once", run="key:create")
+    create = _command(keys, "create", "make a key and print it, this once", run="keys:create")
     create.add_argument("--kind", choices=["pk", "sk"], required=True, help="publishable, or secret")
-    revoke = _command(keys, "revoke", "end a key; servers refuse it within seconds", run="key:revoke")
+    revoke = _command(keys, "revoke", "end a key; servers refuse it within seconds", run="keys:revoke")
     revoke.add_argument("id", help="as `key create` told it")
     for each in (create, revoke):
         each.add_argument("--tenant", default="default", help="whose it is (default %(default)s)")
-    token = _command(commands, "token", "print a user's token, signed by IMGPROXY_JWT_SECRET")
+    token = _command(
+        commands, "token", "print a user's token signed by IMGPROXY_JWT_SECRET", run="keys:token"
+    )
     token.add_argument("--sub", required=True, metavar="ID", help="the user")
     token.add_argument("--tenant", default="default", help="the user's tenant (default %(default)s)")
     token.add_argument("--role", help="the user's role")

@@ -13,7 +13,8 @@ from secrets import token_urlsafe
 
 import uvloop
 
-from imgproxy import credentials, doctor, serve
+from imgproxy import doctor, serve
+from imgproxy.cli.keys import create_key
 from imgproxy.cli.usage import UsageError
 from imgproxy.demo import page as demo_page
 from imgproxy.demo import registration
@@ -78,8 +79,8 @@ async def _register_demo(settings: Settings, keys: Sequence[str], jwt_secret: st
     `jwt_secret` is a generated one, which is shown; one from the environment is not.
     """
     await registration.register_images(settings, keys)
-    publishable, _ = await credentials.create_key(settings, "pk", registration.TENANT)
-    secret, _ = await credentials.create_key(settings, "sk", registration.TENANT)
+    publishable, _ = await create_key(settings, "pk", registration.TENANT)
+    secret, _ = await create_key(settings, "sk", registration.TENANT)
     return [
         f"{'publishable key':16} {publishable}",
         f"{'secret key':16} {secret}",

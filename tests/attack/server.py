@@ -14,7 +14,8 @@ from typing import Any, Literal, TypeVar
 
 import uvloop
 
-from imgproxy import app, credentials
+from imgproxy import app
+from imgproxy.cli import keys
 from imgproxy.files.database_url import SqliteUrl
 from imgproxy.files.model import TenantId
 from imgproxy.http.listener import listen, runner
@@ -76,7 +77,7 @@ class Attacked:
         return Tenant(self, name, self._key("sk", name), self._key("pk", name))
 
     def _key(self, kind: Literal["pk", "sk"], tenant: str) -> str:
-        return self.run(credentials.create_key(self.settings, kind, TenantId(tenant)))[0]
+        return self.run(keys.create_key(self.settings, kind, TenantId(tenant)))[0]
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,7 @@ class Tenant:
     def token(self, user: str, *, tenant: str | None = "", seconds: int = 3600) -> str:
         """A user's token, which names this tenant unless told; None names none."""
         named = self.name if tenant == "" else tenant
-        return credentials.make_token(
-            self.server.settings, user=user, seconds=seconds, tenant=named, role=None
-        )
+        return keys.make_token(self.server.settings, user=user, seconds=seconds, tenant=named, role=None)
 
     def user(self, name: str) -> dict[str, str]:
         """The headers of a signed-in user."""

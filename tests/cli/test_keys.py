@@ -72,3 +72,61 @@ def test_without_a_secret_there_is_nothing_to_sign_with(
     monkeypatch.delenv("IMGPROXY_JWT_SECRET")
     assert main(["token", "--sub", "olga"]) == 2
     assert "IMGPROXY_JWT_SECRET" in capsys.readouterr().err
+
+
+def create_of_acme(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    """What goes where a script reads, and what a person is told beside it."""
+    assert main(["key", "create", "--kind", "pk", "--tenant", "acme"]) == 0
+    told = capsys.readouterr()
+    return told.out, told.err
+
+
+def test_the_key_alone_is_what_a_script_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = create_of_acme(capsys)
+    assert (out[:3], out.count("\n"), len(out.split())) == ("pk_", 1, 1)
+    assert out.strip() not in err
+    assert "not kept anywhere" in err
+
+
+def test_a_key_that_was_revoked_is_said_so_and_another_tenant_s_is_not_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    id_ = create_of_acme(capsys)[1].split()[3].rstrip(";")
+    assert main(["key", "revoke", id_, "--tenant", "other"]) == 2
+    assert capsys.readouterr().err == f"imgproxy: other has no key '{id_}' that is not revoked\n"
+    assert main(["key", "revoke", id_, "--tenant", "acme"]) == 0
+    assert capsys.readouterr().out == f"revoked {id_}\n"
+
+
+@pytest.mark.parametrize("arguments", [["create"], ["create", "--kind", "xk"], ["revoke"], []])
+def test_what_is_not_said_of_a_key_is_asked_for(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["key", *arguments])
+    assert (ended.value.code, "usage: imgproxy key" in capsys.readouterr().err) == (2, True)
+
+
+def test_the_token_and_nothing_else_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "--sub", "olga"]) == 0
+    out, err = capsys.readouterr()
+    claims = jwt.decode(out.removesuffix("\n"), SECRET, algorithms=["HS256"])
+    assert (claims["sub"], claims["exp"] - claims["iat"], err) == ("olga", 3600, "")
+    assert (claims["tenant"], "role" in claims) == ("default", False)  # the tenant of `key create`
+
+
+@pytest.mark.parametrize(("ttl", "seconds"), [("90s", 90), ("2h", 7200), ("0.1s", 1)])
+def test_it_holds_for_as_long_as_asked_and_a_second_at_least(
+    capsys: pytest.CaptureFixture[str], ttl: str, seconds: int
+) -> None:
+    assert main(["token", "--sub", "olga", "--ttl", ttl]) == 0
+    claims = jwt.decode(capsys.readouterr().out.strip(), SECRET, algorithms=["HS256"])
+    assert claims["exp"] - claims["iat"] == seconds
+
+
+@pytest.mark.parametrize("ttl", ["soon", "", "-1h", "nan"])
+def test_a_time_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], ttl: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["token", "--sub", "olga", f"--ttl={ttl}"])
+    assert ended.value.code == 2
+    assert "a duration such as" in capsys.readouterr().err
