@@ -35,9 +35,10 @@ def test_purged_values_empty_every_field_that_says_so() -> None:
 
 def test_given_values_leave_out_defaults() -> None:
     given = replace(FULL, description=None, metadata={})
-    assert {each.name for each in INPUTS} - given_values(given).keys() == {
-        "description", "metadata", "related_entity_id",
-    }  # fmt: skip
+    assert given_values(given) == {
+        each.name: getattr(given, each.name) for each in INPUTS if getattr(given, each.name) != each.default
+    }
+    assert given_values(given).keys() & {"alt", "description", "metadata"} == {"alt"}
 
 
 def test_stored_turns_null_into_the_default() -> None:
