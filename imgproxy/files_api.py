@@ -54,7 +54,7 @@ class FilesBackend:
 
     objects: Storage
     url_signer: UrlSigner | None
-    """What signs URLs of downloads through us; None if they are storage's."""
+    """Signer of download URLs that lead to this server; None if they lead to storage."""
     inspector: Inspector
     tell: Tell
     stripper: Stripper | None = None
@@ -68,7 +68,7 @@ class FilesApi:
     database: Database
     routes: Sequence[web.RouteDef]
     publisher: AutoRegistration | None
-    """What publishes files that nobody registers, if anything does."""
+    """Auto-registration, if the settings turn it on."""
     front: CdnPurger
     """The caches in front."""
 
@@ -155,7 +155,7 @@ def make_outbox(
 
 
 def make_retention(database: Database, outbox: OutboxWorker, publisher: AutoRegistration | None) -> Retention:
-    """What ends what time has ended; what is published unasked is, before its upload would end."""
+    """Return the retention; with auto-registration, uploads are registered before they expire."""
 
     async def rescue(upload: Upload) -> bool:
         return publisher is not None and await publisher.publish(upload.key)
@@ -221,7 +221,7 @@ def make_service(
 
 
 def trust(settings: Settings) -> Trust:
-    """Which tokens a deployment believes."""
+    """Return the keys and claims of tokens that a deployment accepts."""
     return Trust(
         secret=settings.jwt_secret,
         issuer=settings.jwt_issuer,

@@ -1,4 +1,4 @@
-"""Who asks: from a request's credentials to a principal.
+"""Authentication: from a request's credentials to a principal.
 
 | X-API-Key | Authorization | principal |
 |---|---|---|
@@ -38,7 +38,7 @@ class Caller:
 
     @property
     def name(self) -> str:
-        """Who is counted when requests are."""
+        """Return the name under which requests are counted."""
         return f"{self.principal.tenant}\n{self.key_id}\n{self.principal.name}"
 
 
@@ -50,7 +50,7 @@ class Authenticator:
         self._tokens = tokens
 
     async def identify(self, headers: Mapping[str, str]) -> Caller:
-        """Who asks; raise `AuthenticationRequired`, `AccessDenied`, or `Unavailable`."""
+        """Return the caller; raise `AuthenticationRequired`, `AccessDenied`, or `Unavailable`."""
         shown = headers.get(KEY_HEADER)
         token = bearer(headers)
         if shown is None and token is None:
@@ -65,7 +65,7 @@ class Authenticator:
         return Caller(_principal(key, claims), key.id if key else "")
 
     def _may_lack_tenant(self, key: ApiKey | None) -> bool:
-        """Whether a token beside this key may leave it to the key to name the tenant."""
+        """Return whether a token beside this key may lack a tenant."""
         if key is None:
             return False
         return key.kind == "sk" or not self._tokens.trust.require_tenant

@@ -1,4 +1,4 @@
-"""What Uppy asks of a Companion, so that stock Uppy uploads to us: `new AwsS3(uppy, {endpoint, headers})`.
+"""Endpoints of Uppy's Companion, so that stock Uppy uploads here: `new AwsS3(uppy, {endpoint, headers})`.
 
 The routes and the shapes are those of @uppy/companion 6 (https://uppy.io/docs/companion/#s3). They lie at
 `/s3/`, and not below `/v1`, because they are not ours to number. Each is one of our own endpoints in other
@@ -32,7 +32,7 @@ _UNKNOWN = "application/octet-stream"
 
 
 class CompanionWish(Query):
-    """What is going to be uploaded; of a file's meta fields, `category` and `visibility` are heeded."""
+    """A file to upload; of its meta fields, `category` and `visibility` are used."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -52,7 +52,7 @@ class CompanionMeta(BaseModel):
 
 
 class CompanionBegin(Body):
-    """What is going to be uploaded in parts."""
+    """A file to upload in parts."""
 
     filename: FileName
     type: MimeType = _UNKNOWN
@@ -78,7 +78,7 @@ class CompanionParts(Body):
 
 
 class CompanionUpload(BaseModel):
-    """Where Uppy sends the bytes."""
+    """URL to which Uppy sends the bytes."""
 
     method: Literal["PUT"] = "PUT"
     url: str
@@ -95,7 +95,7 @@ class CompanionBegun(BaseModel):
 
 
 class CompanionSigned(BaseModel):
-    """Where Uppy sends a part."""
+    """URL to which Uppy sends a part."""
 
     url: str
     expires: int = Field(description="Seconds.", examples=[900])

@@ -1,4 +1,4 @@
-"""Uploads and downloads by the path of whatever they belong to, as some backends have them.
+"""Uploads and downloads by the path of the entity that they belong to, as some backends have them.
 
 `/v1/users/42/avatar/upload-url` says whose file it is and which of its fields holds it: Backdrift's form, and
 bkend's for avatars. Whose it is, only the client knows: it keeps the key in the entity's field, as it does
@@ -41,7 +41,7 @@ class EntityFile(Query):
 
 
 class EntityUpload(Body):
-    """Where to `PUT` the bytes, and the key to keep; each under both of the names that clients know."""
+    """URL to `PUT` the bytes to, and the key to store; each under both names that clients use."""
 
     upload_url: str
     file_key: str = Field(examples=["avatars/4fQx1bTz9KcP0aLmE7uVwR/me.jpg"])
@@ -51,7 +51,7 @@ class EntityUpload(Body):
 
 
 class EntityDownload(Body):
-    """Where the bytes can be had until `expiresAt`."""
+    """URL to the bytes, until `expiresAt`."""
 
     download_url: str
     expires_in: int = Field(examples=[3600])

@@ -62,7 +62,7 @@ FileForm = with_inputs(
 
 
 class _File(BaseModel):
-    """What the file's own part says."""
+    """Headers of the file's part."""
 
     filename: FileName
     content_type: MimeType = Field(alias="contentType")

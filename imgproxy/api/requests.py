@@ -1,4 +1,4 @@
-"""What may be asked: one model each, which validates, and of which the OpenAPI is made.
+"""Models of requests: they validate, and the OpenAPI is made from them.
 
 Bodies are read strictly, as JSON's own types; queries are text, and may name nothing that is not here. Fields
 of bodies that we do not know are left alone, but for a change, where one would believe that it was made.
@@ -39,7 +39,7 @@ class Query(BaseModel):
 
 
 class NewUpload(Body):
-    """What is going to be uploaded."""
+    """A file to upload."""
 
     filename: FileName
     content_type: MimeType = Field(description="The upload must carry exactly this `Content-Type`.")
@@ -92,7 +92,7 @@ class MultipartComplete(Body):
 
 
 class UploadedFile(Body):
-    """What was uploaded and is to become a file; what it says of the bytes is checked against them."""
+    """An upload to register; declared size and type are compared with the bytes."""
 
     s3_key: KeyText = Field(
         validation_alias=AliasChoices("s3Key", "key"), description="The `key` that the upload was given."
@@ -111,7 +111,7 @@ SortBy = Literal["createdAt", "updatedAt", "originalName", "size", "mimeType"]
 
 
 class FileList(Query):
-    """Which files, in which order, and which page of them."""
+    """Filters, order and page of a list."""
 
     page: int = Field(1, ge=1, le=1_000_000, description="From 1; left out when there is a `cursor`.")
     limit: int = Field(20, ge=1, le=100, description="Files on a page.")
@@ -140,7 +140,7 @@ class FileList(Query):
 
 
 class FileAsked(Query):
-    """Which of a file's states may be shown."""
+    """States of a file that may be shown."""
 
     deleted: bool = Field(
         False, description="Show it also if it is deleted, to who may restore it; else that is 404."
@@ -148,7 +148,7 @@ class FileAsked(Query):
 
 
 class FileChange(Body):
-    """What becomes of a file's fields: what is left out stays, `null` empties, `metadata` is merged."""
+    """New values of a file's fields: omitted ones stay, `null` empties, `metadata` is merged."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -181,7 +181,7 @@ class ShareGiven(Body):
 
 
 class SharesGiven(Body):
-    """All whom a file is shared with from now on."""
+    """The new shares of a file."""
 
     shares: list[ShareGiven] = Field(fail_fast=True, max_length=500)
 
@@ -201,21 +201,21 @@ _EXPIRES_IN = (
 
 
 class DownloadAsked(Body):
-    """How the bytes are wanted; nothing needs to be said."""
+    """Options of a download; all have defaults."""
 
     expires_in: int | None = Field(None, ge=1, le=_MAX_DOWNLOAD_SECONDS, description=_EXPIRES_IN)
     disposition: Literal["attachment", "inline"] = "attachment"
 
 
 class DownloadQuery(Query):
-    """How the bytes are wanted; nothing needs to be said."""
+    """Options of a download; all have defaults."""
 
     expires_in: int | None = Field(None, ge=1, le=_MAX_DOWNLOAD_SECONDS, description=_EXPIRES_IN)
     disposition: Literal["attachment", "inline"] = "attachment"
 
 
 class OutboxAsked(Query):
-    """Which of the promised work."""
+    """Filter of outbox tasks."""
 
     state: Literal["all", "waiting", "dead"] = "all"
     limit: int = Field(100, ge=1, le=1000)

@@ -1,4 +1,4 @@
-"""What is answered: one model each, of which the OpenAPI is made, and how a file becomes one.
+"""Models of responses, from which the OpenAPI is made, and their values from files.
 
 Times are RFC 3339 in UTC with milliseconds. Who may not see everything of a file gets a `PublicRecord`.
 """
@@ -44,7 +44,7 @@ class Body(BaseModel):
 
 
 class PresignedUpload(Body):
-    """Where to send the bytes: `method` to `url`, with exactly these `headers`."""
+    """Request that uploads the bytes: `method` to `url`, with exactly these `headers`."""
 
     url: str
     key: str = Field(examples=["images/4fQx1bTz9KcP0aLmE7uVwR/cat.jpg"])
@@ -65,7 +65,7 @@ class MultipartUpload(Body):
 
 
 class PresignedPart(Body):
-    """Where to PUT one part; its answer's `ETag` is asked for when the upload is completed."""
+    """URL to PUT one part to; the response's `ETag` is needed when the upload is completed."""
 
     url: str
     part_number: int
@@ -102,7 +102,7 @@ class MultipartAborted(Body):
 
 
 class PublicFileBase(Body):
-    """What anybody may know of a file who may see it."""
+    """Fields of a file for every client that may see it."""
 
     url: str | None = Field(None, description="On the image CDN; none unless the file is public.")
 
@@ -111,7 +111,7 @@ PublicRecord = with_outputs("PublicRecord", PublicFileBase, Instant, read="clien
 
 
 class FileBase(PublicRecord):  # type: ignore[misc, valid-type]  # made of declarations
-    """Everything of a file, for its owner and for secret keys."""
+    """All fields of a file, for its owner and for secret keys."""
 
     s3_key: str = Field(description="The same as `key`.")
 
@@ -120,7 +120,7 @@ Record: type[PublicFileBase] = with_outputs("Record", FileBase, Instant, read="o
 
 
 class Pagination(Body):
-    """Where a page stands.
+    """Position of a page.
 
     `total` counts up to 1,000 files where there is no search and at most one filter, or where few files are
     left to search. Otherwise it counts the files up to this page, or is null on a page by `cursor`.
@@ -151,7 +151,7 @@ class Nothing(Body):
 
 
 class DownloadUrl(Body):
-    """Where the bytes can be had until `expiresAt`."""
+    """URL to the bytes, until `expiresAt`."""
 
     url: str
     filename: str
@@ -173,7 +173,7 @@ class ShareTold(Body):
 
 
 class SharesTold(Body):
-    """All whom a file is shared with."""
+    """Shares of a file."""
 
     shares: list[ShareTold]
 
@@ -198,7 +198,7 @@ class Outbox(Body):
 
 
 class ErrorTold(Body):
-    """What is wrong, in the shape of bkend and in that of RFC 9457."""
+    """Code and message of an error."""
 
     code: str = Field(examples=["file/not-found"])
     message: str

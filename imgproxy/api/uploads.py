@@ -51,7 +51,7 @@ async def _send(service: FilesService, call: Call[FormBody]) -> Answer:
 
 
 def upload_request(given: NewUpload) -> UploadRequest:
-    """What a body asks for."""
+    """Return the upload request of a body."""
     return UploadRequest(
         name=given.filename,
         mime_type=given.content_type,

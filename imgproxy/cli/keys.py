@@ -21,7 +21,7 @@ from imgproxy.settings import Settings, SettingsError, read
 
 
 async def create_key(settings: Settings, kind: Literal["pk", "sk"], tenant: TenantId) -> tuple[str, str]:
-    """Make a key; return it, which nobody can ever read again, and its id."""
+    """Create a key; return it, which is stored as a hash only, and its id."""
     database = await _ready(settings)
     try:
         key, now = draw_key(kind, draw=os.urandom), milliseconds()

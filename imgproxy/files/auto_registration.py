@@ -1,4 +1,4 @@
-"""Publishing what nobody registers: `IMGPROXY_PUBLISH=auto`, for clients that PUT and then use the key.
+"""Auto-registration of uploads, for clients that PUT and then use the key (`IMGPROXY_PUBLISH=auto`).
 
 Only what its upload says is public, in a collection whose files are public unless told otherwise. Who asks
 for a key first has it published, with all who ask at the same time; what was refused is not tried again
@@ -29,7 +29,7 @@ _A_FILE = (UploadState.PUBLISHED, UploadState.CONSUMED)
 
 
 class AutoRegistration:
-    """Makes files of uploads that are there and that nobody has registered."""
+    """Registers uploads whose bytes have arrived."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class AutoRegistration:
         self._refused: TTLCache[tuple[Key, str], bool] = TTLCache(_REFUSALS, _REFUSED_MS, ids.clock)
 
     async def publish(self, key: Key) -> bool:
-        """Whether a key is a file's now; make it one if its upload is there. Raise a `SourceError`."""
+        """Register an upload that has arrived; return whether the key has a file. Raise a `SourceError`."""
         task = self._under_way.get(key)
         if task is None:
             task = self._under_way[key] = asyncio.create_task(self._publish(key))
@@ -57,7 +57,7 @@ class AutoRegistration:
         return await asyncio.shield(task)  # who leaves does not end it for the others
 
     async def arrived(self, staging_key: Key) -> bool:
-        """Whether what was just written to a place is a file now; if we fail, who asks first tries again."""
+        """Register the upload that was just written; return whether it is a file. Readers retry a failure."""
         try:
             upload = await self._database.read(
                 lambda connection: upload_by_staging_key(connection, staging_key)

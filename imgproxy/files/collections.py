@@ -57,7 +57,7 @@ def choose(names: Iterable[str], *, category: str | None, mime_type: str) -> str
 
 
 def takes(collection: Collection, mime_type: str) -> bool:
-    """Whether files of a type may be in a collection."""
+    """Return whether a collection takes files of a type."""
     family = f"{mime_type.partition('/')[0]}/*"
     return not collection.types or mime_type in collection.types or family in collection.types
 
@@ -80,7 +80,7 @@ class CollectionLimits:
         return every[choose(every, category=category, mime_type=essence(mime_type))]
 
     async def named(self, tenant: TenantId, name: str) -> Collection:
-        """A collection that files are in already; without limits if it is not there any more."""
+        """Return a collection by name; the default one for files if it does not exist."""
         every = await self._of(tenant)
         return every.get(name) or every[choose(every, category=None, mime_type="")]
 

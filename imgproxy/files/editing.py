@@ -32,7 +32,7 @@ from imgproxy.files.repository.tenants import collection_by_name
 from imgproxy.image.source import Key
 
 MAX_METADATA_BYTES = 16 * 1024
-"""As much as can be given at once; many small patches may not come to more."""
+"""Maximum of all metadata of a file, by one request or by many patches."""
 
 
 def patched(file: File, patch: FileValues) -> File:
@@ -69,7 +69,7 @@ Check = Callable[[File], None]
 """Raises `Changed` if the file is not what somebody thinks it is."""
 
 _RETENTION = 30 * 24 * 3600
-"""Seconds, for files of a collection that is not there any more."""
+"""Seconds, for files of a collection that does not exist."""
 
 
 def anything(_: File) -> None:
@@ -118,7 +118,7 @@ class FileEditor:
         return await self._change(principal, change)
 
     async def share(self, principal: Principal, id_: FileId, shares: Iterable[Share]) -> tuple[Share, ...]:
-        """Share a file with these and nobody else; it counts while the file is `shared`."""
+        """Replace the shares of a file; they count while it is `shared`."""
         wanted = tuple(shares)
         return await self._share(principal, id_, lambda _: wanted)
 

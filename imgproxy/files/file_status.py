@@ -1,4 +1,4 @@
-"""Who may see a key: what the edge asks before it serves, on hits as on misses.
+"""Statuses of files by key: the edge looks them up before it serves, on hits as on misses.
 
 The edge believes nothing else. A change of visibility raises the record's generation, so whatever was made
 under an older one is neither served nor kept. What is remembered here is believed only while the record
@@ -30,7 +30,7 @@ _AWAITED = (UploadState.ISSUED, UploadState.COMPLETING)
 
 @dataclass(frozen=True, slots=True)
 class FileStatus:
-    """What the edge must know of a registered file."""
+    """Fields of a registered file that the edge uses."""
 
     key: Key
     visibility: Visibility
@@ -42,14 +42,14 @@ class FileStatus:
     """Seconds since 1970."""
     tenant: str = ""
     object_key: Key | None = None
-    """Where the bytes lie, if not at the key."""
+    """Key of the bytes in storage, if it is not the key."""
     state: FileState = FileState.READY
     size: int | None = None
     """Bytes."""
 
     @property
     def public(self) -> bool:
-        """Whether anyone may see it."""
+        """Return whether the edge may serve it."""
         return is_public(self)
 
 
@@ -70,7 +70,7 @@ class FileStatuses(Protocol):
         """The record of a key, or None if no file is registered there; raise `Unavailable`."""
 
     def at_hand(self, key: Key) -> CachedStatus | None:
-        """What memory knows of a key, at once; None means that `look` must be asked."""
+        """Return the cached status of a key, or None if `look` must be called."""
 
     def changed(self, key: Key) -> None:
         """Forget a key that has changed."""
@@ -123,7 +123,7 @@ class MemoryFileStatuses:
 class _Answer(NamedTuple):
     word: CachedStatus
     lasting: bool
-    """Whether it holds until something is told to have changed."""
+    """True if it holds until a change is announced."""
 
 
 @dataclass(slots=True, eq=False)
@@ -133,7 +133,7 @@ class _Question:
     task: asyncio.Task[_Answer]
     waiting: int = 0
     void: bool = False
-    """Whether the file has changed since it was asked."""
+    """True if the file has changed since the lookup began."""
 
 
 class FileStatusCache:
@@ -147,7 +147,7 @@ class FileStatusCache:
         publish: Callable[[Key], Awaitable[bool]] | None = None,
         entries: int = DEFAULT.file_rows,
     ) -> None:
-        """`publish` makes a file of an upload that nobody has registered, or says that it is none."""
+        """`publish` registers the upload of a key, and returns whether the key is a file's."""
         self._database = database
         self._timer = timer
         self._publish = publish
@@ -181,7 +181,7 @@ class FileStatusCache:
         return self._known.get(key) or self._absent.get(key)
 
     def changed(self, key: Key) -> None:
-        """Forget a key; whoever waits to hear of it is told what is true from now on."""
+        """Invalidate a key; lookups under way are repeated."""
         known = self._known.pop(key)
         self._absent.pop(key)
         question = self._questions.pop(key, None)
@@ -191,7 +191,7 @@ class FileStatusCache:
             self._act(key)
 
     def forget_all(self) -> None:
-        """The same for every key."""
+        """Invalidate every key."""
         self._known.clear()
         self._absent.clear()
         for question in self._questions.values():
@@ -199,18 +199,18 @@ class FileStatusCache:
         self._questions.clear()
 
     async def close(self) -> None:
-        """Hear of no more changes, and look nothing up any more."""
+        """Stop the change feed and the lookups."""
         await self._feed.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _is_told(self) -> bool:
-        """Whether what is remembered may be believed."""
+        """Return whether cached statuses are valid."""
         return self._timer() < self._feed.until
 
     async def _ask(self, key: Key) -> CachedStatus | None:
-        """The record's word, one look for all who wait; None if it has changed meanwhile."""
+        """Return the status by one lookup for all callers; None if the file has changed since it began."""
         question = self._questions.get(key)
         if question is None:
             question = self._questions[key] = _Question(self._begin(key))
@@ -242,7 +242,7 @@ class FileStatusCache:
         question.task.cancel()
 
     async def _find(self, key: Key) -> _Answer:
-        """What the record says, once an upload that is there has been published."""
+        """Return the status in the database, after auto-registration if an upload has arrived."""
         read = partial(_read, key=key, uploads=self._publish is not None)
         file, awaited = await self._database.read(read)
         if awaited and self._publish is not None and await self._publish(key):

@@ -1,4 +1,4 @@
-"""Freezing: from bytes that a client may still overwrite to a file whose bytes nobody can.
+"""Finalizing of uploads: from bytes that a client may overwrite to a file whose bytes never change.
 
 claim     see `hold`
 copy      within storage, to a place that no client ever held a URL for; images without personal metadata
@@ -47,17 +47,17 @@ _MEASURED = frozenset(traits.mime for traits in TRAITS.values() if traits.mime.s
 
 @dataclass(frozen=True, slots=True)
 class DeclaredContent:
-    """What a client says of the bytes; whatever of it is said is held against them."""
+    """Types and sizes that a client has declared; each is compared with the bytes."""
 
     name: str
     mime_types: tuple[str, ...]
-    """All must be possible; the last one's word counts where the bytes cannot tell."""
+    """All must be compatible; the last one decides where the bytes do not."""
     sizes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What the bytes are."""
+    """Facts of the bytes."""
 
     size: int
     version: str
@@ -67,7 +67,7 @@ class Inspection:
 
 
 class ContentInspector:
-    """Looks at objects that nobody can write to."""
+    """Inspects objects that no client can write to."""
 
     def __init__(self, objects: Storage, inspector: Inspector) -> None:
         self._objects = objects
@@ -76,7 +76,7 @@ class ContentInspector:
     async def inspect(
         self, key: Key, head: Head, declared: DeclaredContent, collection: Collection
     ) -> Inspection:
-        """What an object is; raise a `FilesError` for lies and for what the collection does not take."""
+        """Return the facts of an object; raise a `FilesError` if they are not as declared or allowed."""
         check_weight(head.size, declared, collection)
         kind = await self.kind(key, declared)
         check_type(collection, kind)
@@ -145,7 +145,7 @@ class Finalizer:
         self._stripper = stripper
 
     def strips(self, mime_type: str) -> bool:
-        """Whether personal metadata of files of a type is removed."""
+        """Return whether personal metadata of files of a type is removed."""
         return self._stripper is not None and self._stripper.takes(mime_type)
 
     async def finalize(
@@ -198,7 +198,7 @@ class Finalizer:
     async def copied(
         self, source: Key, staged: Head, target: Key, declared: DeclaredContent, collection: Collection
     ) -> Inspection:
-        """Copy an object to where nobody can write, and return what the copy is.
+        """Copy an object to a key that no client can write to, and return the facts of the copy.
 
         Sizes that were claimed are those of the object with its metadata; the caller has compared them.
         """

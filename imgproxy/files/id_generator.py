@@ -1,4 +1,4 @@
-"""What things are called that the files API makes: ids, the keys that clients see, the places of objects.
+"""Generator of ids, of the keys that clients see, and of object keys.
 
 Nobody can guess a key (128 bits are drawn for each), and none is used twice. Time and lots are handed in.
 """
@@ -48,7 +48,7 @@ class Entropy:
         self._left = b""
 
     def __call__(self, size: int) -> bytes:
-        """So many bytes that nobody was given before."""
+        """Return that many bytes, none of them twice."""
         if len(self._left) < size:
             self._left = self._source(max(size, _AT_ONCE))
         drawn, self._left = self._left[:size], self._left[size:]
@@ -71,11 +71,11 @@ class IdGenerator:
         return Key(f"{safe_name(collection)}/{self._random_text(_KEY_BYTES, _KEY_DIGITS)}/{safe_name(name)}")
 
     def staging_key(self, tenant: TenantId, upload: UploadId) -> Key:
-        """Where a client may write, and nobody reads."""
+        """Return the key that a client may write to; no reader uses it."""
         return Key(f"staging/{_folder(tenant)}/{upload}")
 
     def object_key(self, tenant: TenantId, file: FileId) -> Key:
-        """Where a file's bytes lie: no client was ever given leave to write there."""
+        """Return the key of a file's bytes: no client ever gets a URL to write there."""
         return Key(f"files/{_folder(tenant)}/{file}/{self._random_text(_OBJECT_BYTES, _OBJECT_DIGITS)}")
 
     def _random_text(self, size: int, digits: int) -> str:

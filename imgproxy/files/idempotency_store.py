@@ -11,7 +11,7 @@ from imgproxy.files.repository import idempotency
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyStore:
-    """What was asked with a key, and what was answered."""
+    """Requests with an Idempotency-Key and their responses."""
 
     database: Database
 

@@ -1,4 +1,4 @@
-"""Whether bytes may be what they were declared to be. Pure.
+"""MIME types: compatibility of declared types with the types of bytes. Pure.
 
 A file is served with the type it was declared as, `nosniff`, so that this type is all a browser goes by. It
 must be one that the bytes bear out, as far as bytes can: text may be any kind of text, a zip file any kind of

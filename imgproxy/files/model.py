@@ -1,4 +1,4 @@
-"""What the record of files is made of: frozen values, without a database and without HTTP.
+"""Values of the files API: frozen, without a database and without HTTP.
 
 A client is issued an **upload**: a place nobody reads from, to which it may write for a while. What it
 wrote is frozen into an object that nobody can write to, and becomes a **file**. Times are whole milliseconds
@@ -21,7 +21,7 @@ UploadId = NewType("UploadId", str)
 
 
 class Visibility(StrEnum):
-    """Who may see a file."""
+    """Visibility of a file."""
 
     PUBLIC = "public"
     PRIVATE = "private"
@@ -30,7 +30,7 @@ class Visibility(StrEnum):
 
 
 class UploadState(StrEnum):
-    """How far an upload has come; the last three are ends.
+    """State of an upload; the last three are final.
 
     It goes back once only: what was being completed and is refused, or fails, is `issued` again.
     """
@@ -38,7 +38,7 @@ class UploadState(StrEnum):
     ISSUED = "issued"
     COMPLETING = "completing"
     PUBLISHED = "published"
-    """A file already, though nobody has registered it: `IMGPROXY_PUBLISH=auto`."""
+    """A file by auto-registration: `IMGPROXY_PUBLISH=auto`."""
     CONSUMED = "consumed"
     ABORTED = "aborted"
     EXPIRED = "expired"
@@ -59,7 +59,7 @@ ShareType = Literal["user", "role", "group"]
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who a file belongs to, within its tenant."""
+    """Owner of a file, within its tenant."""
 
     type: OwnerType
     id: str = ""
@@ -67,7 +67,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """Whose data it is; nobody of one tenant learns of another's."""
+    """Tenant: an owner of data that is isolated from all other tenants."""
 
     id: TenantId
     name: str
@@ -77,7 +77,7 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """What files of one kind may be, and what becomes of them."""
+    """Limits, default visibility and retention of a kind of files."""
 
     name: str
     default_visibility: Visibility
@@ -99,7 +99,7 @@ class Upload:
     key: Key
     """The name that the file will have: unguessable, stable, the path on the edge."""
     staging_key: Key
-    """Where the client may write, and nobody reads."""
+    """Key that the client may write to; no reader uses it."""
     kind: UploadKind
     declared_name: str
     visibility: Visibility
@@ -114,9 +114,9 @@ class Upload:
     storage_upload: str | None = None
     """Storage's own name of a multipart upload."""
     file_id: FileId | None = None
-    """What it became."""
+    """File that the upload became."""
     claimed_at: int | None = None
-    """When whoever is completing it began; long ago means that he never ended."""
+    """Time at which the lease began."""
 
 
 InputType = Literal["file_name", "visibility", "name", "prose", "line", "tags", "metadata"]
@@ -139,7 +139,7 @@ class FieldRules:
     unique: bool = False
     is_time: bool = False
     purged: bool = False
-    """Whether the value is removed when the file is purged."""
+    """A purge of the file removes the value."""
     description: str | None = None
     input_description: str | None = None
     example: Any = None

@@ -49,7 +49,7 @@ class UploadReference:
 
 @dataclass(frozen=True, slots=True)
 class SignedPart:
-    """Where to send one part."""
+    """URL for one part."""
 
     url: str
     """Absolute, or a path of our own."""
@@ -59,7 +59,7 @@ class SignedPart:
 
 
 class MultipartUploads:
-    """Goes on with uploads in parts; whatever is not this principal's is `UploadNotFound`."""
+    """Continues uploads in parts; those of other principals are `UploadNotFound`."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class MultipartUploads:
         return SignedPart(url, self._ttl, expires_at)
 
     async def parts(self, principal: Principal, place: UploadReference) -> Sequence[Part]:
-        """What has arrived."""
+        """Return the parts that have arrived."""
         upload, begun = await self._open(principal, place)
         try:
             return await self._objects.multipart.parts(upload.staging_key, begun)
@@ -123,7 +123,7 @@ class MultipartUploads:
         return upload
 
     async def abort(self, principal: Principal, place: UploadReference) -> None:
-        """Give an upload up; its parts go, now and again when no URL is good any more."""
+        """Abort an upload; its parts are removed now, and again when its last URL has ended."""
         upload = await self._find(principal, place)
         if upload.state in _GIVEN_UP:
             return

@@ -49,7 +49,7 @@ class Front(Protocol):
 
 
 def handlers(objects: Storage, front: Front) -> Mapping[TaskKind, Handler]:
-    """Who keeps which promise; `promises` says what is in their payloads."""
+    """Return the handlers of tasks by kind; `outbox_tasks` describes the payloads."""
 
     async def delete(task: Task) -> None:
         await objects.delete(Key(task.payload["key"]))
@@ -103,7 +103,7 @@ class OutboxWorker:
         self._woken.set()
 
     def wake_after(self, tell: Tell) -> Tell:
-        """Have whoever is told of a change tell us too, for most changes promise something."""
+        """Return `tell` that also wakes the worker, because most changes add a task."""
 
         async def told(key: Key) -> None:
             self.wake()

@@ -1,4 +1,4 @@
-"""What the outbox is promised for objects: the tasks, and what each says in its payload.
+"""Tasks of the outbox, and their payloads.
 
     delete  {"key"}            remove an object; one that is not there counts as removed
     abort   {"key", "upload"}  throw away the parts of storage's multipart upload
@@ -26,7 +26,7 @@ def delete_object(ids: IdGenerator, tenant: TenantId, key: Key, *, at: int) -> T
 
 
 def clear_staging(ids: IdGenerator, upload: Upload) -> Iterator[Task]:
-    """Remove whatever a client has written, or may still write, for an upload that has come to its end."""
+    """Remove all that a client has written, or may still write, for an upload that has ended."""
     now, end = ids.clock(), upload.url_expires_at + AFTER_URL_MS
     yield delete_object(ids, upload.tenant, upload.staging_key, at=now)
     if end > now:

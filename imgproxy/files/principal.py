@@ -1,4 +1,4 @@
-"""Who asks: a tenant, and within it nobody in particular, a user, or the tenant itself.
+"""Principal of a request: an anonymous client, a user, or the service of a tenant.
 
 A principal is made of credentials alone, never of what a body or a query says.
 """
@@ -12,7 +12,7 @@ from imgproxy.files.model import Owner, TenantId
 
 
 class Kind(StrEnum):
-    """What is known of whoever asks, beyond the tenant."""
+    """Kind of a principal."""
 
     ANONYMOUS = "anonymous"
     """Holds a publishable key; anybody who can read the page does."""
@@ -24,7 +24,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever asks, for the length of one request."""
+    """Principal of one request."""
 
     tenant: TenantId
     kind: Kind
@@ -43,7 +43,7 @@ class Principal:
 
     @property
     def owner(self) -> Owner:
-        """Whose a file will be that this principal makes."""
+        """Return the owner of files that this principal creates."""
         if self.kind is Kind.USER:
             return Owner("user", self.user)
         return Owner("service" if self.is_service else "public")

@@ -45,7 +45,7 @@ def find(
 
 @dataclass(frozen=True, slots=True)
 class DownloadLink:
-    """Where a file's bytes can be had."""
+    """URL to a file's bytes."""
 
     file: File
     url: str
@@ -118,7 +118,7 @@ class FileReader:
         return await self._database.read(lambda connection: list_files(connection, query))
 
     async def shares(self, principal: Principal, id_: FileId) -> tuple[Share, ...]:
-        """Who a file is shared with, for its owner."""
+        """Return the shares of a file, for its owner."""
         now = self._clock()
 
         def work(connection: Any) -> tuple[Share, ...]:
@@ -155,7 +155,7 @@ class FileReader:
         return DownloadLink(file, url, seconds, now + seconds * 1000)
 
     async def _is_what_it_says(self, file: File) -> bool:
-        """Whether plain text is no page: a client may declare markup as text, and old browsers look."""
+        """Return whether text is no markup: a client may declare HTML as text, and old browsers sniff."""
         if normal(file.mime_type) != PLAIN:
             return True
         stream = cast("Any", self._objects.read(file.object_key, end=SNIFFED_BYTES))

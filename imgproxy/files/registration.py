@@ -31,7 +31,7 @@ from imgproxy.image.source import Key
 
 @dataclass(frozen=True, slots=True)
 class UploadRegistration:
-    """What was uploaded, and what it is said to be."""
+    """Registration of an upload by its client."""
 
     key: Key
     mime_type: str
@@ -78,7 +78,7 @@ def _begin(
     strips: Callable[[str], bool],
     now: int,
 ) -> tuple[Upload, File | None]:
-    """Take the upload, or its file if it is one already; `purge` has whoever is in front forget that."""
+    """Acquire the upload, or adopt its file if it is one already; `purge` is the task for caches in front."""
     upload = upload_by_key(connection, principal.tenant, said.key)
     if upload is None or upload.kind == "stream" or not may_use(principal, upload):
         raise FileNotFound("there is no upload of this key")
@@ -131,7 +131,7 @@ def _adopted(file: File, said: UploadRegistration, now: int) -> File:
 
 
 def _claimed(upload: Upload, said: UploadRegistration) -> DeclaredContent:
-    """All that was ever said of the bytes."""
+    """Return the types and sizes that the client has declared."""
     declared = (upload.declared_type, upload.declared_size)
     return DeclaredContent(
         said.values["original_name"],

@@ -1,4 +1,4 @@
-"""What time alone brings: deleted files go for good, uploads that never came end, answers are forgotten.
+"""Retention: purge deleted files, expire uploads, and remove stored responses.
 
 A file's row says that it is purged before any of its bytes go, so that it can be restored or purged and never
 half of both. All processes may do this at once: each row is one's who finds it as it expects it.
@@ -27,7 +27,7 @@ from imgproxy.files.upload_lease import LEASE_MS
 _log = logging.getLogger(__name__)
 
 GRACE_MS = 24 * 3600 * 1000
-"""How long after its last URL an upload can be registered: a PUT of gigabytes may have begun just before."""
+"""Time after its last URL in which an upload can be registered: a long PUT may have begun just before."""
 _EVERY_SECONDS = 60.0
 _BATCH = 100
 
@@ -43,7 +43,7 @@ class Retention:
         rescue: Callable[[Upload], Awaitable[bool]] | None = None,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
-        """`rescue` makes a file of what came, where nobody needs to register; `wake` wakes the outbox."""
+        """`rescue` auto-registers an upload before it expires; `wake` wakes the outbox."""
         self._database = database
         self._ids = ids
         self._rescue = rescue
@@ -81,7 +81,7 @@ class Retention:
         return purged
 
     async def expire_uploads(self) -> int:
-        """End uploads that nobody has registered in time; return how many that were."""
+        """Expire uploads that were not registered in time; return their number."""
         now, last, ended = self._ids.clock(), None, 0
         while due := await self._database.read(partial(_due_uploads, before=now - GRACE_MS, after=last)):
             for upload in due:
@@ -139,7 +139,7 @@ def _purge(connection: Connection, *, gone: Iterable[tuple[File, Task]], now: in
 
 
 def _tombstone(file: File, now: int) -> File:
-    """What stays of a file, so that neither its id nor its key is ever used again."""
+    """Return the tombstone of a file, so that neither its id nor its key is used again."""
     return replace(file, state=FileState.PURGED, updated_at=now, purge_after=None, **purged_values())
 
 

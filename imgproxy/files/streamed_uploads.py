@@ -156,7 +156,7 @@ async def _begin_of(chunks: AsyncIterator[bytes]) -> bytes:
 async def _bounded(
     first: bytes, chunks: AsyncIterator[bytes], collection: Collection
 ) -> AsyncIterator[bytes]:
-    """All bytes, up to the first that is too many."""
+    """Yield the bytes; raise `BodyTooLarge` at the first that is too many."""
     size = len(first)
     _refuse_above(size, collection)
     yield first

@@ -41,7 +41,7 @@ _LAST = "\U0010ffff"  # after every key of a prefix
 
 @dataclass(slots=True)
 class Findings:
-    """What a sweep has seen and done; when dry, what it would do."""
+    """Results of a sweep; of a dry one, those that it would have."""
 
     objects: int = 0
     noted: int = 0
@@ -50,7 +50,7 @@ class Findings:
     """Orphans whose removal is promised."""
     removed_bytes: int = 0
     aborted: int = 0
-    """Uploads in parts that nobody goes on with."""
+    """Multipart uploads that are aborted."""
     missing: list[FileObject] = field(default_factory=list)
     """Files whose bytes are not there."""
 
@@ -151,7 +151,7 @@ class Sweep:
             )
 
     async def _forget_candidates(self) -> None:
-        """What was an orphan, and is none any more: gone, or named after all."""
+        """Remove candidates that are no orphans: deleted, or referenced by a row."""
         after = ""
         while candidates := await self._database.read(partial(list_orphans, after=after, limit=_BATCH)):
             over = [each.object_key for each in candidates if each.object_key not in self._orphans]
@@ -208,5 +208,5 @@ def _abort(connection: Connection, *, pairs: Iterable[tuple[Key, Task]], now: in
 
 
 def _folder(key: Key) -> TenantId:
-    """Whose an object was, as far as its place tells."""
+    """Return the tenant that is named by an object's key."""
     return TenantId(key.split("/")[1])

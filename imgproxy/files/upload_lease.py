@@ -30,12 +30,12 @@ from imgproxy.files.repository.uploads import (
 from imgproxy.image.source import Key
 
 LEASE_MS = 300_000
-"""Who is still at it after so long is not there any more."""
+"""Duration of a lease: after it, another caller may acquire the upload."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadLease:
-    """What a file will be called, where its object will lie, and the promise that removes it if it fails."""
+    """Lease of an upload: the id and object key of the file to be, and the task that removes the object."""
 
     file_id: FileId
     object_key: Key
@@ -51,7 +51,7 @@ def new_lease(ids: IdGenerator, tenant: TenantId, *, patience_ms: int = LEASE_MS
 
 
 def is_available(upload: Upload, *, now: int) -> bool:
-    """Whether an upload is open and nobody is at it, or only somebody who is not there any more."""
+    """Return whether an upload is open, and not leased or leased for too long."""
     if upload.state is UploadState.COMPLETING:
         return upload.claimed_at is not None and upload.claimed_at < now - LEASE_MS
     return upload.state is UploadState.ISSUED
@@ -108,7 +108,7 @@ def release(connection: Connection, upload: Upload, lease: UploadLease, *, over:
 def insert_leased(
     connection: Connection, upload: Upload, lease: UploadLease, *, staged: Task | None = None
 ) -> None:
-    """Add an upload that is held from its first moment: nobody but us ever writes to its place.
+    """Add an upload that is leased from the start: no client ever writes to its key.
 
     What is staged there is promised to go when the hold would have ended, whatever becomes of the upload.
     """

@@ -1,4 +1,4 @@
-"""Issuing uploads: leave to write one object to a place that nobody reads from.
+"""Issuing of uploads: permission to write one object to a key that no reader uses.
 
 The row is there before the URL is, so that nothing can lie in storage that no row knows of.
 """
@@ -20,7 +20,7 @@ from imgproxy.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class UploadRequest:
-    """What a client is going to upload."""
+    """Parameters of an upload that a client requests."""
 
     name: str
     mime_type: str
@@ -125,7 +125,7 @@ def draw_upload(
 
 
 def may_use(principal: Principal, upload: Upload) -> bool:
-    """Whether an upload is this principal's to go on with."""
+    """Return whether a principal may continue an upload."""
     if principal.tenant != upload.tenant:
         return False
     return principal.is_service or (principal.owner == upload.owner and upload.owner.type == "user")
