@@ -23,6 +23,8 @@ _TYPES: Mapping[InputType, Any] = {
     "metadata": field_types.Metadata,
 }
 _VISIBLE = [each for each in FIELDS if each.rules.read is not None]
+_WHOLE = [(each.name, each.json) for each in _VISIBLE if each.type is not Owner]
+_PUBLIC = [(each.name, each.json) for each in _VISIBLE if each.rules.read == "client"]
 REQUIRED = {each.name for each in INPUTS if not each.nullable and not each.is_json}
 """Fields that cannot be emptied."""
 _FROM_UPLOAD = ("visibility",)
@@ -57,14 +59,10 @@ def with_outputs(name: str, base: type[Model], instant: Any, *, read: str) -> ty
 
 def output_values(file: File, *, whole: bool) -> dict[str, Any]:
     """Return a file's values for a model of a response; `whole` for its owner."""
-    values: dict[str, Any] = {}
-    for each in _VISIBLE:
-        if whole or each.rules.read == "client":
-            value = getattr(file, each.name)
-            if each.type is Owner:
-                values |= {"owner_type": value.type, "owner_id": value.id}
-            else:
-                values[each.json] = list(value) if isinstance(value, tuple) else value
+    values = {json: getattr(file, name) for name, json in (_WHOLE if whole else _PUBLIC)}
+    values["tags"] = list(file.tags)
+    if whole:
+        values["owner_type"], values["owner_id"] = file.owner.type, file.owner.id
     return values
 
 

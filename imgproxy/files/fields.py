@@ -88,13 +88,10 @@ def purged_values() -> dict[str, Any]:
 
 def file_row(file: File) -> dict[str, Any]:
     """Return the columns of `files` that hold a file."""
-    row: dict[str, Any] = {}
-    for name, columns, dump in _DUMPS:
-        value = getattr(file, name)
-        if len(columns) == 1:
-            row[columns[0]] = dump(value) if dump else value
-        else:
-            row |= zip(columns, dataclasses.astuple(value), strict=True)
+    row: dict[str, Any] = {column: getattr(file, name) for name, column in _PLAIN}
+    for name, dump in _DUMPS:
+        row[name] = dump(row[name])
+    row["owner_type"], row["owner_id"] = file.owner.type, file.owner.id
     return row
 
 
@@ -131,4 +128,5 @@ _COLUMNS = [(column, each) for each in FIELDS for column in each.columns]
 _WIDTH = len(_COLUMNS)
 _OWNER = [column for column, _ in _COLUMNS].index("owner_type")
 _LOADS = [(at, load) for at, (_, each) in enumerate(_COLUMNS) if (load := _load(each)) is not None]
-_DUMPS = [(each.name, each.columns, _dump(each)) for each in FIELDS]
+_PLAIN = [(each.name, each.columns[0]) for each in FIELDS if each.type is not Owner]
+_DUMPS = [(each.name, dump) for each in FIELDS if (dump := _dump(each)) is not None]
