@@ -60,7 +60,7 @@ _FILTERS = (*_INDEXED, "owner_type")
 # Statements are prepared, and a plan made for a rare value is wrong for a common one.
 _SESSION = text(
     "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), "
-    f"set_config('statement_timeout', '{_DEADLINE_SECONDS * 1000:.0f}', true)"
+    "set_config('statement_timeout', :milliseconds, true)"
 )
 
 
@@ -133,7 +133,7 @@ def _deadline(connection: Connection) -> Iterator[None]:
     """Stop statements after `_DEADLINE_SECONDS` and raise `ListTooBroad`."""
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == POSTGRESQL:
-        connection.execute(_SESSION)
+        connection.execute(_SESSION, {"milliseconds": f"{_DEADLINE_SECONDS * 1000:.0f}"})
     else:
         until = time.monotonic() + _DEADLINE_SECONDS
         driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)

@@ -221,7 +221,7 @@ class Base(RuleBasedStateMachine):
             self._refused(work, wrong)
             sent.held_until = 0
         else:
-            visibility = said.visibility or sent.upload.visibility
+            visibility = said.values.get("visibility") or sent.upload.visibility
             sent.file = self._know(self.run(work), sent.staged, visibility)
             sent.state, sent.held_until = "file", 0
 
@@ -235,7 +235,7 @@ class Base(RuleBasedStateMachine):
             self._refused(work, wrong)
         else:
             assert self.run(work).id == known.id
-            known.visibility = said.visibility or known.visibility
+            known.visibility = said.values.get("visibility") or known.visibility
             sent.state = "file"
             self.touched.add(known.id)
 
