@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool
 
 from imgproxy import file_modes
 from imgproxy.errors import Unavailable
@@ -91,17 +92,12 @@ class _Threads:
         self._path = path
         self._writes = writes
         self._executor = ThreadPoolExecutor(count, f"database-{'write' if writes else 'read'}")
-        # Transactions are begun by us: the driver would not before a SELECT.
         self._engine = create_engine(
-            "sqlite://",
-            creator=self._connect,
-            poolclass=QueuePool,
-            pool_size=count,
-            max_overflow=0,
-            json_serializer=compact_json,
+            "sqlite://", creator=self._connect, poolclass=NullPool, json_serializer=compact_json
         )
-        begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
-        event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+        self._begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+        self._own = threading.local()
+        self._connections: list[Connection] = []
         self._closed = False
 
     async def run(self, work: Work[T], *, seconds: float | None = None) -> T:
@@ -115,17 +111,30 @@ class _Threads:
     def close(self) -> None:
         self._closed = True
         self._executor.shutdown()
-        self._engine.dispose()
+        for connection in self._connections:
+            connection.close()
 
     def _run(self, work: Work[T], queued_at: float, seconds: float) -> T:
         started_at = time.monotonic()
         if started_at - queued_at > POOL_SECONDS:
             fault = DatabaseFault(f"pool exhausted: no thread was free for {POOL_SECONDS:.0f} s")
             raise Unavailable("the database is busy") from fault
-        with translated(), self._engine.connect() as connection:
-            _interrupt_at(connection, started_at + seconds)
+        deadline = started_at + seconds
+        with translated():
+            connection, driver = self._connected()
+            driver.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
             with connection.begin():
+                driver.execute(self._begin)  # the driver begins none before a SELECT
                 return work(connection)
+
+    def _connected(self) -> tuple[Connection, sqlite3.Connection]:
+        """Return this thread's connection, kept because a checkout costs as much as a small read."""
+        own = self._own
+        if not hasattr(own, "connection"):
+            own.connection = self._engine.connect()
+            own.driver = own.connection.connection.driver_connection
+            self._connections.append(own.connection)
+        return own.connection, own.driver
 
     def _connect(self) -> sqlite3.Connection:
         file_modes.make_folder(self._path.parent)
@@ -136,12 +145,6 @@ class _Threads:
         for pragma in _pragmas(writes=self._writes):
             connection.execute(f"PRAGMA {pragma}")
         return connection
-
-
-def _interrupt_at(connection: Connection, deadline: float) -> None:
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)  # noqa: S101  what `_connect` returned
-    driver.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
 
 
 @contextmanager
