@@ -235,7 +235,8 @@ async def _drained(folder: Path, objects: Path) -> Record:
     def clock() -> int:
         return time.time_ns() // 1_000_000 + later
 
-    _age(objects / ".uploads")
+    _age(objects / ".uploads", "*")
+    _age(objects / ".parts", ".*")  # uploads that were being begun or removed
     database, storage = await open_database(SqliteUrl(folder / "imgproxy.db")), LocalStorage(objects)
     ids, later = IdGenerator(clock, random.Random(7).randbytes), 0  # noqa: S311 - nothing is drawn that lasts
     try:
@@ -252,10 +253,10 @@ async def _drained(folder: Path, objects: Path) -> Record:
         await database.close()
 
 
-def _age(drafts: Path) -> None:
-    """What killed writers left was left long ago."""
+def _age(folder: Path, pattern: str) -> None:
+    """Date back what killed writers left: storage removes it an hour later."""
     then = time.time() - 2 * 3600
-    for path in drafts.glob("*"):
+    for path in folder.glob(pattern):
         os.utime(path, (then, then))
 
 
