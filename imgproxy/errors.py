@@ -1,10 +1,10 @@
 """Everything that can go wrong, as one closed tree.
 
 The second level says who is at fault; the message is written for whoever asked and names no path,
-secret or library. HTTP statuses are not here: see `edge/problems.py` and `api/problems.py`.
+secret or library. HTTP statuses are not here: see `http/problems.py`.
 
     ImgproxyError
-    ├── AskerError                  the request itself
+    ├── RequestError                the request itself
     │   ├── BadUrl                  not in any grammar we read
     │   ├── BadArgument             a filter, parameter or size that cannot be
     │   └── BadKey                  not a key an object could have
@@ -49,7 +49,7 @@ secret or library. HTTP statuses are not here: see `edge/problems.py` and `api/p
     │   ├── Changed                 since the version that If-Match names
     │   ├── BucketNotConfigured     there is nowhere to write to
     │   └── UploadInitFailed        storage began no upload
-    └── OurError                    ourselves
+    └── ServerError                 the server itself
         ├── Overloaded              the queue is full
         ├── Unavailable             what every request needs does not answer
         ├── DeadlinePassed          the transform took too long
@@ -63,19 +63,19 @@ class ImgproxyError(Exception):
     """The root; `str(error)` is fit for the asker to read."""
 
 
-class AskerError(ImgproxyError):
+class RequestError(ImgproxyError):
     """The request is at fault: the same request will never succeed."""
 
 
-class BadUrl(AskerError):
+class BadUrl(RequestError):
     """The path is in no grammar we read."""
 
 
-class BadArgument(AskerError):
+class BadArgument(RequestError):
     """A filter, parameter or size is unknown or out of its range; the message names it."""
 
 
-class BadKey(AskerError):
+class BadKey(RequestError):
     """No object can have this key."""
 
 
@@ -247,11 +247,11 @@ class UploadInitFailed(FilesError):
     """Storage began no upload."""
 
 
-class OurError(ImgproxyError):
+class ServerError(ImgproxyError):
     """We are at fault: the same request may succeed later."""
 
 
-class Overloaded(OurError):
+class Overloaded(ServerError):
     """As many are running and waiting as may; try again after `retry_after` seconds."""
 
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
@@ -259,7 +259,7 @@ class Overloaded(OurError):
         self.retry_after = retry_after
 
 
-class Unavailable(OurError):
+class Unavailable(ServerError):
     """What every request needs does not answer; try again after `retry_after` seconds."""
 
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
@@ -273,9 +273,9 @@ def with_cause(error: ImgproxyError) -> str:
     return f"{error}: {cause}" if cause else str(error)
 
 
-class DeadlinePassed(OurError):
+class DeadlinePassed(ServerError):
     """The transform took longer than it may."""
 
 
-class EngineFailed(OurError):
+class EngineFailed(ServerError):
     """A defect of ours."""

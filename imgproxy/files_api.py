@@ -32,7 +32,7 @@ from imgproxy.files.model import Upload
 from imgproxy.files.multipart import Arrived, MultipartUploads, nobody_waits
 from imgproxy.files.object_storage import Inspector, Stripper
 from imgproxy.files.outbox import OutboxWorker, handlers
-from imgproxy.files.reading import FileReader, UrlSigner
+from imgproxy.files.reading import FileReader
 from imgproxy.files.registration import Registrar
 from imgproxy.files.retention import Retention
 from imgproxy.files.service import FilesService
@@ -45,6 +45,7 @@ from imgproxy.purge.cdn import CdnPurger
 from imgproxy.purge.target import parse_purge_target
 from imgproxy.settings import Settings
 from imgproxy.storage import Storage
+from imgproxy.storage.signed_url import UrlSigner
 from imgproxy.telemetry import AccessLog, Metrics
 
 

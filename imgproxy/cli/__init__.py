@@ -14,7 +14,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from imgproxy.cli.usage import UsageError
-from imgproxy.errors import AskerError, ImgproxyError, with_cause
+from imgproxy.errors import ImgproxyError, RequestError, with_cause
 from imgproxy.masking import masked
 from imgproxy.ports import CannotListen
 from imgproxy.settings import SettingsError, seconds, variables
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     try:
         return _run(asked)
-    except (AskerError, SettingsError, UsageError) as error:
+    except (RequestError, SettingsError, UsageError) as error:
         print(f"imgproxy: {masked(str(error))}", file=sys.stderr)
         return 2
     except ImgproxyError as error:

@@ -1,7 +1,7 @@
-"""What a person can get wrong that is neither a setting nor the parser's to find."""
+"""Error of a command's arguments that neither a setting nor the parser finds."""
 
 from __future__ import annotations
 
 
 class UsageError(Exception):
-    """What was asked for cannot be; one line says why."""
+    """A command cannot run as called; the message is one line with the reason."""

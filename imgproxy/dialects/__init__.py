@@ -1,6 +1,6 @@
 """URL dialects, and the grammar of a deployment. Pure.
 
-`Grammar.read` turns a raw request target into an `ImageRequest`, or raises an `AskerError` that says what is
+`Grammar.read` turns a raw request target into an `ImageRequest`, or raises a `RequestError` that says what is
 wrong with it. All sizes, filters and keys of a request are checked; `Dialect.verify` checks its signature.
 """
 
@@ -17,7 +17,7 @@ from imgproxy.dialects.query import QUERY
 from imgproxy.dialects.request import Params, transform
 from imgproxy.dialects.source_path import BREAKS
 from imgproxy.dialects.thumbor import THUMBOR, check_length
-from imgproxy.errors import AskerError, BadUrl
+from imgproxy.errors import BadUrl, RequestError
 from imgproxy.image.cost import require_affordable
 from imgproxy.image.plan import UNBOUNDED, Ceiling
 from imgproxy.image.source import Key, Source, parse_key, parse_source
@@ -67,7 +67,7 @@ class Grammar:
     """Limits of an image; a transform that certainly exceeds them is refused at once."""
 
     def read(self, target: str) -> ImageRequest:
-        """Parse a raw request target, still percent-encoded; raise an `AskerError`."""
+        """Parse a raw request target, still percent-encoded; raise a `RequestError`."""
         path = _path(target)
         dialect = next(each for each in DIALECTS if each.matches(path))
         params = dialect.parse(path)
@@ -111,7 +111,7 @@ class Grammar:
         folder = request.params.unsafe and not request.unsafe  # its first segment looks like a signature
         try:
             other = self.read(f"/unsafe{target}" if folder else target)
-        except AskerError:
+        except RequestError:
             return False
         return (other.transform, other.source, other.answer, other.signature) == (
             request.transform,

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from imgproxy.dialects import thumbor
 from imgproxy.dialects.request import Params, transform
-from imgproxy.errors import AskerError, BadArgument
+from imgproxy.errors import BadArgument, RequestError
 from imgproxy.image.source import decode_name
 from imgproxy.image.transform import Limits
 
@@ -30,7 +30,7 @@ def parse(text: str, *, limits: Limits) -> Mapping[str, Params]:
             raise ValueError(f"the preset '{name}' is given twice")
         try:
             presets[name] = _preset(options, limits)
-        except AskerError as error:
+        except RequestError as error:
             raise ValueError(f"the preset '{name}': {error}") from None
     return MappingProxyType(presets)
 

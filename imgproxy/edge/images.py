@@ -28,7 +28,7 @@ from imgproxy.edge.response_cache import (
     overridden,
 )
 from imgproxy.edge.response_headers import Freshness
-from imgproxy.errors import AskerError, BadUrl, NotFound, NotSigned
+from imgproxy.errors import BadUrl, NotFound, NotSigned, RequestError
 from imgproxy.http import problems
 from imgproxy.http.client_address import DIRECT, Clients
 from imgproxy.http.headers import IMAGE_HEADERS
@@ -279,7 +279,7 @@ class Images:
         """
         try:
             request, signature = self._authentic(target)
-        except (AskerError, NotSigned):
+        except (RequestError, NotSigned):
             plain = self._grammar.unescaped(target)
             if plain is None:
                 raise

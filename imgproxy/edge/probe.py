@@ -33,7 +33,7 @@ class ImageProbe:
     async def inspect(self, key: Key, version: str, size: int) -> tuple[int, int] | None:
         """Width and height as a person sees it; None if it has more bytes than we read of a source image.
 
-        Raise an `ImageError`, or an `OurError` when no worker can tell.
+        Raise an `ImageError`, or a `ServerError` when no worker can tell.
         """
         try:
             wanted = [SourceRequest(key, version, size)]

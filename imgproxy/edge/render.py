@@ -26,7 +26,7 @@ from imgproxy.edge.source_cache import SourceCache, SourceChanged, SourceRequest
 from imgproxy.engine.negative_cache import NegativeCache
 from imgproxy.engine.pool import Result
 from imgproxy.engine.worker_protocol import Encoding, Job
-from imgproxy.errors import ImgproxyError, OurError, StorageFailed
+from imgproxy.errors import ImgproxyError, ServerError, StorageFailed
 from imgproxy.image.formats import TRAITS
 from imgproxy.image.negotiate import Output
 from imgproxy.image.plan import Ceiling
@@ -229,7 +229,7 @@ class Renderer:
         """Return whether the source image is known to be broken."""
         try:
             self._negative_cache.check(source=_blamed(prepared), job=prepared.key)
-        except OurError:
+        except ServerError:
             return False
         except ImgproxyError:
             return True

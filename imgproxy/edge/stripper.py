@@ -30,7 +30,7 @@ class Stripper:
     async def strip(self, key: Key, version: str) -> bytes:
         """Return an object's bytes without personal metadata.
 
-        Raise an `ImageError` if they are no such image or a broken one, `SourceTooLarge`, or an `OurError`.
+        Raise an `ImageError` if they are no such image or a broken one, `SourceTooLarge`, or a `ServerError`.
         """
         async with self._sources.borrow([SourceRequest(key, version)], turn_of(key)) as (original,):
             self._sources.purge(key)  # nobody reads an upload again

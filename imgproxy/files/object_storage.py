@@ -26,5 +26,5 @@ class Stripper(Protocol):
     async def strip(self, key: Key, version: str) -> bytes:
         """Return an object's bytes without personal metadata.
 
-        Raise an `ImageError` if they are no such image or a broken one, `SourceTooLarge`, or an `OurError`.
+        Raise an `ImageError` if they are no such image or a broken one, `SourceTooLarge`, or a `ServerError`.
         """

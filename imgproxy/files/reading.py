@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, Protocol, cast
+from typing import Any, cast
 
 from imgproxy.errors import FileNotFound
 from imgproxy.files.database import Connection, Database
@@ -26,6 +26,7 @@ from imgproxy.files.repository.lists import ListPage, ListQuery, list_files
 from imgproxy.files.sniff import SNIFFED_BYTES, sniff
 from imgproxy.image.source import Key
 from imgproxy.storage import Storage
+from imgproxy.storage.signed_url import UrlSigner
 
 
 def find(
@@ -53,22 +54,6 @@ class DownloadLink:
     expires_in: int
     """Seconds."""
     expires_at: int
-
-
-class UrlSigner(Protocol):
-    """Signer of URLs that lead to us; see `storage.signed_url.UrlSigner`."""
-
-    def presign(
-        self,
-        method: Literal["GET", "PUT"],
-        key: Key,
-        *,
-        expires: int,
-        content_type: str | None = None,
-        disposition: str | None = None,
-        generation: int | None = None,
-    ) -> str:
-        """Return the path of a URL that ends with the file's generation."""
 
 
 class FileReader:

@@ -107,7 +107,7 @@ _BY_STATUS = {
 }
 
 _OF_FILES: dict[type[errors.ImgproxyError], type[errors.FilesError]] = {
-    errors.AskerError: errors.InvalidRequest,
+    errors.RequestError: errors.InvalidRequest,
     errors.NotSigned: errors.AccessDenied,
     errors.NotFound: errors.FileNotFound,
     errors.SourceTooLarge: errors.FileTooLarge,

@@ -13,7 +13,7 @@ from imgproxy.dialects.dialect import Dialect
 from imgproxy.dialects.request import Params
 from imgproxy.dialects.signature import Signer
 from imgproxy.dialects.thumbor import MAX_PATH_BYTES
-from imgproxy.errors import AskerError, BadArgument, BadKey, BadUrl
+from imgproxy.errors import BadArgument, BadKey, BadUrl, RequestError
 from imgproxy.image.colour import Colour
 from imgproxy.image.source import Key, PlainColour
 from imgproxy.image.transform import Fit, Limits
@@ -257,7 +257,7 @@ def test_any_target_is_read_or_refused_and_has_a_name(target: str) -> None:
     for grammar in (GRAMMAR, ONLY):
         try:
             asked = grammar.read(target)
-        except AskerError as refusal:
+        except RequestError as refusal:
             assert str(refusal)  # noqa: PT017  reading it may as well succeed
         else:
             assert asked.transform.canonical().isprintable()
@@ -306,7 +306,7 @@ def test_canonical_of_a_signed_target_keeps_what_the_signature_covers() -> None:
 def test_canonical_is_on_this_host_and_says_the_same(target: str) -> None:
     try:
         asked = GRAMMAR.read(target)
-    except AskerError:
+    except RequestError:
         return
     if asked.answer == "params" or asked.signature is not None:
         return

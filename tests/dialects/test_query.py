@@ -12,7 +12,7 @@ from imgproxy.dialects import thumbor
 from imgproxy.dialects.presets import NO_PRESETS
 from imgproxy.dialects.query import generate, param_fields, parse
 from imgproxy.dialects.request import Params, transform
-from imgproxy.errors import AskerError, BadArgument
+from imgproxy.errors import BadArgument, RequestError
 from imgproxy.image.formats import Format
 from imgproxy.image.header import ImageHeader
 from imgproxy.image.plan import Ceiling, Plan, Size, make
@@ -296,5 +296,5 @@ def test_parse_beside_a_preset_decides_on_enlarging_only_with_a_size(query: str,
 def test_any_text_is_read_or_refused(query: str) -> None:
     try:
         parse(query)
-    except AskerError as refusal:
+    except RequestError as refusal:
         assert str(refusal)  # noqa: PT017  reading it may as well succeed

@@ -74,7 +74,7 @@ def test_table_has_codes_and_statuses_of_the_contract(status: int, code: str) ->
 def test_table_has_5xx_for_faults_of_the_server_and_its_storage_only() -> None:
     behind = (errors.StorageFailed, errors.StorageSlow, errors.BucketNotConfigured, errors.UploadInitFailed)
     for kind, (_, status) in TABLE.items():
-        assert (status >= 500) == (issubclass(kind, errors.OurError) or kind in behind), kind
+        assert (status >= 500) == (issubclass(kind, errors.ServerError) or kind in behind), kind
 
 
 def test_table_has_401_for_authentication_only() -> None:

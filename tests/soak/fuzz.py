@@ -27,7 +27,7 @@ with atheris.instrument_imports(include=["imgproxy", "jwt", "aiohttp.multipart"]
     from imgproxy.api import form
     from imgproxy.api.token import Tokens, Trust
     from imgproxy.dialects import Grammar
-    from imgproxy.errors import AskerError, AuthenticationRequired, BodyTooLarge, FilesError, InvalidRequest
+    from imgproxy.errors import AuthenticationRequired, BodyTooLarge, FilesError, InvalidRequest, RequestError
     from imgproxy.files.cursor import Sort, decode, encode
     from imgproxy.http.ranges import OutOfRange, requested
     from imgproxy.image.formats import Format
@@ -51,7 +51,7 @@ def url(data: bytes) -> None:
     grammar = Grammar()
     for each in (target, grammar.unescaped(target)):
         if each is not None:
-            with suppress(AskerError):
+            with suppress(RequestError):
                 grammar.read(each).transform.canonical()
 
 

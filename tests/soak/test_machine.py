@@ -1,4 +1,4 @@
-"""The machine of `tests/files/machine.py` on real PostgreSQL with a real S3 server, for 50,000 steps."""
+"""The machine of `tests/files/machine/` on real PostgreSQL with a real S3 server, for 50,000 steps."""
 
 from __future__ import annotations
 
